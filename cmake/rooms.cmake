@@ -1,0 +1,13 @@
+# A room of the core is a folder of core/ and a static library mmr_<room>. It names the rooms and
+# libraries it uses; using a room on its own floor or above does not link.
+function(mmr_room name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.c)
+  if(NOT sources)
+    add_library(mmr_${name} INTERFACE)
+    target_link_libraries(mmr_${name} INTERFACE mamori-sdk)
+    return()
+  endif()
+  add_library(mmr_${name} STATIC ${sources})
+  target_include_directories(mmr_${name} PUBLIC ${PROJECT_SOURCE_DIR}/core)
+  target_link_libraries(mmr_${name} PUBLIC mamori-sdk ${ARGN} PRIVATE mmr_warnings)
+endfunction()

@@ -1,0 +1,79 @@
+/* incident.h - findings joined because they are one story; the unit of defence, class and notice. */
+#ifndef MMR_MODEL_INCIDENT_H
+#define MMR_MODEL_INCIDENT_H
+
+#include "model/action.h"
+
+enum mmr_class { MMR_CLASS_OF_PENDING = 0, MMR_CLASS_OF_NO_RESPONSE, MMR_CLASS_OF_DEFENDED, MMR_CLASS_OF_SEVERE };
+enum mmr_band { MMR_BAND_NONE = 0, MMR_BAND_YELLOW, MMR_BAND_RED };
+const char *mmr_class_name(enum mmr_class c); /* pending, no_response_needed, defended, severe */
+const char *mmr_band_name(enum mmr_band b);   /* "" for none */
+
+enum mmr_entity_kind {
+    MMR_ENT_ADDRESS = 1, MMR_ENT_CONNECTION, MMR_ENT_HOST, MMR_ENT_DOMAIN, MMR_ENT_PROCESS,
+    MMR_ENT_HASH, MMR_ENT_USER, MMR_ENT_SESSION, MMR_ENT_FILE, MMR_ENT_RULE,
+};
+const char *mmr_entity_kind_name(enum mmr_entity_kind k);
+
+struct mmr_join { /* why two findings are one story */
+    enum mmr_entity_kind kind;
+    char value[160]; /* "192.168.2.5:41696->192.168.2.6:1389 tcp", "198.51.100.6", "PC1", … */
+};
+enum mmr_role { MMR_ROLE_OTHER = 0, MMR_ROLE_VICTIM, MMR_ROLE_ATTACKER, MMR_ROLE_SOURCE };
+struct mmr_host_ref {
+    char name[64];           /* "" when only the address is known */
+    struct mmr_addr addr[4]; /* unset after the last */
+    enum mmr_role role;
+};
+struct mmr_evidence {
+    struct mmr_finding *finding; /* owned by the incident */
+    uint32_t count;              /* repeats folded into it */
+    int64_t last_ns;
+};
+
+enum { MMR_INCIDENT_EVIDENCE_MAX = 64, MMR_INCIDENT_JOINS_MAX = 64, MMR_INCIDENT_HOSTS_MAX = 32,
+       MMR_INCIDENT_ACTIONS_MAX = 64, MMR_INCIDENT_WHY_MAX = 24, MMR_INCIDENT_ADDRS_MAX = 32 };
+struct mmr_incident {
+    uint64_t id;     /* in replay a hash of its first finding's id */
+    uint8_t uid[16]; /* UUID for upstream */
+    int64_t t0_ns;   /* detection time of the first observation, corrected */
+    int64_t first_ns, last_ns, updated_ns;
+    uint32_t revision; /* counts every change that is worth telling upstream */
+    struct mmr_evidence *evidence; /* in order of corrected time */
+    uint32_t n_evidence, evicted;  /* evicted: findings beyond the ceiling, counted */
+    struct mmr_join *joins;
+    uint32_t n_joins;
+    struct mmr_host_ref *hosts;
+    uint32_t n_hosts;
+    struct mmr_addr attackers[MMR_INCIDENT_ADDRS_MAX], victims[MMR_INCIDENT_ADDRS_MAX];
+    uint32_t n_attackers, n_victims;
+    struct mmr_action_rec *actions;
+    uint32_t n_actions;
+    /* facts and result of the classification, with the reasons in words */
+    char harm;             /* 'y' 'u' 'n' */
+    enum mmr_potential potential;
+    bool is_benign, is_recurring, is_important, has_user_action, is_exercise;
+    enum mmr_class class_current, class_peak;
+    enum mmr_band band;
+    int row;               /* of the table in SERVICE_STANDARD 4 */
+    char why[MMR_INCIDENT_WHY_MAX][200];
+    uint32_t n_why;
+    bool is_closed;
+};
+
+struct mmr_incident *mmr_incident_new(uint64_t id, struct mmr_error *err); /* arrays grow to the ceilings */
+void mmr_incident_free(struct mmr_incident *i); /* accepts NULL; frees its findings */
+
+/*
+ * mmr_incident_to_json - OCSF 1.8.0 Incident Finding (2005), one line without newline, as in the
+ * command contract (unmapped.mamori), valid under the strict check.
+ *
+ * ret_json  returned; free() it
+ */
+int mmr_incident_to_json(const struct mmr_incident *i, int activity_id, char **ret_json, struct mmr_error *err);
+/* The Detection Finding (2004) of one finding, and the Remediation Activity (7001 to 7004) of one receipt. */
+int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr_error *err);
+int mmr_action_to_json(const struct mmr_action_rec *a, const struct mmr_incident *i, char **ret_json,
+                       struct mmr_error *err);
+
+#endif
