@@ -20,7 +20,27 @@ const struct mmr_plugin *const mmr_builtin_plugins[] = {
 
 file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/cli/*.c)
 if(cli_sources)
-  add_executable(mamori ${cli_sources} ${PROJECT_BINARY_DIR}/builtin_plugins.c)
+  # commands.c: the table of commands, one row for each core/cli/cmd_<name>.c
+  set(rows "")
+  set(decls "")
+  file(GLOB commands CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/cli/cmd_*.c)
+  foreach(c ${commands})
+    get_filename_component(n ${c} NAME_WE)
+    string(REGEX REPLACE "^cmd_" "" n ${n})
+    string(APPEND decls "extern const struct mmr_command mmr_command_${n};\n")
+    string(APPEND rows "    &mmr_command_${n},\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/commands.c @ONLY CONTENT
+"/* generated: the commands of this executable, by name, ending with NULL */
+#include \"cli/command.h\"
+
+#include <stddef.h>
+@decls@
+const struct mmr_command *const mmr_commands[] = {
+@rows@    NULL,
+};
+")
+  add_executable(mamori ${cli_sources} ${PROJECT_BINARY_DIR}/builtin_plugins.c ${PROJECT_BINARY_DIR}/commands.c)
   target_include_directories(mamori PRIVATE ${PROJECT_SOURCE_DIR}/core)
   target_link_libraries(mamori PRIVATE mmr_cli_rooms mmr_warnings)
   if(MMR_BUILTIN)

@@ -1,0 +1,144 @@
+/* main.c - finds the command in the generated table and runs it; nothing is decided here. */
+#include "cli/command.h"
+
+#include <mamori/plugin.h>
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const ocsf_version = "1.8.0";
+
+static void print_help(FILE *to)
+{
+    (void)fputs("mamori - hybrid security sensor for small offices\n\n"
+                "usage: mamori [--config DIR] [--json] COMMAND ...\n\ncommands:\n", to);
+    for (size_t i = 0; mmr_commands[i]; i++)
+        if (!mmr_commands[i]->is_hidden)
+            (void)fprintf(to, "  %-12s %s\n", mmr_commands[i]->name, mmr_commands[i]->help);
+    (void)fputs("\n`mamori help COMMAND` explains one; `mamori --version` names this build.\n", to);
+}
+
+static void print_usage(const struct mmr_command *c)
+{
+    (void)printf("mamori %s - %s\n\n%s", c->name, c->help, c->usage ? c->usage : "");
+}
+
+/* Edit distance of two short words; names of commands only, longer ones are far by definition. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { MAX = 31 };
+    size_t row[MAX + 1], na = strlen(a), nb = strlen(b);
+    if (na > MAX || nb > MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[nb];
+}
+
+static const struct mmr_command *find(const char *name)
+{
+    for (size_t i = 0; mmr_commands[i]; i++)
+        if (strcmp(mmr_commands[i]->name, name) == 0)
+            return mmr_commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(name) / 2 + 2; /* farther than this is no typing mistake */
+    for (size_t i = 0; mmr_commands[i]; i++) {
+        size_t d = edit_distance(name, mmr_commands[i]->name);
+        if (!mmr_commands[i]->is_hidden && d < best) {
+            best = d;
+            nearest = mmr_commands[i]->name;
+        }
+    }
+    if (nearest)
+        (void)fprintf(stderr, "mamori: unknown command '%s'; did you mean '%s'?\n", name, nearest);
+    else
+        (void)fprintf(stderr, "mamori: unknown command '%s'; `mamori help` lists them\n", name);
+    return MMR_EXIT_USAGE;
+}
+
+static int help(const char *name)
+{
+    if (!name) {
+        print_help(stdout);
+        return MMR_EXIT_OK;
+    }
+    const struct mmr_command *c = find(name);
+    if (!c)
+        return unknown(name);
+    print_usage(c);
+    return MMR_EXIT_OK;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    int at = 1; /* the command's place: behind the global options */
+
+    while (at < argc && argv[at][0] == '-') {
+        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)
+            return help(NULL);
+        if (strcmp(argv[at], "--version") == 0) {
+            (void)printf("mamori %s (plugin ABI %d.%d, OCSF %s)\n", MMR_VERSION, MMR_ABI_MAJOR,
+                         MMR_ABI_MINOR, ocsf_version);
+            return MMR_EXIT_OK;
+        }
+        if (strcmp(argv[at], "--config") == 0) {
+            at += 2;
+        } else if (strncmp(argv[at], "--config=", 9) == 0 || strcmp(argv[at], "--json") == 0) {
+            at++;
+        } else {
+            (void)fprintf(stderr, "mamori: unknown option '%s'; `mamori help` says what there is\n",
+                          argv[at]);
+            return MMR_EXIT_USAGE;
+        }
+    }
+    if (at >= argc) {
+        print_help(stderr);
+        return MMR_EXIT_USAGE;
+    }
+    if (strcmp(argv[at], "help") == 0)
+        return help(at + 1 < argc ? argv[at + 1] : NULL);
+    const struct mmr_command *c = find(argv[at]);
+    if (!c)
+        return unknown(argv[at]);
+    if (wants_help(argc - at, argv + at))
+        return help(c->name);
+
+    /* the command first, then the global options that stood before it, then the rest */
+    char *name = argv[at];
+    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
+    argv[1] = name;
+    int status = c->run(argc - 1, argv + 1);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        (void)fputs("mamori: standard output could not be written\n", stderr);
+        return status == MMR_EXIT_OK ? MMR_EXIT_FAILED : status;
+    }
+    return status;
+}
