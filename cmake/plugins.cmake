@@ -2,8 +2,8 @@
 #
 # Default: a MODULE <ident>.so exporting one symbol. With MMR_BUILTIN: an OBJECT library whose
 # descriptor mmr_plugin_<ident> gets a row in the generated table. A test_*.c in the plugin's folder
-# becomes the test plugin_<ident>_<name>, linked with the plugin's objects. DATA: a folder of files (rules) that is
-# installed to share/mamori/<ident> and embedded in the built-in form.
+# becomes the test plugin_<ident>_<name>, linked with the plugin's objects. DATA: a folder of files (rules), embedded
+# as mmr_data_<ident>[] (mamori/data.h) and installed to share/mamori/<ident> for people to read.
 define_property(GLOBAL PROPERTY MMR_PLUGINS BRIEF_DOCS "idents of the bundled plugins")
 define_property(GLOBAL PROPERTY MMR_PLUGIN_DATA BRIEF_DOCS "ident=folder of the plugins' data")
 
@@ -12,6 +12,10 @@ function(mmr_add_plugin ident)
   set_property(GLOBAL APPEND PROPERTY MMR_PLUGINS ${ident})
   if(P_DATA)
     set_property(GLOBAL APPEND PROPERTY MMR_PLUGIN_DATA "${ident}=${CMAKE_CURRENT_SOURCE_DIR}/${P_DATA}")
+  endif()
+  if(P_DATA)
+    mmr_embed(embedded ${ident} ${CMAKE_CURRENT_SOURCE_DIR}/${P_DATA})
+    list(APPEND P_SOURCES ${embedded})
   endif()
   add_library(mmr_plugin_${ident}_objects OBJECT ${P_SOURCES})
   target_include_directories(mmr_plugin_${ident}_objects PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})

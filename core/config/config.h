@@ -5,6 +5,8 @@
 #ifndef MMR_CONFIG_CONFIG_H
 #define MMR_CONFIG_CONFIG_H
 
+#include "config/yaml.h"
+
 #include <mamori/error.h>
 #include <mamori/event.h>
 #include <mamori/plugin.h>
@@ -15,8 +17,7 @@
 
 struct mmr_config;
 
-/* Every error of every file in one go: each call is one line, "file:line:column: text". */
-typedef void (*mmr_diag_fn)(void *ctx, const char *line);
+/* mmr_diag_fn: every error of every file in one go; each call is one line, "file:line:column: text". */
 
 struct mmr_config_source { /* a folder of *.yaml read in byte order of names, or text in memory */
     const char *dir;       /* NULL: use text */
