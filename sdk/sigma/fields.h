@@ -1,0 +1,56 @@
+/*
+ * fields.h - the one table between the names logs and Sigma rules use (Windows EventData, Sysmon,
+ * auditd, web and network taxonomies) and mamori's dotted OCSF names. The log sensor fills events by
+ * it, the Sigma matcher looks values up by it, so the two cannot drift apart.
+ *
+ * Names are compared without ASCII case (`ProcessGUID` and `ProcessGuid` are one field). A name
+ * without a row lives in the event as `unmapped.<Name>`, spelled as the log spells it.
+ *
+ * Three fields are split by the sensor and put together again by the matcher:
+ *   User, ParentUser, SourceUser, TargetUser   `DOMAIN\name` -> <x>.domain and <x>.name, where <x>.name is
+ *                                the row's OCSF name (`user.name` -> `user.domain`)
+ *   Hashes, Hash                 `SHA1=..,MD5=..` -> the rows of `sha1`, `md5`, `sha256`, `imphash` of the kind
+ * Numbers keep their type: `ProcessId` is an integer in the event and matches as decimal text.
+ */
+#ifndef MMR_SIGMA_FIELDS_H
+#define MMR_SIGMA_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { /* what putting the value together needs */
+    MMR_SIGMA_PLAIN = 0,
+    MMR_SIGMA_ACCOUNT = 1, /* DOMAIN\name: ocsf ends with ".name", its domain is beside it */
+    MMR_SIGMA_HASHES = 2,  /* ocsf is the prefix: ocsf + "sha1", "md5", "sha256", "imphash" */
+};
+
+struct mmr_sigma_field {
+    const char *name;  /* as in logs and rules */
+    const char *ocsf;  /* NULL: `unmapped.<name>` on purpose in this context */
+    const char *kinds; /* space separated kinds, "file.*" for a family; NULL: any kind */
+    const char *code;  /* event id it holds for; NULL: any */
+    int form;          /* MMR_SIGMA_* */
+};
+
+/*
+ * mmr_sigma_field_find - the row of a log's field name in its context.
+ *
+ * kind   mamori.kind of the event, or NULL
+ * code   metadata.event_code, or NULL
+ * name   not NUL-terminated
+ * return the row, or NULL: the field is `unmapped.<name>`
+ */
+const struct mmr_sigma_field *mmr_sigma_field_find(const char *kind, const char *code,
+                                                   const char *name, size_t name_len);
+
+/* The OCSF name, or NULL: the field is `unmapped.<name>`. */
+const char *mmr_sigma_field_to_ocsf(const char *kind, const char *name);
+const char *mmr_sigma_field_to_ocsf_code(const char *kind, const char *code, const char *name);
+
+/* The first log name of an OCSF name in this kind, or NULL. `unmapped.X` gives X. */
+const char *mmr_sigma_field_from_ocsf(const char *kind, const char *ocsf);
+
+/* All rows, sorted by name without case; rows of one name: the special ones first. */
+const struct mmr_sigma_field *mmr_sigma_fields(size_t *ret_n);
+
+#endif
