@@ -7,6 +7,7 @@
  *   flow       -> mamori.stream/0   struct mmr_chunk    reassembled TCP data, in order, and UDP payloads
  *   flow       -> mamori.flow/0     struct mmr_flow     a flow has ended (last call for its slots)
  *   protocols  -> mamori.tx/0       struct mmr_tx       named buffers of one protocol message
+ *   signature  -> mamori.alert/0    struct mmr_alert    every time a signature rule matched
  *
  * Everything is valid for the duration of the call, except struct mmr_flow, which lives until its
  * mamori.flow/0 call returns.
@@ -27,6 +28,7 @@ extern "C" {
 #define MMR_TOPIC_STREAM "mamori.stream/0"
 #define MMR_TOPIC_FLOW "mamori.flow/0"
 #define MMR_TOPIC_TX "mamori.tx/0"
+#define MMR_TOPIC_ALERT "mamori.alert/0"
 
 struct mmr_frame {
     uint32_t struct_size;
@@ -108,7 +110,10 @@ struct mmr_chunk {
     uint8_t dir, reserved[7];
 };
 
-struct mmr_buffer { /* one sticky buffer: "http.uri", "http.user_agent", "dns.query", "tls.sni", … */
+/* One sticky buffer: "http.uri", "http.user_agent", "dns.query", "tls.sni", … Several buffers of one name
+ * are several values ("tls.certs", "dns.query"). Keywords that compare a number are buffers with the
+ * number in decimal text under the keyword's name ("dns.opcode" "0", "krb5_msg_type" "10"). */
+struct mmr_buffer {
     const char *name; /* Suricata's keyword for it (static text) */
     const uint8_t *data;
     size_t len;
@@ -136,6 +141,16 @@ struct mmr_dcerpc_call {
     uint32_t reserved2;
     const uint8_t *stub;
     size_t stub_len;
+};
+
+struct mmr_alert { /* one match of one signature rule, before findings are deduplicated */
+    uint32_t struct_size;
+    uint32_t sid, gid, rev;
+    int64_t time_ns;
+    struct mmr_flow *flow;           /* or NULL */
+    const struct mmr_packet *packet; /* or NULL */
+    const char *msg;
+    uint8_t dir, reserved[7];
 };
 
 #ifdef __cplusplus
