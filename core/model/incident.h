@@ -59,6 +59,9 @@ struct mmr_incident {
     char why[MMR_INCIDENT_WHY_MAX][200];
     uint32_t n_why;
     bool is_closed;
+    bool is_contained;  /* late defence: severe stays severe, but the threat is covered */
+    bool is_withdrawn;  /* taken back by a named person, with a reason */
+    int64_t clock_ns;   /* the 60 minutes count from here: t0, a lapsed defence, or late harm; 0 not set */
 };
 
 struct mmr_incident *mmr_incident_new(uint64_t id, struct mmr_error *err); /* arrays grow to the ceilings */
