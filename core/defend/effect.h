@@ -37,7 +37,7 @@ struct mmr_want { /* one effect on one object; only the fields of the effect are
     char sha256[65];
 };
 enum { MMR_NEED_OPTIONS_MAX = 4, MMR_NEEDS_MAX = 48 };
-struct mmr_need { /* covered when any one option is covered */
+struct mmr_threat_need { /* covered when any one option is covered */
     enum mmr_phase phase;
     uint32_t n_option;
     struct mmr_want option[MMR_NEED_OPTIONS_MAX]; /* the preferred one first */
@@ -45,7 +45,7 @@ struct mmr_need { /* covered when any one option is covered */
 };
 struct mmr_needs {
     uint32_t n, dropped; /* dropped: beyond the ceiling; such an incident is never covered */
-    struct mmr_need need[MMR_NEEDS_MAX];
+    struct mmr_threat_need need[MMR_NEEDS_MAX];
 };
 
 struct mmr_site_view { /* what is inside; for directions and for who is the source of a spread */
