@@ -48,6 +48,7 @@ struct mmr_finding {
     int64_t time_ns;     /* event time by the sensor's clock */
     int64_t received_ns; /* when the core received it, hub clock */
     int64_t offset_ns;   /* correction to add to time_ns for this node's clock */
+    int64_t estimate_ns; /* further correction found by the brain from matched connections (entity/offset.h) */
     enum mmr_side side;
     const char *node, *plugin, *instance;
     uint64_t seq;
@@ -72,6 +73,19 @@ struct mmr_finding {
     const char *input;         /* replay: input name; NULL when live */
     uint64_t index;            /* replay: packet or line number from 1 */
 };
+
+/* Event time corrected to the hub's clock; everything is compared by it. */
+static inline int64_t mmr_finding_time(const struct mmr_finding *f)
+{
+    return f->time_ns + f->offset_ns + f->estimate_ns;
+}
+/* No phase and informational: supports an incident, never opens one. */
+static inline bool mmr_finding_is_hint(const struct mmr_finding *f)
+{
+    return f->phase == MMR_PHASE_NONE;
+}
+
+struct mmr_finding *mmr_finding_copy(const struct mmr_finding *f); /* one block, free(); NULL: no memory */
 
 /*
  * mmr_finding_from_event - decode one stamped event.

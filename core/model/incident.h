@@ -27,8 +27,11 @@ struct mmr_host_ref {
 };
 struct mmr_evidence {
     struct mmr_finding *finding; /* owned by the incident */
-    uint32_t count;              /* repeats folded into it */
+    uint32_t count;              /* times seen, repeats folded in; the same packets captured twice count once */
     int64_t last_ns;
+    /* The same thing seen by several sources (two captures of one wire): count is the largest of these. */
+    uint64_t source[4], fold; /* fold: identity for folding, set by the tracker */
+    uint32_t source_count[4];
 };
 
 enum { MMR_INCIDENT_EVIDENCE_MAX = 64, MMR_INCIDENT_JOINS_MAX = 64, MMR_INCIDENT_HOSTS_MAX = 32,
@@ -66,6 +69,26 @@ struct mmr_incident {
 
 struct mmr_incident *mmr_incident_new(uint64_t id, struct mmr_error *err); /* arrays grow to the ceilings */
 void mmr_incident_free(struct mmr_incident *i); /* accepts NULL; frees its findings */
+
+/* Append within the ceilings. Joins and hosts merge with an equal one. Past a ceiling: 0, counted in
+ * `evicted` for evidence, quietly kept out for the rest. errors MMR_ENOMEM */
+int mmr_incident_add_join(struct mmr_incident *i, enum mmr_entity_kind kind, const char *value, struct mmr_error *err);
+int mmr_incident_add_host(struct mmr_incident *i, const struct mmr_host_ref *h, struct mmr_error *err);
+int mmr_incident_add_action(struct mmr_incident *i, const struct mmr_action_rec *a, struct mmr_error *err); /* MMR_ETOOBIG: full */
+struct mmr_action_rec *mmr_incident_action(struct mmr_incident *i, uint64_t action_id); /* or NULL */
+/* Insert evidence (its finding is taken, also on failure) at its place in corrected time. */
+int mmr_incident_insert_evidence(struct mmr_incident *i, const struct mmr_evidence *e, struct mmr_error *err);
+__attribute__((format(printf, 2, 3))) void mmr_incident_why(struct mmr_incident *i, const char *fmt, ...);
+
+/*
+ * mmr_incident_pack, mmr_incident_unpack - the whole incident as one MessagePack map and back, for the
+ * store. Unpacking trusts nothing: every length and count is checked against the ceilings.
+ *
+ * ret, ret_len  returned; free()
+ * errors        MMR_ENOMEM; unpack: MMR_EBADMSG naming the field
+ */
+int mmr_incident_pack(const struct mmr_incident *i, uint8_t **ret, size_t *ret_len, struct mmr_error *err);
+int mmr_incident_unpack(const uint8_t *p, size_t len, struct mmr_incident **ret, struct mmr_error *err);
 
 /*
  * mmr_incident_to_json - OCSF 1.8.0 Incident Finding (2005), one line without newline, as in the
