@@ -8,7 +8,7 @@
 #include "config/yaml.h"
 
 #include <mamori/error.h>
-#include <mamori/event.h>
+#include <mamori/action.h>
 #include <mamori/plugin.h>
 
 #include <stdbool.h>
@@ -40,6 +40,10 @@ const char *mmr_config_str(const struct mmr_config *c, const char *path); /* NUL
 int64_t mmr_config_int(const struct mmr_config *c, const char *path);     /* also ms and bytes */
 bool mmr_config_bool(const struct mmr_config *c, const char *path);
 struct mmr_strv mmr_config_strv(const struct mmr_config *c, const char *path);
+
+/* The names below a section whose keys the user chooses ("assets", "site.nodes"): how many there are;
+ * up to cap of them in ret, borrowed. */
+size_t mmr_config_names(const struct mmr_config *c, const char *path, const char **ret, size_t cap);
 
 /* One `plugins:` entry. Texts borrowed from the config. */
 struct mmr_instance_conf {

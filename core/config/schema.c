@@ -1,0 +1,221 @@
+/* schema.c - the table of the core's keys, and the check of a merged tree against it. */
+#include "config/schema.h"
+
+#include "config/value.h"
+#include "util/nearest.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PRIVATE_NETS "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+
+const struct mmr_schema_row mmr_schema[] = {
+    {"deployment", MMR_CFG_CHOICE, "office", "office passive-tap inline-gateway endpoint none", 0, 0,
+     "which reference deployment this site starts from"},
+    {"profile", MMR_CFG_CHOICE, "default", "default service", 0, 0,
+     "service: only registered tools run, test facilities are refused"},
+    {"language", MMR_CFG_CHOICE, "auto", "auto ja en", 0, 0, "language of what people read"},
+    {"log.level", MMR_CFG_CHOICE, "info", "error warn info debug", 0, 0, "how much is logged"},
+    {"node.name", MMR_CFG_STR, NULL, NULL, 0, 0, "this machine's name; the host name when unset"},
+    {"node.role", MMR_CFG_CHOICE, "hub", "hub endpoint", 0, 0, "hub: has the brain; endpoint: joins a hub"},
+    {"node.state_dir", MMR_CFG_STR, "/var/lib/mamori", NULL, 0, 0, "where state is kept across restarts"},
+    {"node.run_dir", MMR_CFG_STR, "/run/mamori", NULL, 0, 0, "where sockets are made"},
+    {"node.plugin_dirs", MMR_CFG_STRV, NULL, NULL, 0, 0, "folders searched for plugin files"},
+    {"site.name", MMR_CFG_STR, "office", NULL, 0, 0, "the office"},
+    {"site.tenant", MMR_CFG_STR, "default", NULL, 0, 0, "the user company"},
+    {"site.service", MMR_CFG_STR, "mamori", NULL, 0, 0, "the registered service"},
+    {"site.home_net", MMR_CFG_STRV, PRIVATE_NETS, NULL, 0, 0, "networks of the office"},
+    {"site.gateway", MMR_CFG_STRV, NULL, NULL, 0, 0, "gateways, never blocked; the default route's is always added"},
+    {"site.dns", MMR_CFG_STRV, NULL, NULL, 0, 0, "name servers, never blocked; the machine's own are always added"},
+    {"site.listen", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: tcp://ADDRESS:PORT where endpoints connect (urgent; bulk is the next port)"},
+    {"site.hub", MMR_CFG_STR, NULL, NULL, 0, 0, "endpoint: tcp://ADDRESS:PORT of the hub"},
+    {"site.hub_key", MMR_CFG_STR, NULL, NULL, 0, 0, "endpoint: file with the hub's public keys"},
+    {"site.nodes.*.key", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: file with this node's public keys"},
+    {"site.nodes.*.ip", MMR_CFG_STRV, NULL, NULL, 0, 0, "hub: addresses of this node"},
+    {"assets.*.ip", MMR_CFG_STRV, NULL, NULL, 0, 0, "addresses of this machine"},
+    {"assets.*.role", MMR_CFG_CHOICE, "client",
+     "client server domain-controller gateway dns printer nas office_device other", 0, 0, "what the machine is"},
+    {"assets.*.important_info", MMR_CFG_CHOICE, "unknown", "yes no unknown", 0, 0,
+     "does it hold important information; unknown counts as yes"},
+    {"defence.mode", MMR_CFG_CHOICE, "dry_run", "dry_run auto", 0, 0,
+     "dry_run: say what would be done; auto: do what is agreed to"},
+    {"defence.auto_actions_agreed", MMR_CFG_STRV, NULL, NULL, 0, 0,
+     "verbs that may run by themselves, or 'all'"},
+    {"defence.never_block", MMR_CFG_STRV, NULL, NULL, 0, 0, "addresses, networks and names never acted against"},
+    {"defence.ttl", MMR_CFG_MSEC, "1h", NULL, 1000, 86400000, "lease of a block; renewed while the threat lasts"},
+    {"defence.per_minute", MMR_CFG_INT, "60", NULL, 1, 100000, "most actions a minute before automatic defence stops"},
+    {"defence.per_hour", MMR_CFG_INT, "300", NULL, 1, 1000000, "most actions an hour"},
+    {"defence.share_of_hosts", MMR_CFG_INT, "30", NULL, 1, 100, "most inside hosts acted against at once, per cent"},
+    {"defence.action_timeout", MMR_CFG_MSEC, "3s", NULL, 50, 60000, "no answer by then: the next candidate"},
+    {"correlate.window", MMR_CFG_MSEC, "30m", NULL, 1000, 604800000, "findings of one host further apart are another story"},
+    {"correlate.max_incidents", MMR_CFG_INT, "20000", NULL, 16, 1000000, "open incidents kept"},
+    {"correlate.max_connections", MMR_CFG_INT, "100000", NULL, 64, 10000000, "recent connections remembered"},
+    {"supervise.ready_timeout", MMR_CFG_MSEC, "20s", NULL, 100, 600000, "a plugin host must be ready by then"},
+    {"supervise.stuck_timeout", MMR_CFG_MSEC, "10s", NULL, 500, 600000, "a loop that stands still this long is ended"},
+    {"supervise.memory_max", MMR_CFG_BYTES, "512M", NULL, 16777216, 0x7fffffffffff, "most memory of one plugin host"},
+    {"supervise.restart_delay", MMR_CFG_MSEC, "200ms", NULL, 10, 60000, "first pause before a restart; doubles"},
+    {"supervise.quarantine_after", MMR_CFG_INT, "5", NULL, 1, 1000, "ends within ten minutes that quarantine a host"},
+    {"plugins.*.plugin", MMR_CFG_STR, NULL, NULL, 0, 0, "plugin id"},
+    {"plugins.*.file", MMR_CFG_STR, NULL, NULL, 0, 0, "the .so to load; without it the bundled plugin of that id"},
+    {"plugins.*.host", MMR_CFG_STR, NULL, NULL, 0, 0, "process shared by instances that name the same"},
+    {"plugins.*.side", MMR_CFG_CHOICE, NULL, "network endpoint", 0, 0, "for plugins that can be of either side"},
+    {"plugins.*.enabled", MMR_CFG_BOOL, "yes", NULL, 0, 0, "no: known but not started"},
+    {"plugins.*.dry_run", MMR_CFG_BOOL, "no", NULL, 0, 0, "responder: check and report, change nothing"},
+    {"plugins.*.config", MMR_CFG_ANY, NULL, NULL, 0, 0, "the plugin's own keys"},
+    {0},
+};
+
+/* Does the dotted pattern stand for path, or (is_prefix) for something below it? */
+static bool path_matches(const char *pattern, const char *path, bool is_prefix)
+{
+    while (*path) {
+        size_t a = strcspn(pattern, "."), b = strcspn(path, ".");
+        if (!(a == 1 && *pattern == '*') && (a != b || memcmp(pattern, path, a) != 0))
+            return false;
+        pattern += a;
+        path += b;
+        if (!*path)
+            return is_prefix ? *pattern == '.' : !*pattern;
+        if (!*pattern)
+            return false;
+        pattern++;
+        path++;
+    }
+    return is_prefix;
+}
+
+const struct mmr_schema_row *mmr_schema_find(const char *path)
+{
+    for (const struct mmr_schema_row *r = mmr_schema; r->path; r++)
+        if (path_matches(r->path, path, false))
+            return r;
+    return NULL;
+}
+
+static bool is_section(const char *path)
+{
+    for (const struct mmr_schema_row *r = mmr_schema; r->path; r++)
+        if (path_matches(r->path, path, true))
+            return true;
+    return false;
+}
+
+struct check {
+    mmr_diag_fn diag;
+    void *ctx;
+    unsigned problems;
+};
+
+static void unknown_key(struct check *c, const struct mmr_yaml *at, const char *parent, const char *path)
+{
+    const char *best = NULL;
+    char words[128][64];
+    size_t n = 0, distance = SIZE_MAX;
+    size_t plen = strlen(parent);
+    for (const struct mmr_schema_row *r = mmr_schema; r->path && n < 128; r++) {
+        const char *p = r->path;
+        if (plen) { /* skip the components of the parent */
+            if (!path_matches(r->path, parent, true))
+                continue;
+            for (const char *s = parent; s; s = strchr(s, '.'), s = s ? s + 1 : NULL)
+                p += strcspn(p, ".") + 1;
+        }
+        size_t len = strcspn(p, ".");
+        if (len >= sizeof words[0] || *p == '*')
+            continue;
+        memcpy(words[n], p, len);
+        words[n][len] = '\0';
+        mmr_nearest(at->key, words[n], &best, &distance);
+        n++;
+    }
+    struct mmr_yaml key_at = *at;
+    key_at.line = at->key_line;
+    key_at.column = at->key_column;
+    if (best)
+        mmr_yaml_diag(c->diag, c->ctx, &key_at, "unknown key '%s'; did you mean '%s'?", path, best);
+    else
+        mmr_yaml_diag(c->diag, c->ctx, &key_at, "unknown key '%s'", path);
+    c->problems++;
+}
+
+static bool in_choices(const char *choices, const char *text)
+{
+    size_t len = strlen(text);
+    for (const char *p = choices; *p; p += strspn(p, " ")) {
+        size_t n = strcspn(p, " ");
+        if (n == len && memcmp(p, text, n) == 0)
+            return true;
+        p += n;
+    }
+    return false;
+}
+
+static void check_value(struct check *c, const struct mmr_yaml *n, const char *path,
+                        const struct mmr_schema_row *row)
+{
+    char why[200];
+    int64_t v;
+    if (row->type == MMR_CFG_ANY) {
+        if (n->type != MMR_YAML_MAP && n->type != MMR_YAML_NULL) {
+            mmr_yaml_diag(c->diag, c->ctx, n, "'%s' must be a map of the plugin's keys", path);
+            c->problems++;
+        }
+        return;
+    }
+    if (row->type == MMR_CFG_STRV) {
+        bool is_ok = n->type == MMR_YAML_LIST;
+        for (const struct mmr_yaml *i = n->first; is_ok && i; i = i->next)
+            is_ok = i->type == MMR_YAML_SCALAR;
+        if (!is_ok) {
+            mmr_yaml_diag(c->diag, c->ctx, n, "'%s' must be a list of plain values, as in [a, b]", path);
+            c->problems++;
+        }
+        return;
+    }
+    if (n->type != MMR_YAML_SCALAR) {
+        mmr_yaml_diag(c->diag, c->ctx, n, "'%s' must be %s", path,
+                      row->type == MMR_CFG_CHOICE ? row->choices : mmr_value_type_name(row->type));
+        c->problems++;
+    } else if (row->type == MMR_CFG_CHOICE) {
+        if (!in_choices(row->choices, n->text)) {
+            mmr_yaml_diag(c->diag, c->ctx, n, "'%s' must be one of: %s; found '%.60s'", path, row->choices, n->text);
+            c->problems++;
+        }
+    } else if (row->type != MMR_CFG_STR && !mmr_value_parse(row->type, n->text, row->min, row->max, &v, why, sizeof why)) {
+        mmr_yaml_diag(c->diag, c->ctx, n, "'%s' %s", path, why);
+        c->problems++;
+    }
+}
+
+static void check_map(struct check *c, const struct mmr_yaml *map, const char *parent)
+{
+    for (const struct mmr_yaml *n = map->first; n; n = n->next) {
+        char path[512];
+        int len = snprintf(path, sizeof path, "%s%s%s", parent, *parent ? "." : "", n->key);
+        if (len < 0 || (size_t)len >= sizeof path || strchr(n->key, '.')) {
+            mmr_yaml_diag(c->diag, c->ctx, n, "'%.60s': a key may not contain a dot; nest instead", n->key);
+            c->problems++;
+            continue;
+        }
+        const struct mmr_schema_row *row = mmr_schema_find(path);
+        if (row)
+            check_value(c, n, path, row);
+        else if (!is_section(path))
+            unknown_key(c, n, parent, path);
+        else if (n->type == MMR_YAML_MAP)
+            check_map(c, n, path);
+        else if (n->type != MMR_YAML_NULL) {
+            mmr_yaml_diag(c->diag, c->ctx, n, "'%s' must be a map", path);
+            c->problems++;
+        }
+    }
+}
+
+unsigned mmr_schema_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx)
+{
+    struct check c = {.diag = diag, .ctx = ctx};
+    if (root)
+        check_map(&c, root, "");
+    return c.problems;
+}
