@@ -47,6 +47,7 @@ enum mmr_local_kind { /* what a record or message is; others above 64 are the ow
     MMR_LOCAL_FORWARDED = 5, /* host -> core: how far it got */
     MMR_LOCAL_RELOAD = 6,  /* core -> host */
     MMR_LOCAL_CONTROL = 7, /* either way, opaque */
+    MMR_LOCAL_LOST = 8,    /* host -> core, made by the bus itself: see server_ops.lost */
 };
 
 struct mmr_local_record { /* borrowed for the call */
@@ -55,6 +56,7 @@ struct mmr_local_record { /* borrowed for the call */
     uint32_t kind;     /* enum mmr_local_kind */
     uint32_t lane;     /* enum mmr_lane */
     uint64_t seq;      /* of (epoch, lane), from 1: what mmr_local_ack() takes. Host side: 0 */
+    const uint8_t *epoch; /* core side: 16 bytes, of the host's start it belongs to. Host side: NULL */
     uint64_t number;   /* the sender's own: an event's number in its instance, an action's id, a queue position */
     const void *bytes;
     size_t len;
@@ -74,7 +76,8 @@ struct mmr_local_server_ops { /* [loop]; any may be NULL but hello and record */
     void (*record)(void *ctx, const struct mmr_local_record *r);
     /* Nothing heard for lost_ms, or it said goodbye. is_bye: on purpose. hello() comes if it returns. */
     void (*gone)(void *ctx, uint32_t slot, bool is_bye);
-    void (*lost)(void *ctx, uint32_t slot, const struct mmr_local_lost *lost);
+    /* A numbered record of lane 1 like the others: acknowledge seq. NULL: it comes to record() as MMR_LOCAL_LOST. */
+    void (*lost)(void *ctx, uint32_t slot, uint64_t seq, const struct mmr_local_lost *lost);
     /* Malformed bytes, a wrong secret, or a record beyond its credit; count is since the slot was opened. */
     void (*misbehaved)(void *ctx, uint32_t slot, uint64_t count, const char *what);
     void (*writable)(void *ctx, uint32_t slot); /* after mmr_local_order() returned MMR_EAGAIN for a full queue */
@@ -107,8 +110,10 @@ void mmr_local_slot_close(struct mmr_local_server *srv, uint32_t slot);
 /* Answer to hello(): upto[lane] is the last committed number of this epoch (0: none), lanes 0 and 1 count. */
 void mmr_local_welcome(struct mmr_local_server *srv, uint32_t slot, const uint8_t epoch[16],
                        const uint64_t upto[MMR_LANES]);
-/* Everything of this lane up to upto is committed. Telemetry needs none: returning from record() is it. */
-void mmr_local_ack(struct mmr_local_server *srv, uint32_t slot, uint32_t lane, uint64_t upto);
+/* Everything of this epoch and lane up to upto is committed; of an epoch that is over: ignored. Telemetry needs
+ * none: returning from record() is it. */
+void mmr_local_ack(struct mmr_local_server *srv, uint32_t slot, const uint8_t epoch[16], uint32_t lane,
+                   uint64_t upto);
 
 /*
  * mmr_local_order - send something to an instance of a host.

@@ -33,6 +33,7 @@ struct mmr_site_record { /* borrowed for the call */
     uint32_t lane;
     uint64_t seq;         /* of (node, epoch, lane): what mmr_site_hub_ack() takes */
     uint64_t number;      /* the sender's own, as in local.h */
+    const uint8_t *epoch; /* hub: 16 bytes, of the node's spool; node: NULL */
     const void *bytes;
     size_t len;
 };
@@ -80,8 +81,9 @@ void mmr_site_hub_revoke(struct mmr_site_hub *hub, const char *node);
 
 void mmr_site_hub_welcome(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16],
                           const uint64_t upto[MMR_LANES]);
-/* All lanes: everything up to upto is committed (or handled, lane 3). */
-void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, uint32_t lane, uint64_t upto);
+/* All lanes: everything of this epoch up to upto is committed (lane 3: handled). Of another epoch: ignored. */
+void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16], uint32_t lane,
+                      uint64_t upto);
 
 /*
  * mmr_site_hub_order - a signed order to an instance of a node, at most once.
