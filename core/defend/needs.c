@@ -86,7 +86,7 @@ static bool same_want(const struct mmr_want *a, const struct mmr_want *b)
         return false;
     switch (a->effect) {
     case MMR_EFFECT_DENY_SERVICE:
-        return mmr_addr_equal(&a->src, &b->src) && mmr_addr_equal(&a->dst, &b->dst) && a->port == b->port;
+        return mmr_addr_equal(&a->src, &b->src) && mmr_addr_equal(&a->dst, &b->dst);
     case MMR_EFFECT_DENY_DST:
         return mmr_addr_equal(&a->dst, &b->dst) && strcasecmp(a->name, b->name) == 0 &&
                (mmr_addr_equal(&a->src, &b->src) || mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr));
@@ -111,8 +111,11 @@ static struct mmr_threat_need *add(struct mmr_needs *n, enum mmr_phase phase, ui
                                    const struct mmr_want *w)
 {
     for (uint32_t k = 0; k < n->n; k++)
-        if (same_want(&n->need[k].option[0], w))
+        if (same_want(&n->need[k].option[0], w)) {
+            if (n->need[k].option[0].port != w->port)
+                n->need[k].option[0].port = 0; /* several services: only a denial of all of them is enough */
             return NULL;
+        }
     if (n->n == MMR_NEEDS_MAX) {
         n->dropped++;
         return NULL;
