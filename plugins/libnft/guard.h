@@ -1,0 +1,28 @@
+/* guard.h - the responder's own last gate: what is never denied, whoever asks. */
+#ifndef MMR_LIBNFT_GUARD_H
+#define MMR_LIBNFT_GUARD_H
+
+#include "deny.h"
+
+enum { MMR_GUARD_MAX = 256 };
+struct mmr_guard {
+    struct {
+        struct mmr_deny_key net;
+        const char *why; /* "the default gateway", … */
+    } item[MMR_GUARD_MAX];
+    uint32_t n;
+};
+
+/*
+ * mmr_guard_load - collect it anew: loopback, link-local, multicast, this machine's addresses, its
+ * default gateways (/proc/net/route, ipv6_route), its name servers (/etc/resolv.conf), and the
+ * configured networks (administrators' machines belong there: an open SSH connection proves nobody).
+ *
+ * errors  MMR_ECONFIG a configured entry is no address or network
+ */
+int mmr_guard_load(struct mmr_guard *g, const char *const *configured, size_t n, struct mmr_error *err);
+/* NULL: may be denied; else why not. A network is refused when it holds anything guarded, or is wider
+ * than /24 (IPv4) or /64 (IPv6). */
+const char *mmr_guard_refuses(const struct mmr_guard *g, const struct mmr_deny_key *k);
+
+#endif

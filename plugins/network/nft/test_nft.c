@@ -1,0 +1,187 @@
+/* test_nft.c - blocks in a network namespace of the test's own: applied, proved, shared, put back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "testhost.h"
+
+#include <mamori/action.h>
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const struct mmr_plugin mmr_plugin_nft;
+
+static int enter_namespace(void **state)
+{
+    static int done;
+    (void)state;
+    if (!done)
+        done = geteuid() == 0 && unshare(CLONE_NEWNET) == 0 && access("/usr/sbin/nft", X_OK) == 0 ? 1 : -1;
+    return 0;
+}
+
+#define NEED_NAMESPACE()                                                                           \
+    do {                                                                                           \
+        if (geteuid() != 0 || access("/usr/sbin/nft", X_OK) != 0)                                  \
+            skip();                                                                                \
+    } while (0)
+
+static struct mmr_testhost *start(void)
+{
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_error err = {.struct_size = sizeof err};
+    const char *const cfg[] = {"never_block", "192.0.2.1,198.51.100.0/24", NULL};
+    (void)mmr_testhost_make_state_dir(th);
+    if (mmr_testhost_add(th, &mmr_plugin_nft, cfg, &err) != 0)
+        fail_msg("%s", err.text);
+    return th;
+}
+
+static void order(struct mmr_testhost *th, uint64_t id, uint32_t flags, const char *addr, const char *direction, int64_t ttl_ms)
+{
+    uint8_t buf[512];
+    struct mmr_event ev;
+    struct mmr_error err = {.struct_size = sizeof err};
+    mmr_event_begin_map(&ev, buf, sizeof buf);
+    mmr_event_str(&ev, "addr", addr);
+    mmr_event_str(&ev, "direction", direction);
+    assert_int_equal(mmr_event_end(&ev), 0);
+    struct mmr_action a = {.struct_size = sizeof a, .flags = flags, .id = id, .verb = "block.addr", .ttl_ms = ttl_ms,
+                           .msgpack = ev.buf, .len = ev.len};
+    if (mmr_testhost_act(th, 0, &a, &err) != 0)
+        fail_msg("%s", err.text);
+}
+
+static const char *last(struct mmr_testhost *th, const char *key)
+{
+    return mmr_testhost_receipt_text(th, mmr_testhost_receipts(th) - 1, key);
+}
+
+static int shell(const char *cmd)
+{
+    return system(cmd); /* fixed texts of this test only */
+}
+
+static void a_block_is_applied_and_proved(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct mmr_testhost *th = start();
+    order(th, 1, 0, "203.0.113.9", "both", 60000);
+    assert_string_equal(last(th, "result"), "applied");
+    assert_string_equal(last(th, "verify.result"), "confirmed");
+    assert_int_equal(shell("nft get element inet mamori src4 '{ 203.0.113.9 }' >/dev/null 2>&1"), 0);
+    assert_int_equal(shell("nft get element inet mamori dst4 '{ 203.0.113.9 }' >/dev/null 2>&1"), 0);
+    order(th, 1, 0, "203.0.113.9", "both", 60000); /* asked twice, done once */
+    assert_string_equal(last(th, "result"), "already");
+    order(th, 1, MMR_ACT_UNDO, "203.0.113.9", "both", 0);
+    assert_int_not_equal(shell("nft get element inet mamori src4 '{ 203.0.113.9 }' >/dev/null 2>&1"), 0);
+    order(th, 1, MMR_ACT_VERIFY, "203.0.113.9", "both", 0);
+    assert_string_equal(last(th, "verify.result"), "refuted");
+    mmr_testhost_free(th);
+}
+
+static void every_form_of_address_can_be_blocked(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    static const char *const addrs[] = {"203.0.113.7", "203.0.113.128/25", "2001:db8::7", "2001:db8:1::/64"};
+    struct mmr_testhost *th = start();
+    for (size_t i = 0; i < sizeof addrs / sizeof addrs[0]; i++) {
+        order(th, 10 + i, 0, addrs[i], "in", 60000);
+        if (strcmp(last(th, "verify.result"), "confirmed") != 0)
+            fail_msg("%s: %s (%s)", addrs[i], last(th, "verify.result"), last(th, "detail"));
+    }
+    for (size_t i = 0; i < sizeof addrs / sizeof addrs[0]; i++)
+        order(th, 10 + i, MMR_ACT_UNDO, addrs[i], "in", 0);
+    mmr_testhost_free(th);
+}
+
+static void what_must_never_be_blocked_is_refused(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    static const char *const addrs[] = {"127.0.0.1", "192.0.2.1", "198.51.100.77", "192.0.2.0/25", "10.0.0.0/8", "224.0.0.1", "::1"};
+    struct mmr_testhost *th = start();
+    for (size_t i = 0; i < sizeof addrs / sizeof addrs[0]; i++) {
+        order(th, 20 + i, 0, addrs[i], "both", 60000);
+        if (strcmp(last(th, "result"), "refused") != 0)
+            fail_msg("%s: %s", addrs[i], last(th, "result"));
+    }
+    mmr_testhost_free(th);
+}
+
+static void two_reasons_share_one_element(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct mmr_testhost *th = start();
+    order(th, 30, 0, "203.0.113.30", "in", 60000);
+    order(th, 31, 0, "203.0.113.30", "in", 60000);
+    order(th, 30, MMR_ACT_UNDO, "203.0.113.30", "in", 0);
+    assert_int_equal(shell("nft get element inet mamori src4 '{ 203.0.113.30 }' >/dev/null 2>&1"), 0);
+    order(th, 31, MMR_ACT_UNDO, "203.0.113.30", "in", 0);
+    assert_int_not_equal(shell("nft get element inet mamori src4 '{ 203.0.113.30 }' >/dev/null 2>&1"), 0);
+    mmr_testhost_free(th);
+}
+
+static void a_flush_by_somebody_else_is_put_right(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct mmr_testhost *th = start();
+    mmr_testhost_use_real_clock(th);
+    order(th, 40, 0, "203.0.113.40", "in", 60000);
+    assert_int_equal(shell("nft flush ruleset"), 0);
+    assert_true(mmr_testhost_poll_until(th, "enforcement.lost", 3000));
+    assert_int_equal(shell("nft get element inet mamori src4 '{ 203.0.113.40 }' >/dev/null 2>&1"), 0);
+    mmr_testhost_free(th);
+}
+
+static void a_restart_keeps_what_lives(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct mmr_testhost *th = start();
+    struct mmr_error err = {.struct_size = sizeof err};
+    const char *const cfg[] = {"table", "mamori", NULL};
+    order(th, 50, 0, "203.0.113.50", "in", 60000);
+    assert_int_equal(shell("nft delete table inet mamori"), 0);
+    int again = mmr_testhost_add(th, &mmr_plugin_nft, cfg, &err); /* the same state folder: as after kill -9 */
+    if (again < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(shell("nft get element inet mamori src4 '{ 203.0.113.50 }' >/dev/null 2>&1"), 0);
+    mmr_testhost_free(th);
+}
+
+static void a_dry_run_changes_nothing(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct mmr_testhost *th = start();
+    order(th, 60, MMR_ACT_DRY_RUN, "203.0.113.60", "in", 60000);
+    assert_int_equal(mmr_testhost_receipt_int(th, mmr_testhost_receipts(th) - 1, "dry_run", 0), 1);
+    assert_int_not_equal(shell("nft get element inet mamori src4 '{ 203.0.113.60 }' >/dev/null 2>&1"), 0);
+    mmr_testhost_free(th);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_is_applied_and_proved),
+        cmocka_unit_test(every_form_of_address_can_be_blocked),
+        cmocka_unit_test(what_must_never_be_blocked_is_refused),
+        cmocka_unit_test(two_reasons_share_one_element),
+        cmocka_unit_test(a_flush_by_somebody_else_is_put_right),
+        cmocka_unit_test(a_restart_keeps_what_lives),
+        cmocka_unit_test(a_dry_run_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, enter_namespace, NULL);
+}
