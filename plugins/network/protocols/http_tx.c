@@ -1,0 +1,253 @@
+/*
+ * http_tx.c - the sticky buffers and the event of one HTTP message. Buffer names and shapes are those
+ * of Suricata's keywords, because rules are written for them.
+ */
+#include "http_tx.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SCRATCH_BYTES = 256 * 1024 };
+struct scratch {
+    uint8_t p[SCRATCH_BYTES];
+    size_t n;
+};
+
+static size_t put(struct scratch *s, const void *p, size_t n)
+{
+    if (n > SCRATCH_BYTES - s->n)
+        n = SCRATCH_BYTES - s->n;
+    if (n)
+        memcpy(s->p + s->n, p, n);
+    s->n += n;
+    return n;
+}
+
+static void put_text(struct scratch *s, const char *text)
+{
+    (void)put(s, text, strlen(text));
+}
+
+static void put_bstr(struct scratch *s, const bstr *b)
+{
+    if (b)
+        (void)put(s, bstr_ptr(b), bstr_len(b));
+}
+
+static void buf_bstr(struct proto *m, const char *name, const bstr *b)
+{
+    if (b && bstr_len(b))
+        proto_buf(m, name, bstr_ptr(b), bstr_len(b));
+}
+
+static int hex(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+static void put_decoded(struct scratch *s, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = p[i];
+        if (c == '%' && i + 2 < n && hex(p[i + 1]) >= 0 && hex(p[i + 2]) >= 0) {
+            c = (uint8_t)(hex(p[i + 1]) * 16 + hex(p[i + 2]));
+            i += 2;
+        }
+        (void)put(s, &c, 1);
+    }
+}
+
+static bool is_uri_seen(const htp_tx_t *tx)
+{
+    return tx->request_line && tx->request_uri && tx->request_method;
+}
+
+/* http.uri: decoded path, '?' and decoded query. */
+static void put_uri(struct scratch *s, const htp_tx_t *tx)
+{
+    const htp_uri_t *u = tx->parsed_uri;
+    if (!u || (!u->path && !u->query)) {
+        put_bstr(s, tx->request_uri);
+        return;
+    }
+    put_bstr(s, u->path);
+    if (u->query) {
+        put_text(s, "?");
+        put_decoded(s, bstr_ptr(u->query), bstr_len(u->query));
+    }
+    if (u->fragment) {
+        put_text(s, "#");
+        put_bstr(s, u->fragment);
+    }
+}
+
+static bool is_cookie(const htp_header_t *h)
+{
+    return bstr_cmp_c_nocase(h->name, "cookie") == 0 || bstr_cmp_c_nocase(h->name, "set-cookie") == 0;
+}
+
+/* http.header ("Name: value\r\n" without cookies) and http.header_names ("\r\nName\r\n…\r\n"). */
+static void put_headers(struct scratch *s, struct proto *m, const htp_table_t *headers, const bstr *line)
+{
+    size_t n = headers ? htp_table_size(headers) : 0, from = s->n;
+    for (size_t i = 0; i < n; i++) {
+        const htp_header_t *h = htp_table_get_index(headers, i, NULL);
+        if (!h || is_cookie(h))
+            continue;
+        put_bstr(s, h->name);
+        put_text(s, ": ");
+        put_bstr(s, h->value);
+        put_text(s, "\r\n");
+    }
+    proto_buf(m, "http.header", s->p + from, s->n - from);
+    from = s->n;
+    put_text(s, "\r\n");
+    for (size_t i = 0; i < n; i++) {
+        const htp_header_t *h = htp_table_get_index(headers, i, NULL);
+        if (!h)
+            continue;
+        put_bstr(s, h->name);
+        put_text(s, "\r\n");
+    }
+    put_text(s, "\r\n");
+    size_t names = s->n - from;
+    proto_buf(m, "http.header_names", s->p + from, names);
+    size_t start = s->n;
+    put_bstr(s, line);
+    (void)put(s, s->p + from, names);
+    proto_buf(m, "http.start", s->p + start, s->n - start);
+}
+
+static const bstr *header(const htp_table_t *headers, const char *name)
+{
+    const htp_header_t *h = headers ? htp_table_get_c(headers, name) : NULL;
+    return h ? h->value : NULL;
+}
+
+static void named_headers(struct proto *m, const htp_table_t *headers, bool is_request)
+{
+    static const struct {
+        const char *header, *buffer;
+        bool of_request, of_response;
+    } rows[] = {
+        {"user-agent", "http.user_agent", true, false},
+        {"referer", "http.referer", true, false},
+        {"cookie", "http.cookie", true, false},
+        {"set-cookie", "http.cookie", false, true},
+        {"accept", "http.accept", true, false},
+        {"accept-encoding", "http.accept_enc", true, false},
+        {"accept-language", "http.accept_lang", true, false},
+        {"connection", "http.connection", true, true},
+        {"content-type", "http.content_type", true, true},
+        {"content-length", "http.content_len", true, true},
+        {"host", "http.host.raw", true, false},
+        {"server", "http.server", false, true},
+        {"location", "http.location", false, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (is_request ? rows[i].of_request : rows[i].of_response)
+            buf_bstr(m, rows[i].buffer, header(headers, rows[i].header));
+}
+
+static void text_field(struct mmr_event *ev, const char *key, const void *p, size_t n)
+{
+    char text[1024];
+    if (!p || n == 0)
+        return;
+    proto_text(text, sizeof text, p, n);
+    mmr_event_str(ev, key, text);
+}
+
+static void bstr_field(struct mmr_event *ev, const char *key, const bstr *b)
+{
+    if (b)
+        text_field(ev, key, bstr_ptr(b), bstr_len(b));
+}
+
+static bool is_address(const bstr *host)
+{
+    char text[64];
+    uint8_t addr[16];
+    if (!host || bstr_len(host) == 0 || bstr_len(host) >= sizeof text)
+        return false;
+    memcpy(text, bstr_ptr(host), bstr_len(host));
+    text[bstr_len(host)] = '\0';
+    return inet_pton(AF_INET, text, addr) == 1 || inet_pton(AF_INET6, text, addr) == 1;
+}
+
+static void emit(struct http_flow *h, const struct http_tx *t, uint8_t dir, const uint8_t *uri, size_t uri_len)
+{
+    const htp_tx_t *tx = t->htp;
+    const struct http_text *body = &t->body[dir];
+    bool is_request = dir == MMR_TO_SERVER;
+    struct mmr_event *ev = proto_event(h->m, h->pf->flow, h->packet, is_request ? "http.request" : "http.response",
+                                       MMR_CLASS_HTTP, is_request ? 1 : 2);
+    if (is_uri_seen(tx)) {
+        bstr_field(ev, "http_request.http_method", tx->request_method);
+        text_field(ev, "http_request.url.path", uri, uri_len);
+        bstr_field(ev, "http_request.url.hostname", tx->request_hostname);
+        bstr_field(ev, "http_request.user_agent", header(tx->request_headers, "user-agent"));
+        if (is_request)
+            bstr_field(ev, "http_request.referrer", header(tx->request_headers, "referer"));
+        mmr_event_bool(ev, "unmapped.host_is_address", is_address(tx->request_hostname));
+        mmr_event_bool(ev, "unmapped.has_cookie", header(tx->request_headers, "cookie") != NULL);
+    }
+    if (!is_request)
+        mmr_event_int(ev, "http_response.code", tx->response_status_number);
+    bstr_field(ev, is_request ? "unmapped.request_content_type" : "http_response.content_type",
+               header(is_request ? tx->request_headers : tx->response_headers, "content-type"));
+    mmr_event_int(ev, is_request ? "http_request.body_length" : "http_response.body_length", (int64_t)body->total);
+    if (is_request)
+        bstr_field(ev, "unmapped.authorization_type", tx->request_headers ? header(tx->request_headers, "authorization") : NULL);
+    else
+        bstr_field(ev, "unmapped.www_authenticate", header(tx->response_headers, "www-authenticate"));
+    mmr_event_str(ev, "unmapped.file_type", proto_file_type(body->p, body->n));
+    mmr_event_int(ev, "unmapped.transaction", (int64_t)t->id);
+    proto_event_send(h->m);
+}
+
+void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
+{
+    static _Thread_local struct scratch s; /* one loop thread; too large for its stack */
+    struct proto *m = h->m;
+    const htp_tx_t *tx = t->htp;
+    const struct http_text *body = &t->body[dir];
+    bool is_request = dir == MMR_TO_SERVER;
+    char code[16];
+    s.n = 0;
+    m->n_bufs = 0;
+    put_uri(&s, tx);
+    size_t uri_len = s.n;
+    if (is_request && !is_uri_seen(tx))
+        return; /* libhtp made it up for a response without request */
+    if (is_request) {
+        proto_buf(m, "http.uri", s.p, uri_len);
+        buf_bstr(m, "http.uri.raw", tx->request_uri);
+        buf_bstr(m, "http.method", tx->request_method);
+        buf_bstr(m, "http.request_line", tx->request_line);
+        buf_bstr(m, "http.protocol", tx->request_protocol);
+        buf_bstr(m, "http.host", tx->request_hostname);
+        named_headers(m, tx->request_headers, true);
+        put_headers(&s, m, tx->request_headers, tx->request_line);
+        proto_buf(m, "http.request_body", body->p, body->n);
+        const bstr *type = header(tx->request_headers, "content-type");
+        if (!type || !bstr_begins_with_c_nocase(type, "application/x-www-form-urlencoded"))
+            proto_buf(m, "file.data", body->p, body->n);
+    } else {
+        (void)snprintf(code, sizeof code, "%d", tx->response_status_number);
+        if (tx->response_status)
+            buf_bstr(m, "http.stat_code", tx->response_status);
+        buf_bstr(m, "http.stat_msg", tx->response_message);
+        buf_bstr(m, "http.response_line", tx->response_line);
+        buf_bstr(m, "http.protocol", tx->response_protocol);
+        named_headers(m, tx->response_headers, false);
+        put_headers(&s, m, tx->response_headers, tx->response_line);
+        proto_buf(m, "http.response_body", body->p, body->n);
+        proto_buf(m, "file.data", body->p, body->n);
+    }
+    proto_buf(m, "http.header.raw", t->head[dir].p, t->head[dir].n);
+    h->pf->tx_id = t->id;
+    proto_tx_send(m, h->pf, h->packet, dir, !is_request, "http", NULL);
+    emit(h, t, dir, s.p, uri_len);
+}

@@ -1,0 +1,78 @@
+/*
+ * proto.h - what every protocol parser of this plugin sees: the context, the state of one flow, and
+ * how transactions and events leave. A parser is one small file with one struct proto_parser; its
+ * input comes from the network and none of it is trusted.
+ */
+#ifndef MMR_PROTO_H
+#define MMR_PROTO_H
+
+#include <mamori/event.h>
+#include <mamori/net.h>
+#include <mamori/plugin.h>
+
+enum { PROTO_HOLD_BYTES = 2048, PROTO_BUFFERS_MAX = 64, PROTO_EVENT_BYTES = MMR_EVENT_BYTES_MAX };
+
+struct proto_config {
+    int64_t body_max, flow_memory_max;
+    bool events;
+};
+struct proto { /* the plugin instance */
+    const struct mmr_host *host;
+    const struct proto_config *cfg;
+    const struct mmr_topic *tx;
+    void *htp; /* shared libhtp configuration */
+    struct proto_flow *flows;
+    uint64_t n_flows, n_unknown, n_errors;
+    bool is_replay;
+    struct mmr_event ev;
+    struct mmr_buffer bufs[PROTO_BUFFERS_MAX]; /* the transaction being built */
+    size_t n_bufs;
+    uint8_t event[PROTO_EVENT_BYTES];
+};
+
+enum proto_match { PROTO_NO = 0, PROTO_YES = 1, PROTO_MORE = 2 }; /* MORE: too few bytes to say */
+struct proto_parser {
+    const char *app; /* mmr_flow.app */
+    uint8_t ip_proto;
+    /* Is this the beginning of a message of mine? port: of the server. */
+    enum proto_match (*probe)(const uint8_t *p, size_t n, uint8_t dir, uint16_t port);
+    void *(*open)(struct proto *m, struct mmr_flow *flow); /* state of one flow, or NULL: no memory */
+    /* One chunk in order; len 0 with END. False: this is not, or no longer, my protocol. */
+    bool (*data)(struct proto *m, struct proto_flow *pf, const struct mmr_chunk *c);
+    void (*close)(struct proto *m, void *state);
+};
+struct proto_flow {
+    struct proto_flow *prev, *next;
+    struct mmr_flow *flow;
+    const struct proto_parser *parser;
+    void *state;
+    uint64_t tx_id;
+    uint8_t *hold[2]; /* the first bytes, until the protocol is known; PROTO_HOLD_BYTES each */
+    uint16_t n_hold[2];
+    uint8_t tries[2];
+    bool is_given_up, is_switching; /* switching: recognise anew from the next chunk (STARTTLS) */
+};
+
+extern const struct proto_parser proto_http, proto_dns_udp, proto_dns_tcp, proto_tls, proto_ssh, proto_smb,
+    proto_dcerpc, proto_krb_udp, proto_krb_tcp, proto_ldap, proto_ftp, proto_smtp, proto_dhcp;
+void proto_link_packet(struct proto *m, const struct mmr_packet *p); /* ARP and ICMP */
+
+/* ---- transactions ---- */
+void proto_buf(struct proto *m, const char *name, const void *data, size_t len); /* borrowed until sent */
+void proto_tx_send(struct proto *m, struct proto_flow *pf, const struct mmr_packet *pkt, uint8_t dir, bool final,
+                   const char *app, const void *detail);
+
+/* ---- events: begin, add fields to the returned builder, send ---- */
+struct mmr_event *proto_event(struct proto *m, const struct mmr_flow *flow, const struct mmr_packet *pkt,
+                              const char *kind, uint32_t class_uid, uint32_t activity_id);
+void proto_event_send(struct proto *m);
+int64_t proto_time(const struct mmr_flow *flow, const struct mmr_packet *pkt);
+
+/* Text that came from the network, made printable in place of control bytes; always NUL-terminated. */
+void proto_text(char *buf, size_t cap, const void *data, size_t len);
+/* UTF-16LE to UTF-8, cut to cap. */
+void proto_utf16(char *buf, size_t cap, const uint8_t *data, size_t len);
+/* What the first bytes of a content say it is: "exe", "elf", "java-class", "zip", "png", …; NULL unknown. */
+const char *proto_file_type(const uint8_t *p, size_t n);
+
+#endif
