@@ -91,6 +91,8 @@ struct mmr_runtime_instance {
 /* Fill its configuration and create() it. errors MMR_ECONFIG; MMR_ETOOBIG; MMR_EINVAL; what create() gave */
 int mmr_runtime_add(struct mmr_runtime *rt, const struct mmr_runtime_instance *conf, uint32_t *ret_index,
                     struct mmr_error *err);
+/* Destroy the instance added last, as if it had never been (never from inside a callback). */
+void mmr_runtime_drop_last(struct mmr_runtime *rt);
 /* start() the sensors that have one: those which also listen to a topic first, pure sources last. On an error the
  * started ones are stopped again. */
 int mmr_runtime_start(struct mmr_runtime *rt, struct mmr_error *err);

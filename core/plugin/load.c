@@ -1,0 +1,254 @@
+/* load.c - plugin files: where they may lie, and how they come into the process. */
+#include "plugin/load.h"
+
+#include "plugin/describe.h"
+#include "util/scope.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct mmr_plugin *mmr_plugin_builtin(const struct mmr_plugin *const *table, const char *id)
+{
+    for (; table && *table; table++)
+        if ((*table)->id && strcmp((*table)->id, id) == 0)
+            return *table;
+    return NULL;
+}
+
+/* ---- the safe place ---- */
+
+static bool is_ours(const struct stat *st)
+{
+    return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+static int check_folder(const char *file, const char *folder, bool is_own_folder, struct mmr_error *err)
+{
+    struct stat st;
+    if (lstat(folder, &st) != 0)
+        return mmr_fail(err, MMR_EIO, "plugin file '%s': folder '%s': %s", file, folder, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return mmr_fail(err, MMR_EPERM, "plugin file '%s': '%s' is no folder", file, folder);
+    if (!is_ours(&st))
+        return mmr_fail(err, MMR_EPERM, "plugin file '%s': folder '%s' belongs to user %u, expected root or the service",
+                        file, folder, st.st_uid);
+    /* in a sticky folder nobody can rename what another one owns, so it may stand above, but not hold the file */
+    bool is_sticky = (st.st_mode & S_ISVTX) && !is_own_folder;
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !is_sticky)
+        return mmr_fail(err, MMR_EPERM, "plugin file '%s': folder '%s' is writable by others; chmod go-w it", file,
+                        folder);
+    return 0;
+}
+
+/* Every folder from the file's own up to the root, links resolved. */
+static int check_folders(const char *file, struct mmr_error *err)
+{
+    const char *slash = strrchr(file, '/');
+    mmr_autofree char *given = slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
+    mmr_autofree char *at = given ? realpath(given, NULL) : NULL;
+    if (!at)
+        return mmr_fail(err, MMR_EIO, "plugin file '%s': its folder: %s", file, strerror(errno));
+    bool is_own = true;
+    for (;;) {
+        int r = check_folder(file, at, is_own, err);
+        if (r || strcmp(at, "/") == 0)
+            return r;
+        is_own = false;
+        char *cut = strrchr(at, '/');
+        cut[cut == at] = '\0'; /* the last step ends at "/" itself */
+    }
+}
+
+static int check_file(const char *path, const struct stat *st, struct mmr_error *err)
+{
+    if (!S_ISREG(st->st_mode))
+        return mmr_fail(err, MMR_EPERM, "plugin file '%s' is no regular file", path);
+    if (!is_ours(st))
+        return mmr_fail(err, MMR_EPERM, "plugin file '%s' belongs to user %u, expected root or the service; chown it",
+                        path, st->st_uid);
+    if (st->st_mode & (S_IWGRP | S_IWOTH))
+        return mmr_fail(err, MMR_EPERM, "plugin file '%s' is writable by others (mode %04o); chmod go-w it", path,
+                        st->st_mode & 07777);
+    if (st->st_size <= 0 || st->st_size > MMR_PLUGIN_FILE_MAX)
+        return mmr_fail(err, MMR_ETOOBIG, "plugin file '%s' has %lld bytes, expected 1 to %d", path,
+                        (long long)st->st_size, MMR_PLUGIN_FILE_MAX);
+    return check_folders(path, err);
+}
+
+static int copy(int from, int to, off_t size)
+{
+    char buf[64 * 1024];
+    while (size > 0) {
+        ssize_t n = read(from, buf, sizeof buf);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0 || n > size)
+            return -1; /* shrank or grew while we read it */
+        for (ssize_t done = 0; done < n;) {
+            ssize_t w = write(to, buf + done, (size_t)(n - done));
+            if (w <= 0)
+                return -1;
+            done += w;
+        }
+        size -= n;
+    }
+    return 0;
+}
+
+int mmr_plugin_seal(const char *path, int *ret_fd, struct mmr_error *err)
+{
+    struct stat st;
+    mmr_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return mmr_fail(err, errno == ENOENT ? MMR_ENOENT : errno == ELOOP ? MMR_EPERM : MMR_EIO,
+                        "plugin file '%s': %s%s", path, strerror(errno),
+                        errno == ELOOP ? "; links are not followed, name the file itself" : "");
+    if (fstat(fd, &st) != 0)
+        return mmr_fail(err, MMR_EIO, "plugin file '%s': %s", path, strerror(errno));
+    int r = check_file(path, &st, err);
+    if (r)
+        return r;
+    const char *base = strrchr(path, '/');
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.60s", base ? base + 1 : path);
+    mmr_autoclose int mem = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (mem < 0)
+        return mmr_fail(err, MMR_EIO, "plugin file '%s': memfd: %s", path, strerror(errno));
+    if (copy(fd, mem, st.st_size) != 0)
+        return mmr_fail(err, MMR_EIO, "plugin file '%s' could not be copied whole; was it being written?", path);
+    if (fcntl(mem, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+        return mmr_fail(err, MMR_EIO, "plugin file '%s': sealing: %s", path, strerror(errno));
+    *ret_fd = mem;
+    mem = -1; /* the caller's now */
+    return 0;
+}
+
+/* ---- finding a file by id, without running it ---- */
+
+static bool holds_id(const char *path, const char *id)
+{
+    struct stat st;
+    bool is_found = false;
+    mmr_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > MMR_PLUGIN_FILE_MAX)
+        return false;
+    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return false;
+    const char *at = bytes, *end = at + st.st_size;
+    size_t len = strlen(id) + 1; /* with its NUL, so that no longer id matches */
+    while (!is_found && (at = memmem(at, (size_t)(end - at), id, len)) != NULL) {
+        is_found = at == (const char *)bytes || at[-1] == '\0';
+        at++;
+    }
+    (void)munmap(bytes, (size_t)st.st_size);
+    return is_found;
+}
+
+static int is_module(const struct dirent *e)
+{
+    size_t n = strlen(e->d_name);
+    return n > 3 && strcmp(e->d_name + n - 3, ".so") == 0;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int mmr_plugin_locate(const char *dir, const char *id, char **ret_path, struct mmr_error *err)
+{
+    const char *last = strrchr(id, '.');
+    mmr_autofree char *likely = NULL;
+    struct dirent **entries = NULL;
+    char *found = NULL;
+
+    if (!mmr_plugin_id_is_valid(id))
+        return mmr_fail(err, MMR_EINVAL, "plugin id '%.64s' is not reverse-DNS, such as \"org.example.beacon\"", id);
+    if (asprintf(&likely, "%s/%s.so", dir, last + 1) < 0) {
+        likely = NULL;
+        return mmr_fail(err, MMR_ENOMEM, "plugin %s: out of memory", id);
+    }
+    if (holds_id(likely, id)) {
+        *ret_path = likely;
+        likely = NULL;
+        return 0;
+    }
+    int n = scandir(dir, &entries, is_module, by_bytes);
+    if (n < 0)
+        return mmr_fail(err, errno == ENOENT ? MMR_ENOENT : MMR_EIO, "plugin %s: folder '%s': %s", id, dir,
+                        strerror(errno));
+    for (int i = 0; i < n; i++) {
+        char *path = NULL;
+        if (!found && asprintf(&path, "%s/%s", dir, entries[i]->d_name) >= 0) {
+            if (holds_id(path, id))
+                found = path;
+            else
+                free(path);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    if (!found)
+        return mmr_fail(err, MMR_ENOENT, "plugin %s is neither built in nor in '%s'; `mamori plugin list` shows all", id,
+                        dir);
+    *ret_path = found;
+    return 0;
+}
+
+/* ---- into the process ---- */
+
+int mmr_plugin_load(int fd, const char *name, const struct mmr_plugin **ret_p, struct mmr_error *err)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!lib) {
+        const char *why = dlerror();
+        return mmr_fail(err, MMR_EBADMSG, "plugin file '%.80s' does not load: %.140s", name, why ? why : "?");
+    }
+    /* from here on it stays: its threads and static data may live for ever */
+    const struct mmr_plugin *const *entry = dlsym(lib, MMR_ENTRY_NAME);
+    if (!entry || !*entry)
+        return mmr_fail(err, MMR_EUNSUPPORTED, "plugin file '%.80s' has no symbol " MMR_ENTRY_NAME
+                        "; it is no plugin of ABI %d, build it with MMR_PLUGIN_SHARED against this SDK",
+                        name, MMR_ABI_MAJOR);
+    *ret_p = *entry;
+    return 0;
+}
+
+int mmr_plugin_get(const struct mmr_plugin *const *builtins, const char *dir, const char *id, const char *file,
+                   const struct mmr_plugin **ret_p, struct mmr_error *err)
+{
+    const struct mmr_plugin *p = file ? NULL : mmr_plugin_builtin(builtins, id);
+    mmr_autofree char *located = NULL;
+    int r;
+
+    if (!p) {
+        mmr_autoclose int fd = -1;
+        if (!file && (r = mmr_plugin_locate(dir, id, &located, err)) != 0)
+            return r;
+        const char *path = file ? file : located;
+        r = mmr_plugin_seal(path, &fd, err);
+        if (r == 0)
+            r = mmr_plugin_load(fd, path, &p, err);
+        if (r)
+            return r;
+    }
+    r = mmr_plugin_check(p, NULL, NULL, err);
+    if (r)
+        return r;
+    if (strcmp(p->id, id) != 0)
+        return mmr_fail(err, MMR_EBADMSG, "plugin file '%s' holds %s, expected %s", file ? file : located, p->id, id);
+    *ret_p = p;
+    return 0;
+}
