@@ -23,26 +23,30 @@ enum mmr_join_colour { /* who meets whom: mmr_join_meets() */
     MMR_COLOUR_NET = 1, MMR_COLOUR_EP, /* CONN */
     MMR_COLOUR_BAD,                    /* a real finding */
     MMR_COLOUR_ATTEMPT,                /* HOST: an attempt against it; meets only what comes of it */
-    MMR_COLOUR_HINT,                   /* no phase: meets real findings, never another hint */
 };
-struct mmr_span { /* a cover in corrected time; two covers that overlap are one story */
+struct mmr_span { /* when findings of one incident touched a key, in corrected time */
     int64_t from_ns, to_ns;
     uint32_t slot;
+    uint32_t half_s; /* half the window: two spans meet when the gap is at most the sum of their halves */
     uint8_t kind, colour, is_hint, side;
+    uint32_t reserved;
 };
 struct mmr_post { /* one key of one finding */
     struct mmr_key key;
     struct mmr_span span; /* slot unset */
+    char value[MMR_CONN_TEXT_MAX]; /* for people and tools; only with_text */
 };
 enum { MMR_POSTS_MAX = 48 };
 
-/* The keys of a finding with what the resolver knows now. Returns how many. */
-size_t mmr_join_posts(const struct mmr_resolve *r, const struct mmr_finding *f,
+/* The keys of a finding with what the resolver knows now, strongest kind first. Returns how many. */
+size_t mmr_join_posts(const struct mmr_resolve *r, const struct mmr_finding *f, bool with_text,
                       struct mmr_post ret[MMR_POSTS_MAX]);
-/* Keys that follow from a key once telemetry linked them (connection to process, address to host). */
-size_t mmr_join_follow_process(const struct mmr_resolve *r, const char *host, const char *identity,
-                               bool is_implied, const struct mmr_span *like, struct mmr_post *ret, size_t cap);
+/* The single key by which telemetry finds the incidents it concerns. */
+struct mmr_key mmr_join_key_process(const char *host, const char *identity);
+struct mmr_key mmr_join_key_hostaddr(const struct mmr_addr *a);
+struct mmr_key mmr_join_key_session(const char *host, const char *session);
 bool mmr_join_meets(const struct mmr_span *a, const struct mmr_span *b);
+enum mmr_entity_kind mmr_join_entity(enum mmr_join_kind k);
 
 /* The bad remote of a finding and the machine it is about; unset or "" where there is none. */
 struct mmr_actors {

@@ -32,6 +32,6 @@ void mmr_process_identity(const struct mmr_process *p, char *buf, size_t cap);
 bool mmr_user_is_common(const char *user);       /* SYSTEM, root, LOCAL SERVICE, machine accounts, … */
 bool mmr_session_is_common(const char *session); /* the system's own logon ids */
 bool mmr_process_is_common(const char *name_or_path); /* svchost, System, systemd, sshd, explorer, … */
-bool mmr_path_is_system(const char *path);       /* belongs to the operating system: shared by every host */
+bool mmr_path_is_common(const char *path);       /* belongs to the operating system: shared by every host */
 
 #endif

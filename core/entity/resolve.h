@@ -28,20 +28,22 @@ struct mmr_resolve_config {
     uint32_t max_conns, max_processes, max_addrs, max_names, max_sessions; /* 0: defaults */
 };
 
+struct mmr_conn_owner { /* one end of a connection, as that machine's endpoint side reported it */
+    char host[MMR_HOST_NAME_MAX]; /* normalised; "" none */
+    char process[80];             /* identity on that host; "" unknown */
+    char name[40];                /* of the process */
+    int64_t pid, start_ticks, time_ns;
+};
 struct mmr_seen_conn { /* one connection, from whichever side saw it */
     struct mmr_conn conn;
-    int64_t network_ns, endpoint_ns; /* first seen; 0: not by that side. Not corrected by estimates */
-    char host[MMR_HOST_NAME_MAX];    /* endpoint that reported it; "" none */
-    char process[80];                /* identity on that host; "" unknown */
-    char process_name[64];
-    int64_t pid, start_ticks;
-    struct mmr_key pair_key, next_of_pair, self; /* chain of one address pair */
-    bool has_next;
+    int64_t network_ns; /* first seen by the network side; 0: not yet */
+    struct mmr_conn_owner owner[2]; /* both machines may run an agent */
+    struct mmr_key next_of_pair; /* older connection between the same addresses */
 };
 struct mmr_seen_process {
     char host[MMR_HOST_NAME_MAX], parent[80], name[64], parent_name[64];
     char path[192];
-    int64_t pid, start_ticks, time_ns;
+    int64_t pid, time_ns;
 };
 
 struct mmr_resolve;
@@ -50,7 +52,6 @@ void mmr_resolve_free(struct mmr_resolve *r);
 
 enum { /* what a piece of telemetry taught; bits of mmr_learnt.what */
     MMR_LEARNT_CONN = 1 << 0,    /* connection now has an endpoint owner */
-    MMR_LEARNT_BOTH = 1 << 1,    /* connection now seen by both sides */
     MMR_LEARNT_PROCESS = 1 << 2, /* process now has a parent */
     MMR_LEARNT_ADDR = 1 << 3,    /* address now has a host */
     MMR_LEARNT_SESSION = 1 << 4, /* logon now has an origin */
