@@ -1,0 +1,243 @@
+/* winrec.c - finds the parts of a Windows event in the JSON shapes its senders use. */
+#include "winrec.h"
+
+#include <string.h>
+
+void mmr_winrec_clear(struct mmr_winrec *r)
+{
+    memset(r, 0, offsetof(struct mmr_winrec, f));
+}
+
+void mmr_winrec_add(struct mmr_winrec *r, struct mmr_slice name, struct mmr_slice val)
+{
+    if (r->n < MMR_WINREC_FIELDS_MAX && name.p && val.p)
+        r->f[r->n++] = (struct mmr_winrec_field){name, val};
+}
+
+struct mmr_slice mmr_winrec_get(const struct mmr_winrec *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (mmr_slice_is_nocase(r->f[i].name, name))
+            return r->f[i].val;
+    return (struct mmr_slice){0};
+}
+
+static struct mmr_slice key_of(const struct mmr_js_node *nd)
+{
+    return (struct mmr_slice){nd->key, nd->key_len, 0};
+}
+
+static struct mmr_slice scalar(const struct mmr_js_doc *d, int32_t at)
+{
+    if (at < 0 || d->node[at].type == MMR_JS_NULL || d->node[at].type >= MMR_JS_OBJECT)
+        return (struct mmr_slice){0};
+    return (struct mmr_slice){d->node[at].val, d->node[at].val_len, 0};
+}
+
+/* A scalar, or an object whose text is under "#text" (XML made JSON). */
+static struct mmr_slice text_of(const struct mmr_js_doc *d, int32_t at)
+{
+    if (at >= 0 && d->node[at].type == MMR_JS_OBJECT) {
+        int32_t t = mmr_js_get(d, at, "#text");
+        if (t < 0)
+            t = mmr_js_get(d, at, "Value");
+        return scalar(d, t);
+    }
+    return scalar(d, at);
+}
+
+/* Attribute `name` of an element: under "#attributes", as "@Name", or plainly. */
+static struct mmr_slice attr(const struct mmr_js_doc *d, int32_t at, const char *name, const char *at_name)
+{
+    int32_t a = mmr_js_get(d, at, "#attributes");
+    int32_t v = mmr_js_get(d, a >= 0 ? a : at, name);
+    if (v < 0)
+        v = mmr_js_get(d, at, at_name);
+    return scalar(d, v);
+}
+
+/* All strings of a container as one text, one a line, in the record's scratch. */
+static struct mmr_slice join(struct mmr_winrec *r, const struct mmr_js_doc *d, int32_t at)
+{
+    char *start = r->scratch + r->scratch_used;
+    for (int32_t i = at + 1; i < d->node[at].end; i++) {
+        struct mmr_slice s = scalar(d, i);
+        if (!s.p || (d->node[i].parent >= 0 && d->node[i].key && d->node[i].key[0] == '@'))
+            continue;
+        if (MMR_WINREC_SCRATCH - r->scratch_used < s.n + 1)
+            break;
+        if (r->scratch + r->scratch_used != start)
+            r->scratch[r->scratch_used++] = '\n';
+        memcpy(r->scratch + r->scratch_used, s.p, s.n);
+        r->scratch_used += s.n;
+    }
+    return (struct mmr_slice){start, (uint32_t)(r->scratch + r->scratch_used - start), 0};
+}
+
+/* Members of EventData: Name: value, or Data: [{"@Name"/"#attributes", "#text"}, ..]. */
+static void add_data(struct mmr_winrec *r, const struct mmr_js_doc *d, int32_t at)
+{
+    if (at < 0)
+        return;
+    bool is_list = d->node[at].type == MMR_JS_ARRAY;
+    if (!is_list && d->node[at].type != MMR_JS_OBJECT)
+        return;
+    for (int32_t i = at + 1; i < d->node[at].end; i = d->node[i].end) {
+        const struct mmr_js_node *nd = &d->node[i];
+        struct mmr_slice name = is_list ? attr(d, i, "Name", "@Name") : key_of(nd);
+        if (nd->type < MMR_JS_OBJECT) {
+            if (is_list)
+                name = MMR_SLICE("Data");
+            mmr_winrec_add(r, name, scalar(d, i));
+            continue;
+        }
+        if (is_list) {
+            mmr_winrec_add(r, name, text_of(d, i));
+        } else if (mmr_slice_is(name, "Data") && nd->type == MMR_JS_ARRAY && nd->end > i + 1 &&
+                   d->node[i + 1].type == MMR_JS_OBJECT) {
+            add_data(r, d, i);
+        } else if (mmr_slice_is(name, "Data") && attr(d, i, "Name", "@Name").n) {
+            mmr_winrec_add(r, attr(d, i, "Name", "@Name"), text_of(d, i));
+        } else if (!mmr_slice_is(name, "#attributes")) {
+            mmr_winrec_add(r, name, join(r, d, i));
+        }
+    }
+}
+
+/* UserData has one element of the provider's own that holds the values. */
+static void add_user_data(struct mmr_winrec *r, const struct mmr_js_doc *d, int32_t at)
+{
+    if (at < 0 || d->node[at].type != MMR_JS_OBJECT)
+        return;
+    for (int32_t i = at + 1; i < d->node[at].end; i = d->node[i].end) {
+        if (d->node[i].type == MMR_JS_OBJECT)
+            add_data(r, d, i);
+        else
+            mmr_winrec_add(r, key_of(&d->node[i]), scalar(d, i));
+    }
+}
+
+static int from_event(const struct mmr_js_doc *d, int32_t ev, int32_t sys, struct mmr_winrec *r)
+{
+    int32_t t = mmr_js_get(d, sys, "TimeCreated");
+    r->provider = attr(d, mmr_js_get(d, sys, "Provider"), "Name", "@Name");
+    r->event_id = text_of(d, mmr_js_get(d, sys, "EventID"));
+    r->channel = scalar(d, mmr_js_get(d, sys, "Channel"));
+    r->computer = scalar(d, mmr_js_get(d, sys, "Computer"));
+    r->keywords = scalar(d, mmr_js_get(d, sys, "Keywords"));
+    r->level = scalar(d, mmr_js_get(d, sys, "Level"));
+    r->task = scalar(d, mmr_js_get(d, sys, "Task"));
+    r->record_id = scalar(d, mmr_js_get(d, sys, "EventRecordID"));
+    r->user_sid = attr(d, mmr_js_get(d, sys, "Security"), "UserID", "@UserID");
+    r->system_time = scalar(d, t);
+    if (!r->system_time.p)
+        r->system_time = attr(d, t, "SystemTime", "@SystemTime");
+    int32_t ri = mmr_js_get(d, ev, "RenderingInfo");
+    r->message = text_of(d, mmr_js_get(d, ri, "Message"));
+    add_data(r, d, mmr_js_get(d, ev, "EventData"));
+    add_user_data(r, d, mmr_js_get(d, ev, "UserData"));
+    return 0;
+}
+
+static int from_ecs(const struct mmr_js_doc *d, int32_t w, struct mmr_winrec *r)
+{
+    int32_t host = mmr_js_get(d, MMR_JS_ROOT, "host");
+    int32_t ev = mmr_js_get(d, MMR_JS_ROOT, "event");
+    r->provider = scalar(d, mmr_js_get(d, w, "provider_name"));
+    r->event_id = scalar(d, mmr_js_get(d, w, "event_id"));
+    if (!r->event_id.p)
+        r->event_id = scalar(d, mmr_js_get(d, ev, "code"));
+    r->channel = scalar(d, mmr_js_get(d, w, "channel"));
+    r->computer = scalar(d, mmr_js_get(d, w, "computer_name"));
+    if (!r->computer.p)
+        r->computer = scalar(d, mmr_js_get(d, host, "name"));
+    r->record_id = scalar(d, mmr_js_get(d, w, "record_id"));
+    r->task = scalar(d, mmr_js_get(d, w, "task"));
+    r->user_sid = scalar(d, mmr_js_get(d, mmr_js_get(d, w, "user"), "identifier"));
+    r->system_time = scalar(d, mmr_js_get(d, MMR_JS_ROOT, "@timestamp"));
+    r->is_system_utc = true;
+    r->message = scalar(d, mmr_js_get(d, MMR_JS_ROOT, "message"));
+    add_data(r, d, mmr_js_get(d, w, "event_data"));
+    add_data(r, d, mmr_js_get(d, w, "user_data"));
+    return 0;
+}
+
+/* Flat records: what their names mean. NULL target: the sender's own, of no use to us. */
+struct flat_name {
+    const char *name;
+    size_t at; /* offset of the slice in struct mmr_winrec, or 0: leave out */
+};
+#define TO(member) offsetof(struct mmr_winrec, member) + 1
+static const struct flat_name flat_names[] = {
+    {"Channel", TO(channel)}, {"LogName", TO(channel)}, {"log_name", TO(channel)},
+    {"SourceName", TO(provider)}, {"ProviderName", TO(provider)}, {"Provider", TO(provider)}, {"Provider_Name", TO(provider)},
+    {"Hostname", TO(computer)}, {"Computer", TO(computer)}, {"ComputerName", TO(computer)}, {"computer_name", TO(computer)},
+    {"MachineName", TO(computer)},
+    {"EventID", TO(event_id)}, {"EventCode", TO(event_id)}, {"event_id", TO(event_id)}, {"EventId", TO(event_id)},
+    {"Message", TO(message)}, {"message", TO(message)},
+    {"RecordNumber", TO(record_id)}, {"EventRecordID", TO(record_id)}, {"record_id", TO(record_id)},
+    {"Keywords", TO(keywords)}, {"Level", TO(level)}, {"Task", TO(task)},
+    {"UserID", TO(user_sid)}, {"UserId", TO(user_sid)}, {"AccountName", TO(account)}, {"Domain", TO(account_domain)},
+    {"TimeCreated", TO(system_time)}, {"SystemTime", TO(system_time)}, {"EventTime", TO(event_time)},
+    {"TimeGenerated", TO(event_time)},
+    {"@timestamp", TO(arrival)},
+    {"@version", 0}, {"AccountType", 0}, {"Category", 0}, {"EventReceivedTime", 0}, {"ExecutionProcessID", 0}, {"Opcode", 0},
+    {"OpcodeValue", 0}, {"ProviderGuid", 0}, {"Qualifiers", 0}, {"Severity", 0}, {"SeverityValue", 0},
+    {"SourceModuleName", 0}, {"SourceModuleType", 0}, {"ThreadID", 0}, {"Version", 0}, {"host", 0}, {"port", 0},
+    {"tags", 0}, {"EventTypeOrignal", 0}, {"TimeWritten", 0}, {"Sid", 0},
+};
+#undef TO
+enum { FLAT_NAMES = sizeof flat_names / sizeof flat_names[0] };
+
+static const struct flat_name *flat_find(struct mmr_slice name)
+{
+    for (size_t i = 0; i < FLAT_NAMES; i++)
+        if (flat_names[i].name[0] == name.p[0] && mmr_slice_is(name, flat_names[i].name))
+            return &flat_names[i];
+    return NULL;
+}
+
+static int from_flat(const struct mmr_js_doc *d, struct mmr_winrec *r)
+{
+    for (int32_t i = 1; i < d->node[0].end; i = d->node[i].end) {
+        const struct mmr_js_node *nd = &d->node[i];
+        struct mmr_slice name = key_of(nd);
+        if (!name.n)
+            continue;
+        const struct flat_name *f = flat_find(name);
+        struct mmr_slice v = scalar(d, i);
+        if (f) {
+            if (f->at && v.p) {
+                struct mmr_slice *s = (struct mmr_slice *)(void *)((char *)r + f->at - 1);
+                if (!s->p)
+                    *s = v;
+            }
+        } else if (nd->type == MMR_JS_OBJECT && (mmr_slice_is(name, "EventData") || mmr_slice_is(name, "event_data"))) {
+            add_data(r, d, i);
+        } else if (nd->type == MMR_JS_ARRAY && nd->end > i + 1) {
+            mmr_winrec_add(r, name, join(r, d, i));
+        } else {
+            mmr_winrec_add(r, name, v);
+        }
+    }
+    return 0;
+}
+
+int mmr_winrec_from_json(const struct mmr_js_doc *doc, struct mmr_winrec *ret, struct mmr_error *err)
+{
+    mmr_winrec_clear(ret);
+    int32_t ev = mmr_js_get(doc, MMR_JS_ROOT, "Event");
+    int32_t sys = mmr_js_get(doc, ev >= 0 ? ev : MMR_JS_ROOT, "System");
+    if (sys >= 0 && doc->node[sys].type == MMR_JS_OBJECT) {
+        from_event(doc, ev >= 0 ? ev : MMR_JS_ROOT, sys, ret);
+    } else {
+        int32_t w = mmr_js_get(doc, MMR_JS_ROOT, "winlog");
+        if (w >= 0 && doc->node[w].type == MMR_JS_OBJECT)
+            from_ecs(doc, w, ret);
+        else
+            from_flat(doc, ret);
+    }
+    if (!ret->event_id.n || !(ret->channel.n || ret->provider.n))
+        return mmr_fail(err, MMR_EUNSUPPORTED, "no Windows event: no event id with a channel or provider");
+    return 0;
+}
