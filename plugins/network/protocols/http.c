@@ -82,7 +82,7 @@ static enum proto_match probe(const uint8_t *p, size_t n, uint8_t dir, uint16_t 
 static void append(struct http_text *t, const void *p, size_t n, size_t max)
 {
     t->total += n;
-    if (!p || t->n >= max)
+    if (!p || n == 0 || t->n >= max)
         return;
     if (n > max - t->n)
         n = max - t->n;

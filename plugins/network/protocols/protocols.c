@@ -16,7 +16,7 @@ enum {
     TRIES_MIDSTREAM = 64, /* and when not: a message may begin at any later chunk */
 };
 
-static const struct proto_parser *const tcp_parsers[] = {&proto_http, &proto_dns_tcp};
+static const struct proto_parser *const tcp_parsers[] = {&proto_http, &proto_smb, &proto_dcerpc, &proto_dns_tcp};
 static const struct proto_parser *const udp_parsers[] = {&proto_dns_udp};
 
 void proto_buf(struct proto *m, const char *name, const void *data, size_t len)
