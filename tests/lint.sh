@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# lint.sh BUILD - layering, banned calls, file sizes, paths of machines; then clang-tidy and cppcheck.
+set -u
+build=$1
+cd "$(dirname "$0")/.."
+bad=0
+complain() { echo "lint: $*"; bad=$((bad + 1)); }
+
+# Rooms use rooms of lower floors only (the order in core/CMakeLists.txt is the picture).
+declare -A floor=([util]=1 [event]=2 [config]=2 [model]=3 [bus]=3 [entity]=4 [plugin]=4 [correlate]=5 [defend]=6
+  [standard]=6 [classify]=7 [store]=7 [notify]=8 [brain]=9 [control]=9 [cli]=10)
+while IFS=: read -r file _ line; do
+  room=$(cut -d/ -f2 <<<"$file")
+  used=$(sed -E 's/.*"([a-z]+)\/.*/\1/' <<<"$line")
+  [ "$room" = "$used" ] && continue
+  [ -n "${floor[$used]:-}" ] || continue
+  [ "${floor[$used]}" -lt "${floor[$room]}" ] || complain "$file: room '$room' may not use '$used' (same floor or above)"
+done < <(grep -nE '^#include "[a-z]+/' -r core --include='*.c' --include='*.h')
+grep -rnE '#include "(core|plugin|bus|brain|model|event|util)/' plugins sdk && complain "plugins and the SDK may not include the core"
+grep -rnE '#include .*plugins/' core && complain "the core may not include plugins"
+
+grep -rnE '\b(sprintf|strcpy|strcat|strtok|atoi|alloca|gets)\(' core plugins sdk tests --include='*.c' --include='*.h' &&
+  complain "banned calls (style guide)"
+git ls-files '*.c' '*.h' | xargs wc -l | awk '$2!="total" && $1>900 {print "lint: " $2 " has " $1 " lines: one idea?"; n=1} END {exit !n}' && bad=$((bad + 1))
+git grep -nIE '\b(TODO|FIXME|XXX)\b' -- core plugins sdk dev && complain "unfinished work"
+git grep -nIE '(^|[" =])/(home|root|work)/' -- . ':!tests/lint.sh' && complain "a path of a machine"
+
+if command -v clang-tidy-14 >/dev/null; then
+  git ls-files 'core/*.c' 'sdk/*.c' 'plugins/*.c' | grep -v test_ |
+    xargs -P "$(nproc)" -n 8 clang-tidy-14 -p "$build" --quiet \
+      --checks='-*,bugprone-*,cert-*,clang-analyzer-*,performance-*,portability-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-cert-err33-c,-bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp,-bugprone-branch-clone' 2>/dev/null |
+    grep -E 'warning:|error:' | sort -u >"$build/tidy.txt"
+  if [ -s "$build/tidy.txt" ]; then
+    cat "$build/tidy.txt"
+    complain "clang-tidy: $(wc -l <"$build/tidy.txt") findings"
+  fi
+fi
+if command -v cppcheck >/dev/null; then
+  cppcheck --quiet -j "$(nproc)" --enable=warning,portability,performance --inline-suppr --suppress=memleak --error-exitcode=1 \
+    -Icore -Isdk/include -Isdk core sdk/src sdk/sigma sdk/rules plugins || complain "cppcheck"
+fi
+[ "$bad" -eq 0 ] && echo "lint: clean"
+[ "$bad" -eq 0 ]
