@@ -1,0 +1,688 @@
+/*
+ * correlate.c - Sigma correlation rules: counts, values and sequences of other rules' matches, by group and
+ * within a time span of the events' own time. State is bounded: a fixed table of groups, each with a bounded
+ * list of matches; what is forgotten early is counted.
+ */
+#include "sigma/set.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    REFS_MAX = 64, GROUP_BY_MAX = 16, CONDITIONS_MAX = 4,
+    BUCKETS = 1024, WAYS = 8, /* groups alive at once: 8,192 */
+    ENTRIES_MAX = 4096,       /* matches remembered for one group */
+    TOTAL_MAX = 262144,       /* and for all groups: 6 MiB */
+    GROUP_TEXT = 224, VALUE_TEXT = 160, CHAIN_MAX = 8,
+};
+
+enum corr_type {
+    CORR_EVENT_COUNT, CORR_VALUE_COUNT, CORR_TEMPORAL, CORR_ORDERED, CORR_SUM, CORR_AVG, CORR_MIN, CORR_MAX,
+    CORR_MEDIAN, CORR_PERCENTILE,
+};
+static const char *const type_names[] = {"event_count", "value_count", "temporal", "temporal_ordered", "value_sum",
+                                         "value_avg", "value_min", "value_max", "value_median", "value_percentile", NULL};
+
+struct bound {
+    char op[4]; /* lt, lte, gt, gte, eq, neq */
+    double value;
+};
+
+struct sigma_corr { /* one rule */
+    enum corr_type type;
+    int64_t span_ns;
+    const char *ref_names[REFS_MAX];
+    uint32_t refs[REFS_MAX], n_refs; /* rule indexes, once resolved */
+    uint32_t n_group;
+    const char *group_names[GROUP_BY_MAX];
+    uint32_t (*group_fields)[GROUP_BY_MAX]; /* by reference: aliases differ */
+    uint32_t value_field;                   /* UINT32_MAX: none */
+    struct bound bounds[CONDITIONS_MAX];
+    uint32_t n_bounds;
+    double percentile;
+    struct sigma_expr *expr; /* temporal: a condition over the names */
+    bool is_generate, is_at_end; /* is_at_end: can only be judged when the span is over */
+};
+
+struct entry {
+    int64_t time_ns;
+    uint64_t value; /* hash of the text, or the bits of a double */
+    uint32_t ref, reserved;
+};
+struct group {
+    bool is_used;
+    uint32_t rule;
+    uint64_t hash;
+    int64_t first_ns, last_ns;
+    struct entry *v;
+    uint32_t n, cap;
+    char text[GROUP_TEXT];
+};
+struct link { /* rule -> correlation that refers to it */
+    uint32_t corr, ref;
+};
+struct sigma_correlator {
+    struct group *groups; /* BUCKETS x WAYS */
+    struct link *links;
+    uint32_t *first_link; /* by rule, one more at the end */
+    size_t total;
+    int64_t next_end_ns; /* the earliest end of a span that has to be judged then */
+    uint32_t chain;
+    uint64_t distinct[ENTRIES_MAX * 2];
+    double sorted[ENTRIES_MAX];
+    uint32_t *at_end; /* correlations judged at the end of their span */
+    uint32_t n_at_end;
+};
+
+/* ---- reading ---- */
+
+static struct sigma_expr *name_leaf(struct sigma_build *b, void *ctx, const char *name, size_t len)
+{
+    const struct sigma_corr *c = ctx;
+    for (uint32_t i = 0; i < c->n_refs; i++)
+        if (strlen(c->ref_names[i]) == len && !memcmp(c->ref_names[i], name, len)) {
+            struct sigma_expr *e = sigma_expr_new(b, EXPR_ATOM, 0);
+            if (e)
+                e->atom = i; /* here: the reference */
+            return e;
+        }
+    sigma_broken(b, NULL, "correlation.condition: '%.*s' is none of its rules", (int)(len < 60 ? len : 60), name);
+    return NULL;
+}
+
+static bool has_not(const struct sigma_expr *e)
+{
+    if (e->type == EXPR_NOT)
+        return true;
+    for (uint32_t i = 0; i < e->n; i++)
+        if (has_not(e->kids[i]))
+            return true;
+    return false;
+}
+
+static bool read_timespan(struct sigma_build *b, const struct mmr_yaml *node, int64_t *ret_ns)
+{
+    char *end = NULL;
+    long long n = node && node->type == MMR_YAML_TEXT ? strtoll(node->text, &end, 10) : 0;
+    static const struct {
+        const char *unit;
+        int64_t s;
+    } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}, {"M", 2592000}, {"y", 31536000}};
+    for (size_t i = 0; end && n > 0 && n < 1000000 && i < sizeof units / sizeof units[0]; i++)
+        if (!strcmp(end, units[i].unit)) {
+            *ret_ns = (int64_t)n * units[i].s * 1000000000;
+            return true;
+        }
+    sigma_broken(b, node, "correlation.timespan: expected a number and s, m, h or d, as in 5m");
+    return false;
+}
+
+static void read_refs(struct sigma_build *b, struct sigma_corr *c, const struct mmr_yaml *node)
+{
+    bool is_list = node && node->type == MMR_YAML_LIST;
+    for (const struct mmr_yaml *r = is_list ? node->child : node; r; r = is_list ? r->next : NULL) {
+        if (r->type != MMR_YAML_TEXT || c->n_refs == REFS_MAX) {
+            sigma_broken(b, r, "correlation.rules: expected up to %d ids or names of rules", REFS_MAX);
+            return;
+        }
+        c->ref_names[c->n_refs] = mmr_sigma_strndup(&b->s->arena, r->text, r->len);
+        b->is_out_of_memory |= !c->ref_names[c->n_refs++];
+    }
+    if (!c->n_refs)
+        sigma_broken(b, node, "correlation.rules: expected ids or names of rules");
+}
+
+static uint32_t field(struct sigma_build *b, const char *name)
+{
+    uint32_t id = sigma_field_id(b->s, name, strlen(name));
+    b->is_out_of_memory |= id == UINT32_MAX;
+    return id;
+}
+
+static void read_groups(struct sigma_build *b, struct sigma_corr *c, const struct mmr_yaml *map)
+{
+    const struct mmr_yaml *node = mmr_yaml_get(map, "group-by"), *aliases = mmr_yaml_get(map, "aliases");
+    bool is_list = node && node->type == MMR_YAML_LIST;
+    c->group_fields = mmr_sigma_alloc(&b->s->arena, REFS_MAX, sizeof *c->group_fields);
+    if (!c->group_fields) {
+        b->is_out_of_memory = true;
+        return;
+    }
+    for (const struct mmr_yaml *g = is_list ? node->child : node; g; g = is_list ? g->next : NULL) {
+        if (g->type != MMR_YAML_TEXT || c->n_group == GROUP_BY_MAX) {
+            sigma_broken(b, g, "correlation.group-by: expected up to %d field names", GROUP_BY_MAX);
+            return;
+        }
+        const struct mmr_yaml *alias = mmr_yaml_get(aliases, g->text);
+        c->group_names[c->n_group] = mmr_sigma_strndup(&b->s->arena, g->text, g->len);
+        for (uint32_t i = 0; i < c->n_refs; i++) {
+            const char *other = mmr_yaml_text(alias, c->ref_names[i]);
+            if (alias && !other)
+                sigma_broken(b, alias, "correlation.aliases.%.40s: no field for rule '%.60s'", g->text, c->ref_names[i]);
+            c->group_fields[i][c->n_group] = field(b, other ? other : g->text);
+        }
+        b->is_out_of_memory |= !c->group_names[c->n_group++];
+    }
+}
+
+static void read_condition(struct sigma_build *b, struct sigma_corr *c, const struct mmr_yaml *node)
+{
+    bool is_sequence = c->type == CORR_TEMPORAL || c->type == CORR_ORDERED;
+    c->value_field = UINT32_MAX;
+    if (!node) {
+        if (!is_sequence)
+            sigma_broken(b, NULL, "correlation.condition is missing; expected one like {gte: 10}");
+        return;
+    }
+    if (node->type == MMR_YAML_TEXT && is_sequence) {
+        c->expr = sigma_condition_parse(b, node, name_leaf, c, NULL);
+        c->is_at_end = c->expr && has_not(c->expr);
+        return;
+    }
+    bool has_lower = false, has_upper = false;
+    for (const struct mmr_yaml *k = node->type == MMR_YAML_MAP ? node->child : NULL; k; k = k->next) {
+        static const char *const ops[] = {"lt", "lte", "gt", "gte", "eq", "neq", NULL};
+        int op = 0;
+        while (ops[op] && strcmp(k->key, ops[op]) != 0)
+            op++;
+        if (ops[op] && c->n_bounds < CONDITIONS_MAX) {
+            struct bound *bd = &c->bounds[c->n_bounds++];
+            memcpy(bd->op, ops[op], strlen(ops[op]) + 1);
+            if (!mmr_text_number(k->text, k->len, &bd->value))
+                sigma_broken(b, k, "correlation.condition.%s: '%.40s' is no number", ops[op], k->text);
+            has_upper |= op < 2 || op == 5;
+            has_lower |= op >= 2 && op <= 4;
+            if ((c->type == CORR_EVENT_COUNT || c->type == CORR_VALUE_COUNT) && bd->value > ENTRIES_MAX)
+                sigma_unsupported(b, "correlation counting over %d", ENTRIES_MAX);
+        } else if (!strcmp(k->key, "field") && k->type == MMR_YAML_TEXT) {
+            c->value_field = field(b, k->text);
+        } else if (!strcmp(k->key, "percentile") && mmr_text_number(k->text, k->len, &c->percentile)) {
+            if (c->percentile < 0 || c->percentile > 100)
+                sigma_broken(b, k, "correlation.condition.percentile: expected 0 to 100");
+        } else {
+            sigma_unsupported(b, "correlation condition '%s'", k->key);
+        }
+    }
+    if (!c->n_bounds)
+        sigma_broken(b, node, "correlation.condition: expected gt, gte, lt, lte or eq with a number");
+    if (c->type != CORR_EVENT_COUNT && !is_sequence && c->value_field == UINT32_MAX)
+        sigma_broken(b, node, "correlation.condition.field: which field's values?");
+    if (c->type == CORR_PERCENTILE && !mmr_yaml_get(node, "percentile"))
+        sigma_unsupported(b, "value_percentile without percentile");
+    c->is_at_end = has_upper && !has_lower;
+}
+
+int sigma_corr_parse(struct sigma_build *b, const struct mmr_yaml *doc)
+{
+    const struct mmr_yaml *map = mmr_yaml_get(doc, "correlation");
+    struct sigma_corr *c = mmr_sigma_alloc(&b->s->arena, 1, sizeof *c);
+    if (!c) {
+        b->is_out_of_memory = true;
+        return MMR_ENOMEM;
+    }
+    b->rule->pub.kind = MMR_SIGMA_CORRELATION;
+    b->rule->corr = c;
+    if (map->type != MMR_YAML_MAP) {
+        sigma_broken(b, map, "correlation: expected a map of type, rules, timespan and condition");
+        return 0;
+    }
+    for (const struct mmr_yaml *k = map->child; k; k = k->next) {
+        static const char *const known[] = {"type", "rules", "aliases", "group-by", "timespan", "condition", "generate", NULL};
+        int i = 0;
+        while (known[i] && strcmp(known[i], k->key) != 0)
+            i++;
+        if (!known[i])
+            sigma_unsupported(b, "correlation.%s", k->key);
+    }
+    const char *type = mmr_yaml_text(map, "type");
+    int t = 0;
+    while (type && type_names[t] && strcmp(type, type_names[t]) != 0)
+        t++;
+    if (!type || !type_names[t]) {
+        sigma_unsupported(b, "correlation type '%s'", type ? type : "");
+        return 0;
+    }
+    c->type = (enum corr_type)t;
+    read_refs(b, c, mmr_yaml_get(map, "rules"));
+    if (b->rule->pub.error || !read_timespan(b, mmr_yaml_get(map, "timespan"), &c->span_ns))
+        return 0;
+    read_groups(b, c, map);
+    read_condition(b, c, mmr_yaml_get(map, "condition"));
+    const char *generate = mmr_yaml_text(map, "generate");
+    if (!generate)
+        generate = mmr_yaml_text(doc, "generate");
+    c->is_generate = generate && !strcasecmp(generate, "true");
+    return 0;
+}
+
+/* ---- references ---- */
+
+static bool complain(struct mmr_sigma *s, struct sigma_detection *d, const char *what, const char *name)
+{
+    char text[300];
+    (void)snprintf(text, sizeof text, "%s:%d:1: correlation.rules: '%.80s' %s", d->pub.file, d->pub.line, name, what);
+    d->pub.error = mmr_sigma_strndup(&s->arena, text, strlen(text));
+    return d->pub.error != NULL;
+}
+
+/* Correlations of correlations: how deep, or CHAIN_MAX where it goes round */
+static int chain_depth(const struct mmr_sigma *s, const struct sigma_detection *d, int depth)
+{
+    int deepest = depth;
+    for (uint32_t i = 0; depth < CHAIN_MAX && i < d->corr->n_refs; i++) {
+        const struct sigma_detection *r = s->rules[d->corr->refs[i]];
+        if (r->corr && mmr_sigma_rule_ok(&r->pub)) {
+            int k = chain_depth(s, r, depth + 1);
+            deepest = k > deepest ? k : deepest;
+        }
+    }
+    return deepest;
+}
+
+static bool resolve(struct mmr_sigma *s, struct sigma_detection *d)
+{
+    for (uint32_t i = 0; i < d->corr->n_refs; i++) {
+        const struct mmr_sigma_rule *r = mmr_sigma_find(s, d->corr->ref_names[i]);
+        if (!r || r->kind == MMR_SIGMA_FILTER)
+            return complain(s, d, "is no loaded rule; load it together with this file", d->corr->ref_names[i]);
+        if (!mmr_sigma_rule_ok(r))
+            return complain(s, d, "cannot be used, see there", d->corr->ref_names[i]);
+        d->corr->refs[i] = r->index;
+    }
+    return true;
+}
+
+int sigma_corr_resolve(struct mmr_sigma *s, struct mmr_error *err)
+{
+    size_t n_corr = 0, n_links = 0;
+    for (size_t i = 0; i < s->n_rules; i++) {
+        struct sigma_detection *d = s->rules[i];
+        if (!d->corr || !mmr_sigma_rule_ok(&d->pub))
+            continue;
+        if (!resolve(s, d))
+            return mmr_fail(err, MMR_ENOMEM, "Sigma correlations: out of memory");
+        n_corr++;
+    }
+    for (size_t i = 0; i < s->n_rules; i++) {
+        struct sigma_detection *d = s->rules[i];
+        if (!d->corr || !mmr_sigma_rule_ok(&d->pub))
+            continue;
+        if (chain_depth(s, d, 0) >= CHAIN_MAX && !complain(s, d, "begins a chain of correlations that is too deep or goes round", d->corr->ref_names[0]))
+            return mmr_fail(err, MMR_ENOMEM, "Sigma correlations: out of memory");
+        n_links += d->corr->n_refs;
+    }
+    if (!n_corr)
+        return 0;
+    struct sigma_correlator *k = calloc(1, sizeof *k);
+    if (k) {
+        k->groups = calloc((size_t)BUCKETS * WAYS, sizeof *k->groups);
+        k->links = calloc(n_links + 1, sizeof *k->links);
+        k->first_link = calloc(s->n_rules + 1, sizeof *k->first_link);
+        k->at_end = calloc(n_corr, sizeof *k->at_end);
+        k->next_end_ns = INT64_MAX;
+    }
+    s->correlator = k;
+    if (!k || !k->groups || !k->links || !k->first_link || !k->at_end)
+        return mmr_fail(err, MMR_ENOMEM, "Sigma correlations: out of memory");
+    bool *is_shown = calloc(s->n_rules, sizeof *is_shown), *is_used = calloc(s->n_rules, sizeof *is_used);
+    if (!is_shown || !is_used) {
+        free(is_shown);
+        free(is_used);
+        return mmr_fail(err, MMR_ENOMEM, "Sigma correlations: out of memory");
+    }
+    uint32_t at = 0;
+    for (size_t r = 0; r < s->n_rules; r++) {
+        k->first_link[r] = at;
+        for (size_t i = 0; i < s->n_rules; i++) {
+            const struct sigma_detection *d = s->rules[i];
+            for (uint32_t j = 0; d->corr && mmr_sigma_rule_ok(&d->pub) && j < d->corr->n_refs; j++)
+                if (d->corr->refs[j] == r) {
+                    k->links[at++] = (struct link){(uint32_t)i, j};
+                    is_used[r] = true;
+                    is_shown[r] |= d->corr->is_generate;
+                }
+        }
+    }
+    k->first_link[s->n_rules] = at;
+    for (size_t r = 0; r < s->n_rules; r++) {
+        struct sigma_detection *d = s->rules[r];
+        if (is_used[r] && !is_shown[r]) /* specification: without generate only the correlation reports */
+            d->pub.is_enabled = false;
+        if (d->corr && mmr_sigma_rule_ok(&d->pub) && d->corr->is_at_end)
+            k->at_end[k->n_at_end++] = (uint32_t)r;
+    }
+    free(is_shown);
+    free(is_used);
+    return 0;
+}
+
+void sigma_corr_free(struct sigma_correlator *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; c->groups && i < (size_t)BUCKETS * WAYS; i++)
+        free(c->groups[i].v);
+    free(c->groups);
+    free(c->links);
+    free(c->first_link);
+    free(c->at_end);
+    free(c);
+}
+
+/* ---- state ---- */
+
+static void forget(struct sigma_correlator *k, struct group *g)
+{
+    k->total -= g->n;
+    g->n = 0;
+    g->is_used = false;
+}
+
+static struct group *group_of(struct mmr_sigma *s, uint32_t rule, const char *text, size_t len, int64_t now)
+{
+    struct sigma_correlator *k = s->correlator;
+    uint64_t h = 14695981039346656037u ^ rule;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)text[i]) * 1099511628211u;
+    struct group *set = &k->groups[(h >> 20) % BUCKETS * WAYS], *oldest = set;
+    for (size_t i = 0; i < WAYS; i++) {
+        struct group *g = &set[i];
+        if (g->is_used && g->rule == rule && g->hash == h && !strcmp(g->text, text))
+            return g;
+        if (!g->is_used || (oldest->is_used && g->last_ns < oldest->last_ns))
+            oldest = g;
+    }
+    if (oldest->is_used) {
+        if (oldest->last_ns + s->rules[oldest->rule]->corr->span_ns > now)
+            s->stats.evictions++;
+        forget(k, oldest);
+    }
+    oldest->is_used = true;
+    oldest->rule = rule;
+    oldest->hash = h;
+    oldest->first_ns = now;
+    memcpy(oldest->text, text, len + 1);
+    return oldest;
+}
+
+static void drop_first(struct sigma_correlator *k, struct group *g, uint32_t n)
+{
+    memmove(g->v, g->v + n, (g->n - n) * sizeof *g->v);
+    g->n -= n;
+    k->total -= n;
+}
+
+static bool remember(struct mmr_sigma *s, struct group *g, const struct entry *e, int64_t span_ns)
+{
+    struct sigma_correlator *k = s->correlator;
+    uint32_t old = 0;
+    while (old < g->n && g->v[old].time_ns <= e->time_ns - span_ns)
+        old++;
+    if (old)
+        drop_first(k, g, old);
+    if (g->n == ENTRIES_MAX || (k->total >= TOTAL_MAX && g->n)) {
+        drop_first(k, g, 1);
+        s->stats.evictions++;
+    }
+    if (k->total >= TOTAL_MAX) {
+        s->stats.evictions++;
+        return false;
+    }
+    if (g->n == g->cap) {
+        uint32_t cap = g->cap ? g->cap * 2 : 8;
+        struct entry *v = realloc(g->v, cap * sizeof *v);
+        if (!v) {
+            s->stats.evictions++;
+            return false;
+        }
+        g->v = v;
+        g->cap = cap;
+    }
+    uint32_t at = g->n; /* by time; inputs may be a little out of order */
+    while (at && g->v[at - 1].time_ns > e->time_ns)
+        at--;
+    memmove(g->v + at + 1, g->v + at, (g->n - at) * sizeof *g->v);
+    g->v[at] = *e;
+    g->n++;
+    k->total++;
+    g->last_ns = e->time_ns > g->last_ns ? e->time_ns : g->last_ns;
+    return true;
+}
+
+/* ---- judging ---- */
+
+static double distinct(struct sigma_correlator *k, const struct group *g)
+{
+    uint32_t cap = 16, n = 0;
+    while (cap < g->n * 2)
+        cap *= 2;
+    memset(k->distinct, 0, cap * sizeof *k->distinct);
+    for (uint32_t i = 0; i < g->n; i++) {
+        uint64_t v = g->v[i].value | 1;
+        uint32_t at = (uint32_t)(v >> 11) & (cap - 1);
+        while (k->distinct[at] && k->distinct[at] != v)
+            at = (at + 1) & (cap - 1);
+        n += !k->distinct[at];
+        k->distinct[at] = v;
+    }
+    return n;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static double rank(struct sigma_correlator *k, const struct group *g, double percent)
+{
+    for (uint32_t i = 0; i < g->n; i++)
+        memcpy(&k->sorted[i], &g->v[i].value, sizeof k->sorted[i]);
+    qsort(k->sorted, g->n, sizeof k->sorted[0], by_value);
+    double pos = percent / 100 * (g->n - 1), low = (double)(long long)pos;
+    size_t i = (size_t)low, j = i + 1 < g->n ? i + 1 : i;
+    return k->sorted[i] + (k->sorted[j] - k->sorted[i]) * (pos - low);
+}
+
+static double measure(struct sigma_correlator *k, const struct sigma_corr *c, const struct group *g)
+{
+    double sum = 0, v, low = INFINITY, high = -INFINITY;
+    uint64_t seen = 0;
+    switch (c->type) {
+    case CORR_EVENT_COUNT:
+        return g->n;
+    case CORR_VALUE_COUNT:
+        return distinct(k, g);
+    case CORR_TEMPORAL:
+        for (uint32_t i = 0; i < g->n; i++)
+            seen |= UINT64_C(1) << g->v[i].ref;
+        return __builtin_popcountll(seen);
+    case CORR_ORDERED:
+        for (uint32_t i = 0; i < g->n && seen < c->n_refs; i++)
+            seen += g->v[i].ref == seen;
+        return (double)seen;
+    case CORR_MEDIAN:
+        return rank(k, g, 50);
+    case CORR_PERCENTILE:
+        return rank(k, g, c->percentile);
+    default:
+        for (uint32_t i = 0; i < g->n; i++) {
+            memcpy(&v, &g->v[i].value, sizeof v);
+            sum += v;
+            low = v < low ? v : low;
+            high = v > high ? v : high;
+        }
+        return c->type == CORR_SUM ? sum : c->type == CORR_AVG ? sum / g->n : c->type == CORR_MIN ? low : high;
+    }
+}
+
+static bool within(const struct bound *b, double v)
+{
+    bool is_less = v < b->value, is_more = v > b->value;
+    if (b->op[0] == 'l')
+        return is_less || (b->op[2] && !is_more);
+    if (b->op[0] == 'g')
+        return is_more || (b->op[2] && !is_less);
+    return (b->op[0] == 'e') == (!is_less && !is_more);
+}
+
+static bool holds(const struct sigma_expr *e, uint64_t seen)
+{
+    bool is_and = e->type == EXPR_AND;
+    if (e->type == EXPR_ATOM)
+        return seen >> e->atom & 1;
+    if (e->type == EXPR_NOT)
+        return !holds(e->kids[0], seen);
+    for (uint32_t i = 0; i < e->n; i++)
+        if (holds(e->kids[i], seen) != is_and)
+            return !is_and;
+    return is_and;
+}
+
+static bool is_met(struct sigma_correlator *k, const struct sigma_corr *c, const struct group *g, double *ret_count)
+{
+    if (!g->n)
+        return false;
+    double v = *ret_count = measure(k, c, g);
+    if (c->expr) {
+        uint64_t seen = 0;
+        for (uint32_t i = 0; i < g->n; i++)
+            seen |= UINT64_C(1) << g->v[i].ref;
+        return holds(c->expr, seen) && (c->type != CORR_ORDERED || v >= c->n_refs);
+    }
+    if (!c->n_bounds)
+        return v >= c->n_refs;
+    for (uint32_t i = 0; i < c->n_bounds; i++)
+        if (!within(&c->bounds[i], v))
+            return false;
+    return true;
+}
+
+static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view *view, int64_t time_ns,
+                 mmr_sigma_hit_fn hit, void *ctx);
+
+/* The condition holds: report, start over, and tell the correlations that build on this one. */
+static void fire(struct mmr_sigma *s, struct group *g, double count, const struct mmr_event_view *view, int64_t time_ns,
+                 mmr_sigma_hit_fn hit, void *ctx)
+{
+    struct sigma_correlator *k = s->correlator;
+    const struct sigma_detection *d = s->rules[g->rule];
+    char text[GROUP_TEXT];
+    memcpy(text, g->text, sizeof text);
+    const struct mmr_sigma_hit h = {.rule = &d->pub, .count = count, .first_ns = g->v[0].time_ns, .group = text};
+    uint32_t rule = g->rule;
+    forget(k, g);
+    if (d->pub.is_enabled) {
+        s->stats.hits++;
+        hit(ctx, &h);
+    }
+    if (view && k->chain < CHAIN_MAX) {
+        k->chain++;
+        feed(s, rule, view, time_ns, hit, ctx);
+        k->chain--;
+    }
+}
+
+/* Spans that ended without having been judged: "fewer than", "and not" */
+static void judge_ended(struct mmr_sigma *s, int64_t now, mmr_sigma_hit_fn hit, void *ctx)
+{
+    struct sigma_correlator *k = s->correlator;
+    if (!k->n_at_end || now < k->next_end_ns)
+        return;
+    k->next_end_ns = INT64_MAX;
+    for (size_t i = 0; i < (size_t)BUCKETS * WAYS; i++) {
+        struct group *g = &k->groups[i];
+        const struct sigma_corr *c = g->is_used ? s->rules[g->rule]->corr : NULL;
+        double count;
+        if (!c || !c->is_at_end)
+            continue;
+        int64_t end = g->first_ns + c->span_ns;
+        if (end > now)
+            k->next_end_ns = end < k->next_end_ns ? end : k->next_end_ns;
+        else if (is_met(k, c, g, &count))
+            fire(s, g, count, NULL, end, hit, ctx);
+        else
+            forget(k, g);
+    }
+}
+
+static bool group_text(struct mmr_sigma *s, const struct sigma_corr *c, uint32_t ref, const struct mmr_event_view *view,
+                       char text[GROUP_TEXT], size_t *ret_len)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < c->n_group; i++) {
+        char value[VALUE_TEXT];
+        size_t len;
+        if (!sigma_value_text(s, view, c->group_fields[ref][i], value, sizeof value, &len))
+            return false; /* no such field in this event: it belongs to no group */
+        int w = snprintf(text + n, GROUP_TEXT - n, "%s%s=%.*s", n ? ", " : "", c->group_names[i], (int)len, value);
+        if (w < 0)
+            return false;
+        n = (size_t)w < GROUP_TEXT - n ? n + (size_t)w : GROUP_TEXT - 1;
+    }
+    text[n] = 0;
+    *ret_len = n;
+    return true;
+}
+
+static bool entry_value(struct mmr_sigma *s, const struct sigma_corr *c, const struct mmr_event_view *view, uint64_t *ret)
+{
+    char text[VALUE_TEXT];
+    size_t len;
+    double number;
+    *ret = 0;
+    if (c->value_field == UINT32_MAX)
+        return true;
+    if (!sigma_value_text(s, view, c->value_field, text, sizeof text, &len))
+        return false;
+    if (c->type == CORR_VALUE_COUNT) {
+        uint64_t h = 14695981039346656037u;
+        for (size_t i = 0; i < len; i++)
+            h = (h ^ (unsigned char)text[i]) * 1099511628211u;
+        *ret = h;
+        return true;
+    }
+    if (!mmr_text_number(text, len, &number))
+        return false;
+    memcpy(ret, &number, sizeof *ret);
+    return true;
+}
+
+static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view *view, int64_t time_ns,
+                 mmr_sigma_hit_fn hit, void *ctx)
+{
+    struct sigma_correlator *k = s->correlator;
+    for (uint32_t i = k->first_link[rule]; i < k->first_link[rule + 1]; i++) {
+        const struct link *l = &k->links[i];
+        const struct sigma_corr *c = s->rules[l->corr]->corr;
+        char text[GROUP_TEXT];
+        size_t len;
+        struct entry e = {.time_ns = time_ns, .ref = l->ref};
+        double count;
+        if (!group_text(s, c, l->ref, view, text, &len) || !entry_value(s, c, view, &e.value))
+            continue;
+        struct group *g = group_of(s, l->corr, text, len, time_ns);
+        if (!remember(s, g, &e, c->span_ns))
+            continue;
+        if (c->is_at_end) {
+            int64_t end = g->first_ns + c->span_ns;
+            k->next_end_ns = end < k->next_end_ns ? end : k->next_end_ns;
+        } else if (is_met(k, c, g, &count)) {
+            fire(s, g, count, view, time_ns, hit, ctx);
+        }
+    }
+}
+
+void sigma_corr_feed(struct mmr_sigma *s, const struct mmr_sigma_rule *rule, const struct mmr_event_view *view,
+                     int64_t time_ns, mmr_sigma_hit_fn hit, void *ctx)
+{
+    feed(s, rule->index, view, time_ns, hit, ctx);
+}
+
+void sigma_corr_tick(struct mmr_sigma *s, int64_t time_ns, mmr_sigma_hit_fn hit, void *ctx)
+{
+    judge_ended(s, time_ns, hit, ctx);
+}

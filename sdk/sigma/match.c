@@ -1,0 +1,650 @@
+/*
+ * match.c - one event through the matcher. Text of the fields that concern the event's log source is searched
+ * once for everything any rule wants; what is found triggers rules; only those are evaluated. Nothing here
+ * allocates: every buffer was made with the matcher and is bounded by what an event may hold.
+ */
+#include "sigma/match.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+uint64_t sigma_hash(uint64_t h, unsigned char c);
+uint64_t sigma_hash(uint64_t h, unsigned char c)
+{
+    return (h + c + 1) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* ---- the event's fields ---- */
+
+static void fill_slots(struct sigma_matcher *m)
+{
+    for (uint32_t i = 0; i < m->view->n; i++) {
+        const struct mmr_field *f = &m->view->f[i];
+        uint32_t h = 2166136261u;
+        for (uint32_t k = 0; k < f->key_len; k++)
+            h = (h ^ (unsigned char)f->key[k]) * 16777619u;
+        if (!h)
+            h = 1;
+        for (uint32_t at = h & (m->keys_cap - 1); m->keys[at].name; at = (at + 1) & (m->keys_cap - 1)) {
+            const struct key *k = &m->keys[at];
+            if (k->hash == h && k->len == f->key_len && !memcmp(k->name, f->key, k->len)) {
+                m->slot_gen[at] = m->gen;
+                m->slot[at] = (uint16_t)i;
+                break;
+            }
+        }
+    }
+}
+
+static const struct mmr_value *by_key(const struct sigma_matcher *m, uint32_t key)
+{
+    return m->slot_gen[key] == m->gen ? &m->view->f[m->slot[key]].v : NULL;
+}
+
+static char *scratch(struct sigma_matcher *m, size_t n)
+{
+    if (n > SCRATCH_BYTES - m->text_used)
+        return NULL;
+    char *p = m->text + m->text_used;
+    m->text_used += n;
+    return p;
+}
+
+static void add_text(struct sigma_matcher *m, const char *p, size_t len)
+{
+    if (m->n_values == VALUES_POOL)
+        return;
+    m->values[m->n_values++] = (struct value){.p = p, .len = (uint32_t)len, .is_text = true};
+}
+
+static void add_value(struct sigma_matcher *m, const struct mmr_value *v)
+{
+    char buf[40];
+    double number = 0;
+    int n = 0;
+    switch (v->type) {
+    case MMR_VAL_STR:
+        add_text(m, (const char *)v->p, v->len);
+        return;
+    case MMR_VAL_ARRAY: {
+        struct mmr_array_it it = {0};
+        const char *p;
+        size_t len;
+        while (mmr_value_next(v, &it, &p, &len))
+            add_text(m, p, len);
+        return;
+    }
+    case MMR_VAL_BOOL:
+        add_text(m, v->n.i ? "true" : "false", v->n.i ? 4 : 5);
+        return;
+    case MMR_VAL_INT:
+        number = (double)v->n.i;
+        n = snprintf(buf, sizeof buf, "%lld", (long long)v->n.i);
+        break;
+    case MMR_VAL_UINT:
+        number = (double)v->n.u;
+        n = snprintf(buf, sizeof buf, "%llu", (unsigned long long)v->n.u);
+        break;
+    case MMR_VAL_FLOAT:
+        number = v->n.f;
+        n = snprintf(buf, sizeof buf, "%.15g", v->n.f);
+        break;
+    default:
+        return;
+    }
+    char *p = n > 0 && m->n_values < VALUES_POOL ? scratch(m, (size_t)n) : NULL;
+    if (!p)
+        return;
+    memcpy(p, buf, (size_t)n);
+    m->values[m->n_values++] = (struct value){.p = p, .len = (uint32_t)n, .has_number = true, .number = number};
+}
+
+/* DOMAIN\name from its two fields */
+static void add_account(struct sigma_matcher *m, const struct mmr_value *name, const struct mmr_value *domain)
+{
+    if (!domain || domain->type != MMR_VAL_STR || !domain->len || name->type != MMR_VAL_STR ||
+        memchr(name->p, '\\', name->len)) {
+        add_value(m, name);
+        return;
+    }
+    char *p = scratch(m, (size_t)domain->len + 1 + name->len);
+    if (!p)
+        return;
+    memcpy(p, domain->p, domain->len);
+    p[domain->len] = '\\';
+    memcpy(p + domain->len + 1, name->p, name->len);
+    add_text(m, p, (size_t)domain->len + 1 + name->len);
+}
+
+/* "SHA1=..,MD5=..", as Sysmon writes it */
+static bool add_hashes(struct sigma_matcher *m, const uint32_t *keys)
+{
+    static const char *const names[] = {"SHA1=", "MD5=", "SHA256=", "IMPHASH="};
+    char buf[1024];
+    size_t n = 0;
+    for (size_t k = 0; k < 4; k++) {
+        const struct mmr_value *v = by_key(m, keys[k]);
+        size_t head = strlen(names[k]);
+        if (!v || v->type != MMR_VAL_STR || n + head + v->len + 1 > sizeof buf)
+            continue;
+        if (n)
+            buf[n++] = ',';
+        memcpy(buf + n, names[k], head);
+        memcpy(buf + n + head, v->p, v->len);
+        n += head + v->len;
+    }
+    char *p = n ? scratch(m, n) : NULL;
+    if (!p)
+        return false;
+    memcpy(p, buf, n);
+    add_text(m, p, n);
+    return true;
+}
+
+static const struct field_values *values_of(struct sigma_matcher *m, uint32_t field)
+{
+    struct field_values *fv = &m->fields[field];
+    if (fv->gen == m->gen)
+        return fv;
+    *fv = (struct field_values){.gen = m->gen, .first = m->n_values};
+    size_t rows;
+    const struct mmr_sigma_field *table = mmr_sigma_fields(&rows);
+    int32_t row = m->ctx->row[field];
+    const struct mmr_value *v = NULL;
+    if (row >= 0 && table[row].form == MMR_SIGMA_HASHES)
+        fv->is_present = add_hashes(m, m->key_hash[row]);
+    else if (row >= 0 && (v = by_key(m, m->key_row[row])) && table[row].form == MMR_SIGMA_ACCOUNT)
+        add_account(m, v, by_key(m, m->key_domain[row]));
+    else if (v)
+        add_value(m, v);
+    if (!v && !fv->is_present) {
+        v = by_key(m, m->key_unmapped[field]);
+        if (!v)
+            v = by_key(m, m->key_plain[field]); /* rules may name our own fields */
+        if (v)
+            add_value(m, v);
+    }
+    fv->is_present |= v && v->type != MMR_VAL_NIL;
+    fv->n = m->n_values - fv->first;
+    return fv;
+}
+
+static const char *folded(struct sigma_matcher *m, struct value *v)
+{
+    if (!v->folded) {
+        char *p = scratch(m, v->len);
+        if (p)
+            v->has_high = mmr_text_fold(v->p, v->len, p);
+        v->folded = p ? p : v->p;
+    }
+    return v->folded;
+}
+
+/* Keywords look at every text the event has, our own stamps apart. */
+static void collect_any(struct sigma_matcher *m)
+{
+    if (m->has_any_values)
+        return;
+    m->has_any_values = true;
+    m->any_first = m->n_values;
+    for (uint32_t i = 0; i < m->view->n; i++) {
+        const struct mmr_field *f = &m->view->f[i];
+        if ((f->v.type == MMR_VAL_STR || f->v.type == MMR_VAL_ARRAY) &&
+            (f->key_len < 7 || memcmp(f->key, "mamori.", 7) != 0))
+            add_value(m, &f->v);
+    }
+    m->any_n = m->n_values - m->any_first;
+}
+
+/* ---- searching ---- */
+
+struct search {
+    struct sigma_matcher *m;
+    const struct field_index *ix;
+    struct value *v;
+};
+
+static void trigger(struct sigma_matcher *m, uint32_t atom, uint8_t state)
+{
+    const struct sigma_atom *a = &m->s->atoms[atom];
+    if (m->atom_gen[atom] == m->gen)
+        return;
+    m->atom_gen[atom] = m->gen;
+    m->atom_state[atom] = state;
+    for (uint32_t i = 0; i < a->n_links; i++) {
+        uint32_t rule = m->links[a->first_link + i], sel = m->rule_selector[rule];
+        if (m->ctx->active[sel / 64] >> (sel % 64) & 1)
+            m->candidates[rule / 64] |= UINT64_C(1) << rule % 64;
+    }
+}
+
+static void found(struct search *sc, int32_t atom)
+{
+    struct sigma_matcher *m = sc->m;
+    for (; atom != SIGMA_NONE; atom = m->s->atoms[atom].next_same) {
+        const struct sigma_atom *a = &m->s->atoms[atom];
+        if (m->atom_gen[atom] == m->gen)
+            continue;
+        if (a->needs_verify && !mmr_pat_match(a->pat, a->pat_len, a->is_cased ? sc->v->p : folded(m, sc->v), sc->v->len))
+            continue;
+        trigger(m, (uint32_t)atom, STATE_TRUE);
+    }
+}
+
+static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *ctx)
+{
+    (void)from;
+    (void)to;
+    (void)flags;
+    struct search *sc = ctx;
+    found(sc, sc->ix->literals[id]);
+    return 0;
+}
+
+static int on_regex(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *ctx)
+{
+    (void)from;
+    (void)to;
+    (void)flags;
+    struct search *sc = ctx;
+    trigger(sc->m, (uint32_t)sc->ix->regexes[id], STATE_MAYBE);
+    return 0;
+}
+
+static void probe(struct search *sc, uint64_t hash, uint8_t op, const char *p, uint32_t len)
+{
+    const struct field_index *ix = sc->ix;
+    for (uint32_t at = (uint32_t)(hash >> 17) & (ix->table_cap - 1); ix->table[at].atom != SIGMA_NONE;
+         at = (at + 1) & (ix->table_cap - 1)) {
+        const struct anchored *e = &ix->table[at];
+        if (e->hash == hash && e->op == op && e->len == len && !memcmp(sc->m->s->atoms[e->atom].lit, p, len))
+            found(sc, e->atom);
+    }
+}
+
+static void search_anchored(struct search *sc, const char *p, uint32_t len)
+{
+    const struct field_index *ix = sc->ix;
+    uint64_t h = 0;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < ix->n_prefix_lens && ix->prefix_lens[i] <= len; i++) {
+        for (; at < ix->prefix_lens[i]; at++)
+            h = sigma_hash(h, (unsigned char)p[at]);
+        probe(sc, h, ATOM_PREFIX, p, at);
+        if (at == len)
+            probe(sc, h, ATOM_EXACT, p, len);
+    }
+    h = 0;
+    at = 0;
+    for (uint32_t i = 0; i < ix->n_suffix_lens && ix->suffix_lens[i] <= len; i++) {
+        for (; at < ix->suffix_lens[i]; at++)
+            h = sigma_hash(h, (unsigned char)p[len - 1 - at]);
+        probe(sc, h, ATOM_SUFFIX, p + len - at, at);
+    }
+}
+
+static void search_value(struct sigma_matcher *m, const struct field_index *ix, struct value *v)
+{
+    struct search sc = {m, ix, v};
+    const char *p = folded(m, v);
+    if (ix->table)
+        search_anchored(&sc, p, v->len);
+    if (ix->literal_db) {
+        (void)hs_scan(ix->literal_db, p, v->len, 0, m->scratch, on_literal, &sc);
+    } else {
+        for (uint32_t i = 0; i < ix->n_literals; i++) {
+            const struct sigma_atom *a = &m->s->atoms[ix->literals[i]];
+            if (mmr_text_find(p, v->len, a->lit, a->lit_len))
+                found(&sc, ix->literals[i]);
+        }
+    }
+    if (ix->regex_db && !v->has_high) /* bytes and characters are the same thing only in ASCII */
+        (void)hs_scan(ix->regex_db, v->p, v->len, 0, m->scratch, on_regex, &sc);
+    for (uint32_t i = 0; v->has_high && i < ix->n_regexes; i++)
+        trigger(m, (uint32_t)ix->regexes[i], STATE_MAYBE);
+}
+
+/* ---- evaluating ---- */
+
+static bool same_text(const struct sigma_matcher *m, uint8_t op, const char *a, size_t n, const char *b, size_t k)
+{
+    (void)m;
+    switch (op) {
+    case ATOM_PREFIX:
+        return n >= k && !memcmp(a, b, k);
+    case ATOM_SUFFIX:
+        return n >= k && !memcmp(a + n - k, b, k);
+    case ATOM_CONTAINS:
+        return mmr_text_find(a, n, b, k) != NULL;
+    default:
+        return n == k && !memcmp(a, b, k);
+    }
+}
+
+static bool eval_fieldref(struct sigma_matcher *m, const struct sigma_atom *a)
+{
+    const struct field_values x = *values_of(m, a->field), y = *values_of(m, a->other);
+    for (uint32_t i = 0; i < x.n; i++)
+        for (uint32_t k = 0; k < y.n; k++) {
+            struct value *v = &m->values[x.first + i], *w = &m->values[y.first + k];
+            if (same_text(m, a->compare, a->is_cased ? v->p : folded(m, v), v->len, a->is_cased ? w->p : folded(m, w), w->len))
+                return true;
+        }
+    return false;
+}
+
+static bool compares(double v, uint8_t how, double with)
+{
+    switch (how) {
+    case CMP_LT:
+        return v < with;
+    case CMP_LTE:
+        return v <= with;
+    case CMP_GT:
+        return v > with;
+    case CMP_GTE:
+        return v >= with;
+    default:
+        return !(v < with) && !(v > with);
+    }
+}
+
+static bool eval_number(const struct sigma_atom *a, const struct value *v)
+{
+    double n = v->number;
+    if (a->op == ATOM_TIME) {
+        int part;
+        bool has = v->has_number ? mmr_time_part_of_ns((int64_t)n, (enum mmr_time_part)a->part, &part)
+                                 : mmr_time_part_of_text(v->p, v->len, (enum mmr_time_part)a->part, &part);
+        return has && compares(part, a->compare, a->number);
+    }
+    return (v->has_number || mmr_text_number(v->p, v->len, &n)) && compares(n, a->compare, a->number);
+}
+
+static bool eval_regex(struct sigma_matcher *m, const struct sigma_atom *a, const struct value *v)
+{
+    int rc = pcre2_match(a->code, (PCRE2_SPTR)v->p, v->len, 0, 0, m->match_data, m->match_context);
+    if (rc >= 0)
+        return true;
+    if (rc != PCRE2_ERROR_NOMATCH)
+        m->s->stats.regex_limits++;
+    return false;
+}
+
+static bool eval_value(struct sigma_matcher *m, const struct sigma_atom *a, struct value *v)
+{
+    switch (a->op) {
+    case ATOM_PRESENT:
+        return v->len > 0;
+    case ATOM_RE:
+        return eval_regex(m, a, v);
+    case ATOM_CIDR:
+        return mmr_cidr_has(&a->cidr, v->p, v->len);
+    case ATOM_COMPARE:
+    case ATOM_TIME:
+        return eval_number(a, v);
+    case ATOM_GLOB:
+        return mmr_pat_match(a->pat, a->pat_len, a->is_cased ? v->p : folded(m, v), v->len);
+    default:
+        return false;
+    }
+}
+
+static bool eval_atom(struct sigma_matcher *m, uint32_t id)
+{
+    const struct sigma_atom *a = &m->s->atoms[id];
+    bool is_known = m->atom_gen[id] == m->gen;
+    if (is_known && m->atom_state[id] != STATE_MAYBE)
+        return m->atom_state[id] == STATE_TRUE;
+    bool is_true = false;
+    if (a->has_index || (a->has_prefilter && !is_known)) {
+        is_true = false; /* searched for, and not found */
+    } else if (a->op == ATOM_FIELDREF) {
+        is_true = eval_fieldref(m, a);
+    } else {
+        uint32_t first, n;
+        bool is_present = true;
+        if (a->field == SIGMA_ANY_FIELD) {
+            collect_any(m);
+            first = m->any_first;
+            n = m->any_n;
+        } else {
+            const struct field_values *fv = values_of(m, a->field);
+            first = fv->first;
+            n = fv->n;
+            is_present = fv->is_present;
+        }
+        if (a->op == ATOM_EXISTS || a->op == ATOM_NULL) {
+            bool is_empty = !is_present || !n || (n == 1 && !m->values[first].len);
+            is_true = a->op == ATOM_EXISTS ? is_present : is_empty;
+        }
+        for (uint32_t i = 0; !is_true && i < n; i++)
+            is_true = eval_value(m, a, &m->values[first + i]);
+    }
+    m->atom_gen[id] = m->gen;
+    m->atom_state[id] = is_true ? STATE_TRUE : STATE_FALSE;
+    return is_true;
+}
+
+static bool eval(struct sigma_matcher *m, const struct sigma_expr *e)
+{
+    switch (e->type) {
+    case EXPR_ATOM:
+        return eval_atom(m, e->atom);
+    case EXPR_NOT:
+        return !eval(m, e->kids[0]);
+    case EXPR_AND:
+        for (uint32_t i = 0; i < e->n; i++)
+            if (!eval(m, e->kids[i]))
+                return false;
+        return true;
+    case EXPR_OR:
+        for (uint32_t i = 0; i < e->n; i++)
+            if (eval(m, e->kids[i]))
+                return true;
+        return false;
+    default:
+        return e->type == EXPR_TRUE;
+    }
+}
+
+/* ---- where the event comes from ---- */
+
+static void copy_field(const struct mmr_event_view *v, const char *key, char *buf, size_t cap)
+{
+    if (mmr_event_copy_str(v, key, buf, cap))
+        return;
+    const struct mmr_value *n = mmr_event_get(v, key);
+    buf[0] = 0;
+    if (n && n->type == MMR_VAL_INT)
+        (void)snprintf(buf, cap, "%lld", (long long)n->n.i);
+}
+
+static bool starts(const char *text, const char *head)
+{
+    return !strncmp(text, head, strlen(head));
+}
+
+static enum sigma_os os_of_path(const struct mmr_event_view *v, const char *key)
+{
+    size_t len;
+    const char *p = mmr_event_get_str(v, key, &len);
+    if (!p || len < 3)
+        return SIGMA_OS_ANY;
+    if (p[0] == '/')
+        return SIGMA_OS_LINUX;
+    return (p[1] == ':' && p[2] == '\\') || p[0] == '\\' ? SIGMA_OS_WINDOWS : SIGMA_OS_ANY;
+}
+
+static enum sigma_os os_of(const struct mmr_event_view *v, const struct sigma_origin *o)
+{
+    static const char *const windows[] = {"Microsoft-", "Security", "System", "Application", "Windows PowerShell",
+                                          "PowerShellCore", "Setup", "DNS Server", "MSExchange", "OpenSSH/",
+                                          "Directory Service", "HardwareEvents", "ForwardedEvents"};
+    static const char *const network[] = {"flow.", "http.", "tls.", "smb.", "dcerpc.", "krb.", "ldap.", "ssh.",
+                                          "ftp.", "smtp.", "dhcp.", "arp.", "icmp.", "net.", "rdp.", "dns."};
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
+        if (starts(o->log_name, windows[i]))
+            return SIGMA_OS_WINDOWS;
+    char c = o->log_name[0];
+    if (starts(o->log_name, "Linux") || c == '/' || (c >= 'a' && c <= 'z'))
+        return SIGMA_OS_LINUX;
+    static const char *const paths[] = {"process.file.path", "file.path", "actor.process.file.path"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        enum sigma_os os = os_of_path(v, paths[i]);
+        if (os != SIGMA_OS_ANY)
+            return os;
+    }
+    for (size_t i = 0; i < sizeof network / sizeof network[0]; i++)
+        if (starts(o->kind, network[i]))
+            return SIGMA_OS_OTHER;
+    return SIGMA_OS_ANY;
+}
+
+static void fill_context(struct sigma_matcher *m, struct context *c)
+{
+    struct mmr_sigma *s = m->s;
+    size_t rows;
+    const struct mmr_sigma_field *table = mmr_sigma_fields(&rows);
+    memset(c->active, 0, m->selector_words * sizeof *c->active);
+    c->n_scan = c->n_always = 0;
+    c->has_keywords = false;
+    for (uint32_t i = 0; i < s->n_selectors; i++)
+        if (sigma_selector_has(&s->selectors[i], &c->origin)) {
+            c->active[i / 64] |= UINT64_C(1) << i % 64;
+            c->has_keywords |= m->selector_has_keywords[i];
+        }
+    for (uint32_t f = 0; f < s->n_fields; f++) {
+        const struct mmr_sigma_field *row =
+            mmr_sigma_field_find(c->origin.kind, c->origin.code, s->fields[f].name, strlen(s->fields[f].name));
+        c->row[f] = row ? (int32_t)(row - table) : SIGMA_NONE;
+        bool is_wanted = false;
+        for (uint32_t i = 0; !is_wanted && i < s->n_selectors; i++)
+            is_wanted = (c->active[i / 64] >> (i % 64) & 1) &&
+                        (m->selector_fields[(size_t)i * m->field_words + f / 64] >> (f % 64) & 1);
+        if (is_wanted)
+            c->scan[c->n_scan++] = f;
+    }
+    for (uint32_t r = 0; r < s->n_rules; r++) {
+        uint32_t sel = m->rule_selector[r];
+        if (sel != UINT32_MAX && !m->is_triggered[r] && (c->active[sel / 64] >> (sel % 64) & 1))
+            c->always[c->n_always++] = r;
+    }
+    c->is_used = true;
+}
+
+static bool same_origin(const struct sigma_origin *a, const struct sigma_origin *b)
+{
+    return a->os == b->os && !strcmp(a->kind, b->kind) && !strcmp(a->code, b->code) &&
+           !strcmp(a->log_name, b->log_name) && !strcmp(a->provider, b->provider) && !strcmp(a->event_type, b->event_type);
+}
+
+static struct context *context_of(struct sigma_matcher *m)
+{
+    struct sigma_origin o;
+    const struct mmr_event_view *v = m->view;
+    copy_field(v, "mamori.kind", o.kind, sizeof o.kind);
+    copy_field(v, "metadata.event_code", o.code, sizeof o.code);
+    copy_field(v, "metadata.log_name", o.log_name, sizeof o.log_name);
+    copy_field(v, "metadata.log_provider", o.provider, sizeof o.provider);
+    o.event_type[0] = 0;
+    if (!strcmp(o.kind, "registry.set")) /* keys made and keys deleted share an event id */
+        copy_field(v, "unmapped.EventType", o.event_type, sizeof o.event_type);
+    o.os = os_of(v, &o);
+    if (m->ctx && m->ctx->is_used && same_origin(&m->ctx->origin, &o))
+        return m->ctx;
+    for (uint32_t i = 0; i < CONTEXTS; i++)
+        if (m->contexts[i].is_used && same_origin(&m->contexts[i].origin, &o))
+            return &m->contexts[i];
+    struct context *c = &m->contexts[m->next_context];
+    m->next_context = (m->next_context + 1) % CONTEXTS;
+    c->origin = o;
+    fill_context(m, c);
+    return c;
+}
+
+/* ---- the event ---- */
+
+static void begin(struct sigma_matcher *m, const struct mmr_event_view *view)
+{
+    if (!++m->gen) { /* wrapped after four thousand million events: forget what older ones left */
+        memset(m->slot_gen, 0, m->keys_cap * sizeof *m->slot_gen);
+        memset(m->atom_gen, 0, m->s->n_atoms * sizeof *m->atom_gen);
+        memset(m->fields, 0, m->s->n_fields * sizeof *m->fields);
+        m->gen = 1;
+    }
+    m->view = view;
+    m->n_values = 0;
+    m->text_used = 0;
+    m->has_any_values = false;
+    fill_slots(m);
+    m->ctx = context_of(m);
+}
+
+void mmr_sigma_match(struct mmr_sigma *s, const struct mmr_event_view *view, mmr_sigma_hit_fn hit,
+                     void *ctx)
+{
+    struct sigma_matcher *m = s->matcher;
+    if (!m)
+        return;
+    begin(m, view);
+    s->stats.events++;
+    memset(m->candidates, 0, m->rule_words * sizeof *m->candidates);
+    for (uint32_t i = 0; i < m->ctx->n_scan; i++) {
+        uint32_t f = m->ctx->scan[i];
+        const struct field_values fv = *values_of(m, f);
+        for (uint32_t k = 0; k < fv.n; k++)
+            search_value(m, &m->index[f], &m->values[fv.first + k]);
+    }
+    if (m->ctx->has_keywords) {
+        collect_any(m);
+        for (uint32_t k = 0; k < m->any_n; k++)
+            search_value(m, &m->index[s->n_fields], &m->values[m->any_first + k]);
+    }
+    for (uint32_t i = 0; i < m->ctx->n_always; i++)
+        m->candidates[m->ctx->always[i] / 64] |= UINT64_C(1) << m->ctx->always[i] % 64;
+    int64_t time_ns = mmr_event_get_int(view, "time", 0);
+    if (s->correlator)
+        sigma_corr_tick(s, time_ns, hit, ctx);
+    for (uint32_t w = 0; w < m->rule_words; w++)
+        for (uint64_t bits = m->candidates[w]; bits; bits &= bits - 1) {
+            struct sigma_detection *d = s->rules[w * 64 + (uint32_t)__builtin_ctzll(bits)];
+            s->stats.evaluated++;
+            if (!eval(m, d->expr))
+                continue;
+            if (d->pub.is_enabled) {
+                const struct mmr_sigma_hit h = {.rule = &d->pub, .count = 1, .first_ns = time_ns, .group = ""};
+                s->stats.hits++;
+                hit(ctx, &h);
+            }
+            if (s->correlator)
+                sigma_corr_feed(s, &d->pub, view, time_ns, hit, ctx);
+        }
+}
+
+bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, uint32_t field, char *buf,
+                      size_t cap, size_t *ret_len)
+{
+    struct sigma_matcher *m = s->matcher;
+    assert(m->view == view);
+    const struct field_values *fv = values_of(m, field);
+    if (!fv->n)
+        return false;
+    struct value *v = &m->values[fv->first];
+    const char *p = folded(m, v);
+    *ret_len = v->len < cap ? v->len : cap;
+    memcpy(buf, p, *ret_len);
+    return true;
+}
+
+void mmr_sigma_correlate(struct mmr_sigma *s, const struct mmr_sigma_rule *rule,
+                         const struct mmr_event_view *view, int64_t time_ns, mmr_sigma_hit_fn hit,
+                         void *ctx)
+{
+    if (!s->matcher || !s->correlator)
+        return;
+    begin(s->matcher, view);
+    sigma_corr_tick(s, time_ns, hit, ctx);
+    sigma_corr_feed(s, rule, view, time_ns, hit, ctx);
+}

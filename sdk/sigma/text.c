@@ -1,0 +1,358 @@
+/* text.c - see text.h */
+#include "sigma/text.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static unsigned char lower(unsigned char c)
+{
+    return c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
+}
+
+/* Two-byte letters whose lower case has two bytes too */
+static void fold2(unsigned char *o)
+{
+    unsigned c = (unsigned)(o[0] & 0x1f) << 6 | (o[1] & 0x3fU);
+    if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9) || (c >= 0x410 && c <= 0x42f))
+        c += 0x20;
+    else if (c >= 0x400 && c <= 0x40f)
+        c += 0x50;
+    else if ((c >= 0x100 && c <= 0x12f && !(c & 1)) || (c >= 0x14a && c <= 0x177 && !(c & 1)))
+        c += 1; /* Latin Extended-A: pairs of capital and small */
+    o[0] = (unsigned char)(0xc0 | c >> 6);
+    o[1] = (unsigned char)(0x80 | (c & 0x3f));
+}
+
+bool mmr_text_fold(const char *p, size_t len, char *out)
+{
+    const unsigned char *s = (const unsigned char *)p;
+    unsigned char *o = (unsigned char *)out;
+    bool has_high = false;
+    for (size_t i = 0; i < len;) {
+        if (s[i] < 0x80) {
+            o[i] = lower(s[i]);
+            i++;
+            continue;
+        }
+        has_high = true;
+        if (s[i] >= 0xc3 && s[i] <= 0xd0 && i + 1 < len && (s[i + 1] & 0xc0) == 0x80) {
+            o[i] = s[i];
+            o[i + 1] = s[i + 1];
+            fold2(o + i);
+            i += 2;
+        } else if (i + 2 < len && s[i] == 0xef && s[i + 1] == 0xbc && s[i + 2] >= 0xa1 && s[i + 2] <= 0xba) {
+            unsigned v = s[i + 2] + 0x20U; /* U+FF21..FF3A, full width */
+            o[i] = 0xef;
+            o[i + 1] = v > 0xbf ? 0xbd : 0xbc;
+            o[i + 2] = (unsigned char)(v > 0xbf ? v - 0x40 : v);
+            i += 3;
+        } else {
+            o[i] = s[i];
+            i++;
+        }
+    }
+    return has_high;
+}
+
+bool mmr_pat_parse(struct mmr_sigma_arena *a, const char *p, size_t len, bool has_wild,
+                   struct mmr_pat *ret)
+{
+    uint16_t *u = mmr_sigma_alloc(a, len + 1, sizeof *u);
+    if (!u)
+        return false;
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)p[i];
+        if (has_wild && c == '\\' && i + 1 < len && (p[i + 1] == '*' || p[i + 1] == '?' || p[i + 1] == '\\'))
+            u[n++] = (unsigned char)p[++i];
+        else if (has_wild && c == '*')
+            u[n++] = MMR_PAT_ANY;
+        else if (has_wild && c == '?')
+            u[n++] = MMR_PAT_ONE;
+        else
+            u[n++] = c;
+    }
+    *ret = (struct mmr_pat){u, n};
+    return true;
+}
+
+bool mmr_pat_join(struct mmr_sigma_arena *a, const uint16_t *pre, size_t n_pre,
+                  const struct mmr_pat *mid, const uint16_t *post, size_t n_post, struct mmr_pat *ret)
+{
+    size_t n = n_pre + mid->n + n_post;
+    uint16_t *u = mmr_sigma_alloc(a, n + 1, sizeof *u);
+    if (!u)
+        return false;
+    if (n_pre)
+        memcpy(u, pre, n_pre * sizeof *u);
+    if (mid->n)
+        memcpy(u + n_pre, mid->u, mid->n * sizeof *u);
+    if (n_post)
+        memcpy(u + n_pre + mid->n, post, n_post * sizeof *u);
+    *ret = (struct mmr_pat){u, n};
+    return true;
+}
+
+bool mmr_pat_is_plain(const struct mmr_pat *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->u[i] > 0xff)
+            return false;
+    return true;
+}
+
+/* Bytes of the character at text, at least 1 */
+static size_t char_len(const char *text, size_t left)
+{
+    size_t n = 1;
+    if ((unsigned char)text[0] >= 0xc0)
+        while (n < left && n < 4 && ((unsigned char)text[n] & 0xc0) == 0x80)
+            n++;
+    return n;
+}
+
+bool mmr_pat_match(const uint16_t *u, size_t n, const char *text, size_t len)
+{
+    size_t i = 0, t = 0, star = SIZE_MAX, mark = 0; /* after a star: try again one further */
+    while (t < len) {
+        if (i < n && u[i] == MMR_PAT_ANY) {
+            star = ++i;
+            mark = t;
+        } else if (i < n && u[i] == MMR_PAT_ONE) {
+            t += char_len(text + t, len - t);
+            i++;
+        } else if (i < n && u[i] == (unsigned char)text[t]) {
+            i++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            i = star;
+            t = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (i < n && u[i] == MMR_PAT_ANY)
+        i++;
+    return i == n;
+}
+
+bool mmr_text_base64(struct mmr_sigma_arena *a, const char *p, size_t len, bool is_whole, int offset,
+                     char **ret, size_t *ret_len)
+{
+    static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t total = len + (size_t)offset, n = 0;
+    char *o = mmr_sigma_alloc(a, (total + 2) / 3 * 4 + 1, 1);
+    if (!o)
+        return false;
+    for (size_t i = 0; i < total; i += 3) {
+        unsigned v = 0;
+        for (size_t k = 0; k < 3; k++) {
+            size_t at = i + k;
+            unsigned char c = at >= (size_t)offset && at < total ? (unsigned char)p[at - (size_t)offset] : 0;
+            v = v << 8 | c;
+        }
+        for (int k = 3; k >= 0; k--)
+            o[n++] = abc[v >> (6 * k) & 63];
+    }
+    if (is_whole) {
+        for (size_t k = 0; k < (3 - total % 3) % 3; k++)
+            o[n - 1 - k] = '=';
+    } else { /* leave out what neighbours would change: characters that hold bits of theirs */
+        static const size_t head[] = {0, 2, 3}, tail[] = {0, 3, 2};
+        n -= tail[total % 3];
+        size_t h = head[offset] < n ? head[offset] : n;
+        o += h;
+        n -= h;
+    }
+    *ret = o;
+    *ret_len = n;
+    return true;
+}
+
+bool mmr_text_utf16(struct mmr_sigma_arena *a, const char *p, size_t len, bool is_big, bool has_bom,
+                    char **ret, size_t *ret_len)
+{
+    unsigned char *o = mmr_sigma_alloc(a, len * 2 + 4, 1);
+    if (!o)
+        return false;
+    size_t n = 0;
+    if (has_bom) {
+        o[n++] = is_big ? 0xfe : 0xff;
+        o[n++] = is_big ? 0xff : 0xfe;
+    }
+    for (size_t i = 0; i < len;) {
+        const unsigned char *s = (const unsigned char *)p + i;
+        size_t w = char_len(p + i, len - i);
+        uint32_t c = s[0];
+        if (w > 1) {
+            c = s[0] & (0x7fU >> w);
+            for (size_t k = 1; k < w; k++)
+                c = c << 6 | (s[k] & 0x3fU);
+        }
+        uint16_t unit[2];
+        size_t units = 1;
+        unit[0] = (uint16_t)c;
+        if (c > 0xffff) {
+            unit[0] = (uint16_t)(0xd800 + ((c - 0x10000) >> 10 & 0x3ff));
+            unit[1] = (uint16_t)(0xdc00 + ((c - 0x10000) & 0x3ff));
+            units = 2;
+        }
+        for (size_t k = 0; k < units; k++) {
+            o[n++] = (unsigned char)(is_big ? unit[k] >> 8 : unit[k] & 0xff);
+            o[n++] = (unsigned char)(is_big ? unit[k] & 0xff : unit[k] >> 8);
+        }
+        i += w;
+    }
+    *ret = (char *)o;
+    *ret_len = n;
+    return true;
+}
+
+static bool address(const char *p, size_t len, uint8_t out[16], bool *ret_v4)
+{
+    char buf[64]; /* INET6_ADDRSTRLEN and a zone */
+    if (!len || len >= sizeof buf)
+        return false;
+    memcpy(buf, p, len);
+    buf[len] = 0;
+    char *zone = strchr(buf, '%');
+    if (zone)
+        *zone = 0;
+    memset(out, 0, 16);
+    if (inet_pton(AF_INET, buf, out + 12) == 1) {
+        out[10] = out[11] = 0xff;
+        *ret_v4 = true;
+        return true;
+    }
+    *ret_v4 = false;
+    return inet_pton(AF_INET6, buf, out) == 1;
+}
+
+bool mmr_cidr_parse(const char *text, struct mmr_cidr *ret)
+{
+    const char *slash = strchr(text, '/');
+    size_t len = slash ? (size_t)(slash - text) : strlen(text);
+    bool is_v4;
+    if (!address(text, len, ret->net, &is_v4))
+        return false;
+    long bits = is_v4 ? 32 : 128;
+    if (slash) {
+        char *end;
+        long v = strtol(slash + 1, &end, 10);
+        if (slash[1] < '0' || slash[1] > '9' || *end || v > bits)
+            return false;
+        bits = v;
+    }
+    ret->bits = (uint8_t)(bits + (is_v4 ? 96 : 0));
+    return true;
+}
+
+bool mmr_cidr_has(const struct mmr_cidr *c, const char *addr, size_t len)
+{
+    uint8_t a[16];
+    bool is_v4;
+    if (!address(addr, len, a, &is_v4))
+        return false;
+    size_t whole = c->bits / 8, rest = c->bits % 8;
+    if (memcmp(a, c->net, whole) != 0)
+        return false;
+    return !rest || !((a[whole] ^ c->net[whole]) >> (8 - rest));
+}
+
+bool mmr_text_number(const char *p, size_t len, double *ret)
+{
+    char buf[64];
+    if (!len || len >= sizeof buf)
+        return false;
+    memcpy(buf, p, len);
+    buf[len] = 0;
+    size_t i = buf[0] == '-' || buf[0] == '+';
+    bool is_hex = buf[i] == '0' && (buf[i + 1] == 'x' || buf[i + 1] == 'X');
+    if (buf[i] < '0' || buf[i] > '9' || strpbrk(buf, is_hex ? "pP." : "nN"))
+        return false;
+    char *end;
+    *ret = strtod(buf, &end); /* reads 0x too */
+    return !*end;
+}
+
+static bool part_of(const struct tm *tm, enum mmr_time_part part, int *ret)
+{
+    char week[8];
+    switch (part) {
+    case MMR_TIME_MINUTE:
+        *ret = tm->tm_min;
+        return true;
+    case MMR_TIME_HOUR:
+        *ret = tm->tm_hour;
+        return true;
+    case MMR_TIME_DAY:
+        *ret = tm->tm_mday;
+        return true;
+    case MMR_TIME_MONTH:
+        *ret = tm->tm_mon + 1;
+        return true;
+    case MMR_TIME_YEAR:
+        *ret = tm->tm_year + 1900;
+        return true;
+    case MMR_TIME_WEEK: /* ISO 8601 */
+        if (!strftime(week, sizeof week, "%V", tm))
+            return false;
+        *ret = (week[0] - '0') * 10 + (week[1] - '0');
+        return true;
+    }
+    return false;
+}
+
+static bool digits(const char **p, const char *end, int count, int *ret)
+{
+    int v = 0;
+    for (int i = 0; i < count; i++, (*p)++) {
+        if (*p == end || **p < '0' || **p > '9')
+            return false;
+        v = v * 10 + (**p - '0');
+    }
+    *ret = v;
+    return true;
+}
+
+bool mmr_time_part_of_text(const char *p, size_t len, enum mmr_time_part part, int *ret)
+{
+    const char *end = p + len;
+    struct tm tm = {0};
+    if (!digits(&p, end, 4, &tm.tm_year) || p == end || (*p != '-' && *p != '/'))
+        return false;
+    p++;
+    if (!digits(&p, end, 2, &tm.tm_mon) || p == end || (*p != '-' && *p != '/'))
+        return false;
+    p++;
+    if (!digits(&p, end, 2, &tm.tm_mday))
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31)
+        return false;
+    if (part == MMR_TIME_MINUTE || part == MMR_TIME_HOUR) {
+        if (p == end || (*p != 'T' && *p != 't' && *p != ' '))
+            return false;
+        p++;
+        if (!digits(&p, end, 2, &tm.tm_hour) || p == end || *p++ != ':' || !digits(&p, end, 2, &tm.tm_min))
+            return false;
+    }
+    time_t t = timegm(&tm); /* fills the day of the week and of the year */
+    struct tm full;
+    return gmtime_r(&t, &full) && part_of(&full, part, ret);
+}
+
+bool mmr_time_part_of_ns(int64_t ns, enum mmr_time_part part, int *ret)
+{
+    time_t t = (time_t)(ns / 1000000000 - (ns % 1000000000 < 0));
+    struct tm tm;
+    return gmtime_r(&t, &tm) && part_of(&tm, part, ret);
+}
+
+const char *mmr_text_find(const char *hay, size_t hay_len, const char *needle, size_t len)
+{
+    return len ? memmem(hay, hay_len, needle, len) : hay;
+}
