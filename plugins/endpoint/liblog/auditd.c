@@ -70,6 +70,20 @@ static const char *spaced_end(const char *p, const char *end, const char *next)
     return found ? found : end;
 }
 
+/* "a ""quoted"" word" where it stands */
+static struct mmr_slice unquote(char *p, char *end)
+{
+    if (end - p < 2 || *p != '"' || end[-1] != '"')
+        return (struct mmr_slice){p, (uint32_t)(end - p), 0};
+    char *o = p;
+    for (char *q = p + 1; q < end - 1; q++) {
+        *o++ = *q;
+        if (*q == '"' && q + 1 < end - 1 && q[1] == '"')
+            q++;
+    }
+    return (struct mmr_slice){p, (uint32_t)(o - p), 0};
+}
+
 static void fields(struct mmr_audit_rec *r, char *p, char *end, int level)
 {
     while (p < end) {
@@ -97,7 +111,11 @@ static void fields(struct mmr_audit_rec *r, char *p, char *end, int level)
             p = close < end ? close + 1 : end;
             continue;
         }
-        if (*p == '"') {
+        if (r->is_auoms && (mmr_slice_is(key, "proctitle") || mmr_slice_is(key, "cmdline"))) {
+            char *stop = p + (spaced_end(p, end, " redactors=") - p);
+            val = unquote(p, stop);
+            p = stop;
+        } else if (*p == '"') {
             char *close = memchr(p + 1, '"', (size_t)(end - p - 1));
             if (!close)
                 close = end;
@@ -108,12 +126,6 @@ static void fields(struct mmr_audit_rec *r, char *p, char *end, int level)
             char *stop = close ? close + 1 : end;
             val = (struct mmr_slice){p, (uint32_t)(stop - p), 0};
             p = stop;
-        } else if (r->is_auoms && (mmr_slice_is(key, "proctitle") || mmr_slice_is(key, "cmdline"))) {
-            const char *stop = spaced_end(p, end, " redactors=");
-            val = (struct mmr_slice){p, (uint32_t)(stop - p), 0};
-            if (val.n && val.p[val.n - 1] == '"' && val.p[0] == '"')
-                val = (struct mmr_slice){val.p + 1, val.n - 2, 0};
-            p = key_at + (stop - key_at);
         } else {
             char *start = p;
             while (p < end && *p != ' ' && *p != '\x1d' && *p != '\n' && *p != '\r' && !(*p == '\'' && level) &&

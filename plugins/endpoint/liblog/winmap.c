@@ -159,6 +159,11 @@ int64_t mmr_win_time(const struct mmr_winrec *r, struct mmr_zones *z, int64_t fa
 
 /* ---- connections ---- */
 
+static bool is_dash(struct mmr_slice s)
+{
+    return s.n == 0 || (s.n == 1 && s.p[0] == '-');
+}
+
 static bool is_local_only(struct mmr_slice ip)
 {
     return starts(ip, "127.") || starts(ip, "0.") || starts(ip, "22") || starts(ip, "23") || starts(ip, "255.") ||
@@ -201,11 +206,36 @@ static void protocol(struct mmr_outev *o, struct mmr_slice proto)
     }
 }
 
+static bool same_host(struct mmr_slice a, struct mmr_slice b)
+{
+    const char *dot_a = a.n ? memchr(a.p, '.', a.n) : NULL, *dot_b = b.n ? memchr(b.p, '.', b.n) : NULL;
+    if (dot_a)
+        a.n = (uint32_t)(dot_a - a.p);
+    if (dot_b)
+        b.n = (uint32_t)(dot_b - b.p);
+    return a.n && a.n == b.n && mmr_slice_hash(a) == mmr_slice_hash(b);
+}
+
 /*
- * Sysmon writes the opener as Source for TCP. For a UDP datagram that came in (Initiated false) its
- * Source is the local end, whoever sent first: the opener is then the Destination. The filtering
- * platform (5156) writes the opener as Source in both directions.
+ * Is the Source of an incoming Sysmon connection (Initiated false) the local end? It is for UDP, where
+ * Sysmon knows no opener, and for TCP with older versions. Newer ones write the opener as Source. The
+ * name of the machine tells, else which of the ports is a service's (below 32768, where no system
+ * takes its own ports for outgoing connections).
  */
+static bool is_source_local(const struct mmr_winrec *r, struct mmr_slice proto, struct mmr_slice s_ip)
+{
+    int64_t s_port, d_port;
+    if (mmr_slice_is_nocase(proto, "udp") || is_multicast(s_ip))
+        return true;
+    bool is_s = same_host(mmr_winrec_get(r, "SourceHostname"), r->computer);
+    bool is_d = same_host(mmr_winrec_get(r, "DestinationHostname"), r->computer);
+    if (is_s != is_d)
+        return is_s;
+    return mmr_slice_int(mmr_winrec_get(r, "SourcePort"), &s_port) && mmr_slice_int(mmr_winrec_get(r, "DestinationPort"), &d_port) &&
+           s_port < 32768 && d_port >= 32768;
+}
+
+/* The filtering platform (5156) writes the opener as Source in both directions. */
 static void connection(const struct mmr_winrec *r, struct mmr_outev *o, bool is_sysmon)
 {
     struct mmr_slice s_ip = mmr_winrec_get(r, is_sysmon ? "SourceIp" : "SourceAddress");
@@ -216,7 +246,7 @@ static void connection(const struct mmr_winrec *r, struct mmr_outev *o, bool is_
     bool is_out, is_swapped = false;
     if (is_sysmon) {
         is_out = mmr_slice_is_nocase(mmr_winrec_get(r, "Initiated"), "true");
-        is_swapped = !is_out && (mmr_slice_is_nocase(proto, "udp") || is_multicast(s_ip));
+        is_swapped = !is_out && is_source_local(r, proto, s_ip);
     } else {
         struct mmr_slice dir = mmr_winrec_get(r, "Direction");
         is_out = mmr_slice_is(dir, "%%14593") || mmr_slice_is_nocase(dir, "Outbound");
@@ -226,6 +256,11 @@ static void connection(const struct mmr_winrec *r, struct mmr_outev *o, bool is_
              s_ip, s_port);
     endpoint(o, is_swapped ? "src_endpoint.ip" : "dst_endpoint.ip", is_swapped ? "src_endpoint.port" : "dst_endpoint.port",
              d_ip, d_port);
+    struct mmr_slice s_name = mmr_winrec_get(r, "SourceHostname"), d_name = mmr_winrec_get(r, "DestinationHostname");
+    if (!is_dash(s_name))
+        mmr_out_slice(o, is_swapped ? "dst_endpoint.hostname" : "src_endpoint.hostname", s_name);
+    if (!is_dash(d_name))
+        mmr_out_slice(o, is_swapped ? "src_endpoint.hostname" : "dst_endpoint.hostname", d_name);
     protocol(o, proto);
     mmr_out_str(o, "connection_info.direction", is_out ? "outbound" : "inbound");
     if (local.n && !is_local_only(local))
@@ -234,9 +269,15 @@ static void connection(const struct mmr_winrec *r, struct mmr_outev *o, bool is_
 
 /* ---- fields ---- */
 
-static bool is_dash(struct mmr_slice s)
+/* {00000000-0000-0000-0000-000000000000}: Sysmon did not know the process */
+static bool is_null_guid(struct mmr_slice s)
 {
-    return s.n == 0 || (s.n == 1 && s.p[0] == '-');
+    if (s.n < 36)
+        return false;
+    for (uint32_t i = 0; i < s.n; i++)
+        if (s.p[i] != '0' && s.p[i] != '-' && s.p[i] != '{' && s.p[i] != '}')
+            return false;
+    return true;
 }
 
 static bool ends(const char *s, const char *tail)
@@ -284,6 +325,10 @@ static void field(struct mmr_outev *o, const char *kind, const char *code, const
         hashes(o, m->ocsf, f->val);
         return;
     }
+    if (m->form == MMR_SIGMA_ACCOUNT && is_dash(f->val)) {
+        mmr_out_unmapped(o, f->name, f->val);
+        return;
+    }
     if (m->form == MMR_SIGMA_ACCOUNT) {
         char prefix[64];
         size_t n = strlen(m->ocsf);
@@ -303,7 +348,7 @@ static void field(struct mmr_outev *o, const char *kind, const char *code, const
             mmr_out_int(o, m->ocsf, v);
         else
             mmr_out_unmapped(o, f->name, f->val);
-    } else if (is_dash(f->val)) {
+    } else if (is_dash(f->val) || (ends(m->ocsf, ".uid") && is_null_guid(f->val))) {
         mmr_out_unmapped(o, f->name, f->val);
     } else {
         mmr_out_slice(o, m->ocsf, f->val);
@@ -350,7 +395,7 @@ static void base_name(const struct mmr_winrec *r, struct mmr_outev *o, const cha
         return;
     for (uint32_t i = 0; i < r->n; i++) {
         const struct mmr_sigma_field *m = mmr_sigma_field_find(kind, code, r->f[i].name.p, r->f[i].name.n);
-        if (m && strcmp(m->ocsf, from) == 0 && !is_dash(r->f[i].val)) {
+        if (m && strcmp(m->ocsf, from) == 0 && !is_dash(r->f[i].val) && r->f[i].val.p[0] != '<') { /* "<unknown process>" */
             mmr_out_slice(o, key, mmr_slice_base(r->f[i].val));
             return;
         }
