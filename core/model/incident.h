@@ -81,8 +81,8 @@ int mmr_incident_insert_evidence(struct mmr_incident *i, const struct mmr_eviden
 __attribute__((format(printf, 2, 3))) void mmr_incident_why(struct mmr_incident *i, const char *fmt, ...);
 
 /*
- * mmr_incident_pack, mmr_incident_unpack - the whole incident as one MessagePack map and back, for the
- * store. Unpacking trusts nothing: every length and count is checked against the ceilings.
+ * mmr_incident_pack, mmr_incident_unpack - the whole incident as MessagePack values in a fixed order,
+ * version first, and back, for the store. Unpacking trusts nothing: every length and count is checked against the ceilings.
  *
  * ret, ret_len  returned; free()
  * errors        MMR_ENOMEM; unpack: MMR_EBADMSG naming the field
