@@ -427,8 +427,8 @@ void mmr_plan_incident(const struct mmr_plan_env *env, const struct mmr_incident
 uint32_t mmr_plan_apply(struct mmr_incident *i, const struct mmr_plan *p)
 {
     uint32_t added = 0;
-    for (uint32_t k = 0; k < p->n && i->n_actions < MMR_INCIDENT_ACTIONS_MAX; k++, added++)
-        i->actions[i->n_actions++] = p->order[k];
+    while (added < p->n && mmr_incident_add_action(i, &p->order[added], NULL) == 0)
+        added++; /* full or no memory: the rest is asked for again at the next look */
     return added;
 }
 

@@ -48,10 +48,12 @@ static void process(struct mmr_js *w, struct json_object *to, const struct mmr_p
     mmr_js_text(w, o, "cmd_line", p->cmd_line);
     if (p->path && p->path[0])
         file(w, o, p->path, p->sha256);
-    if (p->parent_name || p->parent_pid) {
+    bool has_pid = p->parent_pid > 0 && p->parent_pid <= INT32_MAX;
+    if (has_pid || (p->parent_uid && p->parent_uid[0])) {
         struct json_object *q = mmr_js_object(w, o, "parent_process");
         mmr_js_text(w, q, "name", p->parent_name);
-        if (p->parent_pid > 0 && p->parent_pid <= INT32_MAX)
+        mmr_js_text(w, q, "uid", p->parent_uid);
+        if (has_pid)
             mmr_js_int(w, q, "pid", p->parent_pid);
         mmr_js_text(w, q, "cmd_line", p->parent_cmd_line);
     }
@@ -87,14 +89,16 @@ int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr
         mmr_js_int(&w, c, "direction_id", direction_of(f->direction));
         mmr_js_text(&w, c, "protocol_name", f->proto);
     }
-    if (f->process.name || f->process.pid)
+    /* OCSF has a process only with an identity; a bare name goes to our own part */
+    bool has_process = (f->process.pid > 0 && f->process.pid <= INT32_MAX) || (f->process.uid && f->process.uid[0]);
+    if (has_process)
         process(&w, e, &f->process);
     if (f->file && f->file[0])
         file(&w, e, f->file, f->sha256);
     mmr_js_text(&w, f->user ? mmr_js_object(&w, e, "user") : e, "name", f->user);
     if (f->domain && f->domain[0])
         mmr_js_text(&w, mmr_js_object(&w, e, "query"), "hostname", f->domain);
-    if (!has_flow && !f->process.name && !f->process.pid && !f->file && !f->user && !f->domain)
+    if (json_object_object_length(e) == 0)
         mmr_js_text(&w, e, "name", f->kind);
     mmr_js_push(&w, mmr_js_array(&w, w.root, "evidences"), e);
     if (f->host || mmr_addr_is_set(&f->host_addr)) {
@@ -112,6 +116,8 @@ int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr
     mmr_js_text(&w, m, "plugin", f->plugin);
     mmr_js_addr(&w, m, "src", &f->src);
     mmr_js_text(&w, m, "host", f->host);
+    if (!has_process)
+        mmr_js_text(&w, m, "process", f->process.name);
     if (f->input) {
         struct json_object *in = mmr_js_object(&w, m, "input");
         mmr_js_text(&w, in, "file", f->input);

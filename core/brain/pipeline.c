@@ -1,0 +1,644 @@
+/* pipeline.c - the steps in order; what each decides lives in the rooms below. */
+#include "brain/pipeline.h"
+
+#include "brain/due.h"
+#include "classify/recur.h"
+#include "defend/lease.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <mamori/plugin.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROOFS_MAX = 8, STEPS_MAX = 64, INFRA_MAX = 64, K_AGENT = 0x300, K_TOLD = 0x301, AGENTS_MAX = 8192 };
+#define QUIET_NS (24 * 3600 * MMR_NS_PER_S)
+
+struct told { /* what was last said about an incident, to tell only news */
+    uint64_t digest;
+    int64_t due_ns;
+};
+struct mmr_pipeline {
+    struct mmr_pipeline_ops ops;
+    struct mmr_resolve *resolve;
+    struct mmr_tracker *tracker;
+    struct mmr_track_ops track_ops;
+    struct mmr_rails *rails;
+    struct mmr_leases *leases;
+    struct mmr_recur *recur;
+    struct mmr_table *agents, *told; /* machines that send endpoint events; incident -> struct told */
+    struct mmr_due due;
+    struct mmr_plan_env env;
+    struct mmr_responder *responders;
+    struct mmr_cidr *home;
+    int64_t quiet_ns, now_ns;
+    struct mmr_plan plan; /* scratch of one step */
+    size_t n_infra; /* already on the never-block list */
+    struct mmr_pipeline_stats stats;
+};
+
+/* ---- what the rooms below ask ---- */
+
+static struct mmr_key agent_key(const char *host)
+{
+    char name[MMR_HOST_NAME_MAX];
+    mmr_host_normalise(host, name);
+    return mmr_key_text(K_AGENT, "", name);
+}
+
+static bool has_endpoint(void *ctx, const char *host, const struct mmr_addr *addr)
+{
+    const struct mmr_pipeline *p = ctx;
+    const char *name = addr && mmr_addr_is_set(addr) ? mmr_resolve_host(p->resolve, addr) : NULL;
+    return (host && host[0] && mmr_table_find(p->agents, agent_key(host))) ||
+           (name && mmr_table_find(p->agents, agent_key(name)));
+}
+
+static enum mmr_yes is_important(void *ctx, const struct mmr_host_ref *h)
+{
+    const struct mmr_pipeline *p = ctx;
+    if (!h->name[0])
+        return MMR_UNKNOWN;
+    return mmr_resolve_is_important(p->resolve, h->name) ? MMR_YES : MMR_UNKNOWN;
+}
+
+static bool window(void *ctx, const char *host, const struct mmr_addr *addr, int64_t from_ns, int64_t to_ns,
+                   struct mmr_window *ret)
+{
+    const struct mmr_pipeline *p = ctx;
+    return p->ops.window && p->ops.window(p->ops.ctx, host, addr, from_ns, to_ns, ret);
+}
+
+static struct mmr_responder_state responder_state(void *ctx, const struct mmr_action_rec *a)
+{
+    const struct mmr_pipeline *p = ctx;
+    return p->ops.responder_state(p->ops.ctx, a);
+}
+
+/* ---- telling ---- */
+
+/* Everything a reader would call news; counts of repeats are not. */
+static uint64_t digest_of(const struct mmr_incident *i)
+{
+    uint64_t h = i->n_evidence + 31u * i->evicted + 977u * i->n_hosts + 7919u * i->n_attackers;
+    h = h * 31 + (unsigned)i->class_current * 8u + (unsigned)i->band;
+    h = h * 31 + i->is_contained + 2u * i->is_closed + 4u * i->is_withdrawn;
+    for (uint32_t k = 0; k < i->n_actions; k++)
+        h = (h ^ i->actions[k].id) * UINT64_C(0x100000001b3) + (unsigned)i->actions[k].state * 8u +
+            (unsigned)i->actions[k].receipt.result;
+    return h;
+}
+
+static struct told *told_of(struct mmr_pipeline *p, uint64_t id)
+{
+    bool is_new;
+    return mmr_table_put(p->told, mmr_key_of(K_TOLD, &id, 8), &is_new);
+}
+
+static void tell(struct mmr_pipeline *p, struct mmr_incident *i, unsigned change, int64_t now_ns)
+{
+    struct told *t = told_of(p, i->id);
+    uint64_t digest = digest_of(i);
+    if (t && t->digest == digest && i->revision > 0 && change == 0)
+        return;
+    if (t)
+        t->digest = digest;
+    enum mmr_activity activity = i->is_closed ? MMR_ACTIVITY_CLOSE
+                                 : i->revision ? MMR_ACTIVITY_UPDATE
+                                               : MMR_ACTIVITY_CREATE;
+    i->revision++;
+    i->updated_ns = now_ns;
+    p->stats.told++;
+    if (p->ops.incident)
+        p->ops.incident(p->ops.ctx, i, activity, change);
+}
+
+static void on_merged(void *ctx, struct mmr_incident *into, struct mmr_incident *from)
+{
+    struct mmr_pipeline *p = ctx;
+    if (from->revision > 0 && p->ops.merged)
+        p->ops.merged(p->ops.ctx, into->id, from->id);
+    mmr_table_drop(p->told, mmr_key_of(K_TOLD, &from->id, 8));
+}
+
+static void release(struct mmr_pipeline *p, struct mmr_incident *i)
+{
+    for (uint32_t k = 0; k < i->n_actions; k++) {
+        uint64_t undo = 0;
+        struct mmr_action_rec held;
+        const struct mmr_action_rec *a = mmr_leases_get(p->leases, i->actions[k].id);
+        if (!a)
+            continue;
+        held = *a;
+        if (mmr_leases_release(p->leases, held.id, i->id, &undo, NULL) == 0 && undo && p->ops.order)
+            p->ops.order(p->ops.ctx, &held, MMR_ACT_UNDO);
+    }
+}
+
+static void on_evicted(void *ctx, struct mmr_incident *i)
+{
+    struct mmr_pipeline *p = ctx;
+    i->is_closed = true;
+    mmr_incident_why(i, "closed for room: more incidents are open than the ceiling allows");
+    tell(p, i, MMR_CHANGE_WHY, p->now_ns);
+    release(p, i);
+    mmr_table_drop(p->told, mmr_key_of(K_TOLD, &i->id, 8));
+}
+
+/* ---- making ---- */
+
+static int protect(struct mmr_pipeline *p, const struct mmr_pipeline_config *c, struct mmr_error *err)
+{
+    int e = 0;
+    for (size_t k = 0; e == 0 && k < c->n_never_block; k++) {
+        struct mmr_cidr net;
+        if (mmr_cidr_parse(c->never_block[k], &net, NULL) == 0)
+            e = mmr_rails_protect(p->rails, &net, MMR_GUARD_CONFIGURED, err);
+        else
+            e = mmr_rails_protect_name(p->rails, c->never_block[k], MMR_GUARD_CONFIGURED, err);
+    }
+    return e;
+}
+
+static int make_rooms(struct mmr_pipeline *p, const struct mmr_pipeline_config *c, struct mmr_error *err)
+{
+    int e = mmr_resolve_new(&c->resolve, &p->resolve, err);
+    p->track_ops = (struct mmr_track_ops){on_merged, on_evicted, p};
+    if (e == 0)
+        e = mmr_tracker_new(&c->track, p->resolve, &p->track_ops, &p->tracker, err);
+    if (e == 0)
+        e = mmr_rails_new(c->rails, &p->rails, err);
+    if (e == 0)
+        e = mmr_leases_new(NULL, &p->leases, err);
+    if (e == 0)
+        e = mmr_recur_new(0, &p->recur, err);
+    if (e == 0)
+        e = mmr_table_new(1, AGENTS_MAX, NULL, NULL, &p->agents, err);
+    if (e == 0)
+        e = mmr_table_new(sizeof(struct told), (c->track.max_incidents ? c->track.max_incidents : 65536), NULL, NULL,
+                          &p->told, err);
+    if (e == 0 && c->resolve.n_home) {
+        p->home = calloc(c->resolve.n_home, sizeof *p->home);
+        if (!p->home)
+            return mmr_fail(err, MMR_ENOMEM, "pipeline: out of memory for the home networks");
+        memcpy(p->home, c->resolve.home, c->resolve.n_home * sizeof *p->home);
+    }
+    if (e == 0)
+        e = mmr_rails_inside(p->rails, p->home, (uint32_t)c->resolve.n_home, (uint32_t)c->resolve.n_assets, err);
+    return e == 0 ? protect(p, c, err) : e;
+}
+
+int mmr_pipeline_new(const struct mmr_pipeline_config *c, const struct mmr_pipeline_ops *ops, struct mmr_pipeline **ret,
+                     struct mmr_error *err)
+{
+    struct mmr_pipeline *p = calloc(1, sizeof *p);
+    if (!p)
+        return mmr_fail(err, MMR_ENOMEM, "pipeline: out of memory");
+    p->ops = *ops;
+    p->quiet_ns = c->quiet_ns ? c->quiet_ns : QUIET_NS;
+    int e = make_rooms(p, c, err);
+    p->env = (struct mmr_plan_env){.site = {p->home, (uint32_t)c->resolve.n_home}, .policy = c->policy, .rails = p->rails,
+                                   .has_endpoint = has_endpoint, .ctx = p};
+    if (e == 0)
+        e = mmr_pipeline_responders(p, c->responder, c->n_responder, err);
+    if (e < 0) {
+        mmr_pipeline_free(p);
+        return e;
+    }
+    *ret = p;
+    return 0;
+}
+
+void mmr_pipeline_free(struct mmr_pipeline *p)
+{
+    if (!p)
+        return;
+    mmr_tracker_free(p->tracker);
+    mmr_resolve_free(p->resolve);
+    mmr_rails_free(p->rails);
+    mmr_leases_free(p->leases);
+    mmr_recur_free(p->recur);
+    mmr_table_free(p->agents);
+    mmr_table_free(p->told);
+    mmr_due_done(&p->due);
+    free(p->responders);
+    free(p->home);
+    free(p);
+}
+
+int mmr_pipeline_responders(struct mmr_pipeline *p, const struct mmr_responder *list, uint32_t n, struct mmr_error *err)
+{
+    struct mmr_responder *copy = n ? calloc(n, sizeof *copy) : NULL;
+    if (n && !copy)
+        return mmr_fail(err, MMR_ENOMEM, "pipeline: out of memory for %u responders", n);
+    if (n)
+        memcpy(copy, list, n * sizeof *copy);
+    free(p->responders);
+    p->responders = copy;
+    p->env.responder = copy;
+    p->env.n_responder = n;
+    return 0;
+}
+
+/* ---- events in ---- */
+
+int mmr_pipeline_finding(struct mmr_pipeline *p, struct mmr_finding *f, int64_t now_ns, struct mmr_error *err)
+{
+    struct mmr_learnt learnt = {0};
+    bool is_new;
+    p->now_ns = now_ns;
+    p->stats.events++;
+    if (f->side == MMR_SIDE_ENDPOINT && f->host)
+        (void)mmr_table_put(p->agents, agent_key(f->host), &is_new);
+    int e = mmr_resolve_learn(p->resolve, f, &learnt, err);
+    if (e == 0 && learnt.what)
+        e = mmr_tracker_learnt(p->tracker, &learnt, err);
+    if (e < 0 || strcmp(f->kind, "finding") != 0) {
+        free(f);
+        return e;
+    }
+    enum mmr_track_outcome outcome;
+    struct mmr_incident *i;
+    p->stats.findings++;
+    if (p->ops.finding)
+        p->ops.finding(p->ops.ctx, f);
+    e = mmr_tracker_add(p->tracker, f, &outcome, &i, err);
+    if (e == 0) {
+        p->stats.duplicates += outcome == MMR_TRACK_DUPLICATE;
+        p->stats.folded += outcome == MMR_TRACK_FOLDED;
+        p->stats.held += outcome == MMR_TRACK_HELD;
+    }
+    return e;
+}
+
+int mmr_pipeline_event(struct mmr_pipeline *p, const struct mmr_event_view *stamped, int64_t now_ns, struct mmr_error *err)
+{
+    struct mmr_finding *f;
+    int e = mmr_finding_from_event(stamped, &f, err);
+    if (e < 0) {
+        p->stats.bad++;
+        return e;
+    }
+    return mmr_pipeline_finding(p, f, now_ns, err);
+}
+
+/* ---- the steps of one incident ---- */
+
+static enum mmr_guard guard_of(unsigned infra)
+{
+    return infra & MMR_INFRA_ROUTER ? MMR_GUARD_GATEWAY
+           : infra & MMR_INFRA_DC   ? MMR_GUARD_DOMAIN_CONTROLLER
+           : infra & MMR_INFRA_DNS  ? MMR_GUARD_DNS
+                                    : MMR_GUARD_TIME;
+}
+
+/* What serves everybody is never denied; learnt from assets and from the data. */
+static void protect_infra(struct mmr_pipeline *p)
+{
+    struct mmr_addr list[INFRA_MAX];
+    size_t n = mmr_resolve_infra_list(p->resolve, list, INFRA_MAX);
+    for (; p->n_infra < n; p->n_infra++) {
+        struct mmr_cidr one = {list[p->n_infra], 128};
+        struct mmr_error err = {.struct_size = sizeof err};
+        const char *name = mmr_resolve_host(p->resolve, &one.addr);
+        enum mmr_guard why = guard_of(mmr_resolve_infra(p->resolve, &one.addr, true));
+        if (mmr_rails_protect(p->rails, &one, why, &err) < 0 ||
+            (name && mmr_rails_protect_name(p->rails, name, why, &err) < 0))
+            mmr_log(MMR_LOG_ERR, "brain.rails", "%s", err.text);
+    }
+}
+
+static void send_order(struct mmr_pipeline *p, struct mmr_incident *i, struct mmr_action_rec *a, int64_t now_ns)
+{
+    bool is_first = true;
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (mmr_leases_hold(p->leases, a, i->id, now_ns, &is_first, &err) < 0)
+        mmr_log(MMR_LOG_ERR, "brain.lease", "%s", err.text); /* still ordered: it ends by its own ttl */
+    p->stats.ordered++;
+    if (is_first && p->ops.order)
+        p->ops.order(p->ops.ctx, a, p->env.policy.mode == MMR_AUTO_DRY_RUN ? MMR_ACT_DRY_RUN : 0);
+}
+
+static void plan(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
+{
+    for (unsigned round = 0; round < 4; round++) { /* a plan holds so many orders; the ceiling ends it anyway */
+        mmr_plan_incident(&p->env, i, now_ns, &p->plan);
+        uint32_t before = i->n_actions, added = mmr_plan_apply(i, &p->plan);
+        for (uint32_t k = before; k < before + added; k++)
+            if (i->actions[k].state == MMR_STATE_ORDERED && !i->actions[k].is_planned_only)
+                send_order(p, i, &i->actions[k], now_ns);
+        if (!p->plan.is_more || added == 0)
+            break;
+    }
+}
+
+static unsigned classify(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
+{
+    struct mmr_benign_proof proofs[PROOFS_MAX];
+    struct mmr_facts_ctx ctx = {
+        .site = &p->env.site, .responder_state = p->ops.responder_state ? responder_state : NULL,
+        .window = p->ops.window ? window : NULL, .important = is_important, .proof = proofs,
+        .is_replay = p->env.policy.is_replay, .ctx = p,
+    };
+    ctx.n_proof = p->ops.proofs ? (uint32_t)p->ops.proofs(p->ops.ctx, i, proofs, PROOFS_MAX) : 0;
+    mmr_recur_look(p->recur, i, now_ns, &ctx);
+    unsigned change = mmr_classify_incident(i, &ctx, now_ns);
+    if ((change & (MMR_CHANGE_CLASS | MMR_CHANGE_CONTAINED)) &&
+        (i->class_current == MMR_CLASS_OF_DEFENDED || i->is_contained))
+        mmr_recur_contained(p->recur, i, now_ns);
+    return change;
+}
+
+static bool may_close(const struct mmr_incident *i)
+{
+    return i->class_current != MMR_CLASS_OF_SEVERE || i->is_contained || i->is_withdrawn;
+}
+
+static void schedule(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
+{
+    int64_t next = mmr_classify_next_ns(i, now_ns), quiet = (i->updated_ns ? i->updated_ns : now_ns) + p->quiet_ns;
+    for (uint32_t k = 0; k < i->n_actions; k++) {
+        const struct mmr_action_rec *a = &i->actions[k];
+        int64_t timeout = a->ordered_ns + p->env.policy.answer_ms * MMR_NS_PER_MS;
+        if (a->state == MMR_STATE_ORDERED && a->receipt.result == MMR_RESULT_NONE && timeout < next)
+            next = timeout;
+    }
+    if (may_close(i) && quiet < next)
+        next = quiet;
+    struct told *t = told_of(p, i->id);
+    if (next == INT64_MAX || !t || (t->due_ns > now_ns && t->due_ns <= next))
+        return;
+    t->due_ns = next > now_ns ? next : now_ns + MMR_NS_PER_S;
+    (void)mmr_due_put(&p->due, t->due_ns, i->id, NULL);
+}
+
+static void step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (mmr_tracker_view(p->tracker, i, &err) < 0)
+        mmr_log(MMR_LOG_ERR, "brain.view", "%s", err.text);
+    (void)mmr_plan_timeouts(i, &p->env.policy, now_ns);
+    plan(p, i, now_ns);
+    unsigned change = classify(p, i, now_ns);
+    tell(p, i, change, now_ns);
+    if (!p->env.policy.is_replay)
+        schedule(p, i, now_ns);
+}
+
+bool mmr_pipeline_work(struct mmr_pipeline *p, int64_t now_ns, uint32_t most)
+{
+    struct mmr_incident *i;
+    p->now_ns = now_ns;
+    if (p->env.policy.is_replay)
+        return false;
+    protect_infra(p);
+    for (uint32_t n = 0; n < most; n++) {
+        i = mmr_tracker_take_changed(p->tracker);
+        if (!i)
+            return false;
+        step(p, i, now_ns);
+    }
+    return true;
+}
+
+/* ---- receipts, people, time ---- */
+
+struct answer {
+    struct mmr_pipeline *p;
+    const struct mmr_receipt *r;
+    struct mmr_action_rec like;
+    int64_t now_ns;
+    unsigned taken;
+};
+
+struct reasons {
+    uint64_t id[64]; /* more incidents than this on one block learn of it at their next look */
+    size_t n;
+};
+
+static void note_reason(void *ctx, uint64_t reason)
+{
+    struct reasons *r = ctx;
+    if (r->n < sizeof r->id / sizeof r->id[0])
+        r->id[r->n++] = reason;
+}
+
+/* Every incident that holds this block learns what became of it. */
+static void take(void *ctx, uint64_t reason)
+{
+    struct answer *a = ctx;
+    struct mmr_incident *i = mmr_tracker_get(a->p->tracker, reason);
+    bool is_news = false;
+    for (uint32_t k = 0; i && k < i->n_actions; k++) {
+        struct mmr_action_rec *x = &i->actions[k];
+        bool is_it = x->id == a->like.id ||
+                     (x->verb == a->like.verb && x->side == a->like.side && strcmp(x->instance, a->like.instance) == 0 &&
+                      strcmp(x->node, a->like.node) == 0 && mmr_target_equal(x->verb, &x->target, &a->like.target));
+        if (is_it) {
+            is_news |= mmr_action_take_receipt(x, a->r, a->now_ns);
+            a->taken++;
+        }
+    }
+    if (is_news)
+        step(a->p, i, a->now_ns);
+}
+
+static bool find_action(void *ctx, struct mmr_incident *i)
+{
+    struct answer *a = ctx;
+    if (!mmr_incident_action(i, a->like.id))
+        return true;
+    a->like = *mmr_incident_action(i, a->like.id);
+    a->like.incident = i->id;
+    a->taken = 1;
+    return false;
+}
+
+int mmr_pipeline_receipt(struct mmr_pipeline *p, uint64_t action_id, const struct mmr_receipt *r, int64_t now_ns,
+                         struct mmr_error *err)
+{
+    struct answer a = {.p = p, .r = r, .like = {.id = action_id}, .now_ns = now_ns};
+    p->now_ns = now_ns;
+    const struct mmr_action_rec *held = mmr_leases_get(p->leases, action_id);
+    if (held) {
+        a.like = *held;
+        (void)mmr_leases_receipt(p->leases, action_id, r, now_ns);
+        struct reasons list = {.n = 0}; /* first the list: what follows may order, which changes the leases */
+        mmr_leases_each_reason(p->leases, action_id, note_reason, &list);
+        for (size_t k = 0; k < list.n; k++)
+            take(&a, list.id[k]);
+    } else { /* ended already, or an incident restored without its lease */
+        mmr_tracker_each(p->tracker, find_action, &a);
+        if (a.taken)
+            take(&a, a.like.incident);
+    }
+    if (!a.taken)
+        return mmr_fail(err, MMR_ENOENT, "receipt for action %016llx, which no open incident ordered",
+                        (unsigned long long)action_id);
+    return 0;
+}
+
+int mmr_pipeline_approve(struct mmr_pipeline *p, uint64_t action_id, bool is_yes, const char *who, int64_t now_ns,
+                         struct mmr_error *err)
+{
+    struct answer a = {.p = p, .like = {.id = action_id}, .now_ns = now_ns};
+    mmr_tracker_each(p->tracker, find_action, &a);
+    struct mmr_incident *i = a.taken ? mmr_tracker_get(p->tracker, a.like.incident) : NULL;
+    struct mmr_action_rec *x = i ? mmr_incident_action(i, action_id) : NULL;
+    if (!x || x->state != MMR_STATE_PLANNED || p->env.policy.is_replay)
+        return mmr_fail(err, MMR_ENOENT, "action %016llx is not waiting for approval", (unsigned long long)action_id);
+    if (is_yes) {
+        x->state = MMR_STATE_ORDERED;
+        x->is_planned_only = false;
+        x->ordered_ns = now_ns;
+        send_order(p, i, x, now_ns);
+    } else {
+        struct mmr_receipt r = {.result = MMR_RESULT_REFUSED};
+        (void)snprintf(r.detail, sizeof r.detail, "refused by %.100s", who);
+        (void)mmr_action_take_receipt(x, &r, now_ns);
+    }
+    step(p, i, now_ns);
+    return 0;
+}
+
+static void lease_steps(struct mmr_pipeline *p, int64_t now_ns)
+{
+    static const unsigned flags[] = {[MMR_LEASE_DO_RENEW] = MMR_ACT_RENEW, [MMR_LEASE_DO_VERIFY] = MMR_ACT_VERIFY,
+                                     [MMR_LEASE_DO_ASSERT] = 0, [MMR_LEASE_DO_UNDO] = MMR_ACT_UNDO};
+    struct mmr_lease_step todo[STEPS_MAX];
+    size_t n = mmr_leases_due(p->leases, now_ns, todo, STEPS_MAX, NULL, NULL);
+    for (size_t k = 0; k < n; k++) {
+        const struct mmr_action_rec *a = mmr_leases_get(p->leases, todo[k].id);
+        if (a && p->ops.order)
+            p->ops.order(p->ops.ctx, a, flags[todo[k].what]);
+    }
+}
+
+void mmr_pipeline_tick(struct mmr_pipeline *p, int64_t now_ns)
+{
+    uint64_t id;
+    p->now_ns = now_ns;
+    if (p->env.policy.is_replay)
+        return;
+    lease_steps(p, now_ns);
+    while (mmr_due_take(&p->due, now_ns, &id)) {
+        struct mmr_incident *i = mmr_tracker_get(p->tracker, id);
+        if (!i || i->id != id)
+            continue;
+        struct told *t = told_of(p, id);
+        if (t)
+            t->due_ns = 0;
+        if (may_close(i) && i->revision && now_ns - i->updated_ns >= p->quiet_ns) {
+            i->is_closed = true;
+            tell(p, i, MMR_CHANGE_WHY, now_ns);
+            release(p, i);
+            mmr_table_drop(p->told, mmr_key_of(K_TOLD, &id, 8));
+            mmr_tracker_close(p->tracker, i);
+            continue;
+        }
+        step(p, i, now_ns);
+    }
+    (void)mmr_pipeline_work(p, now_ns, UINT32_MAX);
+}
+
+int64_t mmr_pipeline_next_due(const struct mmr_pipeline *p)
+{
+    int64_t a = mmr_due_next(&p->due), b = mmr_leases_next_ns(p->leases);
+    return a < b ? a : b;
+}
+
+/* ---- the end of recorded input, and the beginning after a restart ---- */
+
+struct all {
+    struct mmr_incident **list;
+    size_t n, cap;
+    bool is_failed;
+};
+
+static bool collect(void *ctx, struct mmr_incident *i)
+{
+    struct all *a = ctx;
+    if (a->n == a->cap) {
+        size_t cap = a->cap ? a->cap * 2 : 64;
+        struct mmr_incident **p = realloc(a->list, cap * sizeof(struct mmr_incident *));
+        if (!p) {
+            a->is_failed = true;
+            return false;
+        }
+        a->list = p;
+        a->cap = cap;
+    }
+    a->list[a->n++] = i;
+    return true;
+}
+
+static int oldest_first(const void *x, const void *y)
+{
+    struct mmr_incident *a, *b;
+    memcpy(&a, x, sizeof a);
+    memcpy(&b, y, sizeof b);
+    if (a->first_ns != b->first_ns)
+        return a->first_ns < b->first_ns ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+int mmr_pipeline_finish(struct mmr_pipeline *p, struct mmr_error *err)
+{
+    struct all a = {0};
+    int e = 0;
+    protect_infra(p);
+    mmr_tracker_each(p->tracker, collect, &a);
+    if (a.is_failed)
+        e = mmr_fail(err, MMR_ENOMEM, "replay: out of memory for %zu incidents", a.n);
+    for (size_t k = 0; e == 0 && k < a.n; k++)
+        e = mmr_tracker_view(p->tracker, a.list[k], err);
+    if (e == 0 && a.n)
+        qsort(a.list, a.n, sizeof(struct mmr_incident *), oldest_first);
+    for (size_t k = 0; e == 0 && k < a.n; k++)
+        step(p, a.list[k], a.list[k]->last_ns);
+    free(a.list);
+    return e;
+}
+
+int mmr_pipeline_restore(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns, struct mmr_error *err)
+{
+    uint64_t id = i->id;
+    int e = mmr_tracker_restore(p->tracker, i, err);
+    struct mmr_incident *open = mmr_tracker_get(p->tracker, id);
+    if (e < 0 || !open)
+        return e;
+    for (uint32_t k = 0; k < open->n_actions; k++) {
+        const struct mmr_action_rec *a = &open->actions[k];
+        bool is_first;
+        if (a->state >= MMR_STATE_ORDERED && a->state <= MMR_STATE_EFFECTIVE)
+            (void)mmr_leases_hold(p->leases, a, open->id, now_ns, &is_first, NULL);
+    }
+    struct told *t = told_of(p, open->id);
+    if (t)
+        t->digest = digest_of(open);
+    schedule(p, open, now_ns);
+    return 0;
+}
+
+const struct mmr_incident *mmr_pipeline_incident(struct mmr_pipeline *p, uint64_t id)
+{
+    return mmr_tracker_get(p->tracker, id);
+}
+
+const struct mmr_resolve *mmr_pipeline_resolve(const struct mmr_pipeline *p)
+{
+    return p->resolve;
+}
+
+struct mmr_rails *mmr_pipeline_rails(struct mmr_pipeline *p)
+{
+    return p->rails;
+}
+
+void mmr_pipeline_stats(const struct mmr_pipeline *p, struct mmr_pipeline_stats *ret)
+{
+    *ret = p->stats;
+    mmr_tracker_stats(p->tracker, &ret->track);
+    ret->resolver_evicted = mmr_resolve_evicted(p->resolve);
+}
