@@ -26,15 +26,15 @@ static const char *const phases[] = {"attempt.inbound", "attempt.user", "foothol
 static const char *const directions[] = {"inbound", "outbound", "internal", "local", NULL};
 static const char *const potentials[] = {"high", "low", "info", NULL};
 
-static const char *one_of(struct sigma_build *b, const struct mmr_yaml *map, const char *key,
+static const char *one_of(struct sigma_build *b, const struct sigma_yaml *map, const char *key,
                           const char *const *allowed)
 {
-    const char *text = mmr_yaml_text(map, key);
+    const char *text = sigma_yaml_text(map, key);
     for (; text && *allowed; allowed++)
         if (!strcmp(text, *allowed))
             return *allowed;
     if (text)
-        sigma_broken(b, mmr_yaml_get(map, key), "mamori.%s: '%s' is none of the known words (docs/vocabulary.md)", key, text);
+        sigma_broken(b, sigma_yaml_get(map, key), "mamori.%s: '%s' is none of the known words (docs/vocabulary.md)", key, text);
     return NULL;
 }
 
@@ -76,10 +76,10 @@ static const char *phase_of_tags(const struct mmr_sigma_rule *r)
     return NULL;
 }
 
-void sigma_mapping(struct sigma_build *b, const struct mmr_yaml *doc)
+void sigma_mapping(struct sigma_build *b, const struct sigma_yaml *doc)
 {
     struct mmr_sigma_rule *r = &b->rule->pub;
-    const struct mmr_yaml *own = mmr_yaml_get(doc, "mamori");
+    const struct sigma_yaml *own = sigma_yaml_get(doc, "mamori");
     read_attack(b);
     r->potential = r->level >= MMR_SIGMA_HIGH ? "high" : r->level == MMR_SIGMA_MEDIUM ? "low" : "info";
     if (!own) {
@@ -87,12 +87,12 @@ void sigma_mapping(struct sigma_build *b, const struct mmr_yaml *doc)
             r->phase = phase_of_tags(r);
         return;
     }
-    if (own->type != MMR_YAML_MAP) {
+    if (own->type != SIGMA_YAML_MAP) {
         sigma_broken(b, own, "`mamori` is a map of phase, potential, direction and needs");
         return;
     }
     r->has_mapping = true;
-    for (const struct mmr_yaml *c = own->child; c; c = c->next)
+    for (const struct sigma_yaml *c = own->child; c; c = c->next)
         if (strcmp(c->key, "phase") != 0 && strcmp(c->key, "potential") != 0 && strcmp(c->key, "direction") != 0 &&
             strcmp(c->key, "needs") != 0)
             sigma_broken(b, c, "mamori.%.40s is not known; expected phase, potential, direction or needs", c->key);
@@ -101,11 +101,11 @@ void sigma_mapping(struct sigma_build *b, const struct mmr_yaml *doc)
     const char *potential = one_of(b, own, "potential", potentials);
     if (potential)
         r->potential = potential;
-    const struct mmr_yaml *needs = mmr_yaml_get(own, "needs");
+    const struct sigma_yaml *needs = sigma_yaml_get(own, "needs");
     size_t n = 0;
-    const char **v = needs && needs->type == MMR_YAML_LIST ? mmr_sigma_alloc(&b->s->arena, 16, sizeof *v) : NULL;
-    for (const struct mmr_yaml *c = v ? needs->child : NULL; c && n < 16; c = c->next)
-        if (c->type == MMR_YAML_TEXT && (v[n] = mmr_sigma_strndup(&b->s->arena, c->text, c->len)))
+    const char **v = needs && needs->type == SIGMA_YAML_LIST ? mmr_sigma_alloc(&b->s->arena, 16, sizeof *v) : NULL;
+    for (const struct sigma_yaml *c = v ? needs->child : NULL; c && n < 16; c = c->next)
+        if (c->type == SIGMA_YAML_TEXT && (v[n] = mmr_sigma_strndup(&b->s->arena, c->text, c->len)))
             n++;
     r->needs = (struct mmr_sigma_strv){v, n};
 }

@@ -6,19 +6,19 @@
 
 enum { TERMS_MAX = 512, CONDITION_MAX = 16 * 1024 };
 
-static struct sigma_expr *selection(struct sigma_build *b, const struct mmr_yaml *node);
+static struct sigma_expr *selection(struct sigma_build *b, const struct sigma_yaml *node);
 
-static struct sigma_expr *map_of_items(struct sigma_build *b, const struct mmr_yaml *node)
+static struct sigma_expr *map_of_items(struct sigma_build *b, const struct sigma_yaml *node)
 {
     size_t n = 0;
-    for (const struct mmr_yaml *c = node->child; c; c = c->next)
+    for (const struct sigma_yaml *c = node->child; c; c = c->next)
         n++;
     if (!n) {
         sigma_broken(b, node, "an empty selection");
         return NULL;
     }
     struct sigma_expr *e = sigma_expr_new(b, EXPR_AND, n);
-    for (const struct mmr_yaml *c = node->child; e && c; c = c->next) {
+    for (const struct sigma_yaml *c = node->child; e && c; c = c->next) {
         struct sigma_expr *kid = sigma_item(b, c);
         if (!kid)
             return NULL;
@@ -27,16 +27,16 @@ static struct sigma_expr *map_of_items(struct sigma_build *b, const struct mmr_y
     return e;
 }
 
-static struct sigma_expr *list_of(struct sigma_build *b, const struct mmr_yaml *node)
+static struct sigma_expr *list_of(struct sigma_build *b, const struct sigma_yaml *node)
 {
     size_t n = 0, maps = 0;
-    for (const struct mmr_yaml *c = node->child; c; c = c->next, n++)
-        maps += c->type == MMR_YAML_MAP || c->type == MMR_YAML_LIST;
+    for (const struct sigma_yaml *c = node->child; c; c = c->next, n++)
+        maps += c->type == SIGMA_YAML_MAP || c->type == SIGMA_YAML_LIST;
     if (!maps)
         return sigma_keywords(b, node);
     struct sigma_expr *e = sigma_expr_new(b, EXPR_OR, n);
-    for (const struct mmr_yaml *c = node->child; e && c; c = c->next) {
-        struct sigma_expr *kid = c->type == MMR_YAML_TEXT ? sigma_keywords(b, c) : selection(b, c);
+    for (const struct sigma_yaml *c = node->child; e && c; c = c->next) {
+        struct sigma_expr *kid = c->type == SIGMA_YAML_TEXT ? sigma_keywords(b, c) : selection(b, c);
         if (!kid)
             return NULL;
         e->kids[e->n++] = kid;
@@ -44,14 +44,14 @@ static struct sigma_expr *list_of(struct sigma_build *b, const struct mmr_yaml *
     return e;
 }
 
-static struct sigma_expr *selection(struct sigma_build *b, const struct mmr_yaml *node)
+static struct sigma_expr *selection(struct sigma_build *b, const struct sigma_yaml *node)
 {
     switch (node->type) {
-    case MMR_YAML_MAP:
+    case SIGMA_YAML_MAP:
         return map_of_items(b, node);
-    case MMR_YAML_LIST:
+    case SIGMA_YAML_LIST:
         return list_of(b, node);
-    case MMR_YAML_TEXT:
+    case SIGMA_YAML_TEXT:
         return sigma_keywords(b, node);
     default:
         sigma_broken(b, node, "an empty selection");
@@ -63,7 +63,7 @@ static struct sigma_expr *selection(struct sigma_build *b, const struct mmr_yaml
 
 struct parser {
     struct sigma_build *b;
-    const struct mmr_yaml *node, *detection;
+    const struct sigma_yaml *node, *detection;
     const char *p;
     sigma_leaf_fn leaf;
     void *ctx;
@@ -108,9 +108,13 @@ static bool fits(const char *pat, size_t n, const char *name)
     return *name == *pat && fits(pat + 1, n - 1, name + 1);
 }
 
-static bool is_selection(const struct mmr_yaml *c)
+static bool is_selection(const struct sigma_yaml *c)
 {
-    return strcmp(c->key, "condition") != 0 && strcmp(c->key, "timeframe") != 0 && strcmp(c->key, "rules") != 0;
+    static const char *const others[] = {"condition", "timeframe", "rules", "owner", "reason", "expires"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (!strcmp(c->key, others[i]))
+            return false;
+    return true;
 }
 
 static struct sigma_expr *quantified(struct parser *ps, bool is_all)
@@ -131,7 +135,7 @@ static struct sigma_expr *quantified(struct parser *ps, bool is_all)
         return NULL;
     }
     ps->p += n;
-    for (const struct mmr_yaml *c = ps->detection->child; c; c = c->next)
+    for (const struct sigma_yaml *c = ps->detection->child; c; c = c->next)
         matches += is_selection(c) && (is_them ? c->key[0] != '_' : fits(pat, n, c->key));
     if (!matches || (ps->terms += matches) > TERMS_MAX) {
         sigma_broken(ps->b, ps->node, "condition: `of %.*s` names %s", (int)(n < 60 ? n : 60), pat,
@@ -139,7 +143,7 @@ static struct sigma_expr *quantified(struct parser *ps, bool is_all)
         return NULL;
     }
     struct sigma_expr *e = sigma_expr_new(ps->b, is_all ? EXPR_AND : EXPR_OR, matches);
-    for (const struct mmr_yaml *c = ps->detection->child; e && c; c = c->next) {
+    for (const struct sigma_yaml *c = ps->detection->child; e && c; c = c->next) {
         if (!is_selection(c) || !(is_them ? c->key[0] != '_' : fits(pat, n, c->key)))
             continue;
         struct sigma_expr *kid = ps->leaf(ps->b, ps->ctx, c->key, strlen(c->key));
@@ -235,11 +239,11 @@ static struct sigma_expr *disjunction(struct parser *ps)
     return chain(ps, true);
 }
 
-struct sigma_expr *sigma_condition_parse(struct sigma_build *b, const struct mmr_yaml *text,
-                                         sigma_leaf_fn leaf, void *ctx, const struct mmr_yaml *detection)
+struct sigma_expr *sigma_condition_parse(struct sigma_build *b, const struct sigma_yaml *text,
+                                         sigma_leaf_fn leaf, void *ctx, const struct sigma_yaml *detection)
 {
     struct parser ps = {.b = b, .node = text, .detection = detection, .p = text->text, .leaf = leaf, .ctx = ctx};
-    if (text->type != MMR_YAML_TEXT || text->len > CONDITION_MAX) {
+    if (text->type != SIGMA_YAML_TEXT || text->len > CONDITION_MAX) {
         sigma_broken(b, text, "condition: expected a text of up to 16 KiB");
         return NULL;
     }
@@ -261,7 +265,7 @@ struct sigma_expr *sigma_condition_parse(struct sigma_build *b, const struct mmr
 /* ---- the detection map ---- */
 
 struct named { /* selections compiled so far: used twice, made once */
-    const struct mmr_yaml *detection;
+    const struct sigma_yaml *detection;
     struct sigma_expr **made; /* by position in the map */
 };
 
@@ -269,7 +273,7 @@ static struct sigma_expr *named_selection(struct sigma_build *b, void *ctx, cons
 {
     struct named *nm = ctx;
     size_t i = 0;
-    for (const struct mmr_yaml *c = nm->detection->child; c; c = c->next, i++) {
+    for (const struct sigma_yaml *c = nm->detection->child; c; c = c->next, i++) {
         if (!is_selection(c) || strlen(c->key) != len || memcmp(c->key, name, len) != 0)
             continue;
         if (!nm->made[i])
@@ -280,32 +284,34 @@ static struct sigma_expr *named_selection(struct sigma_build *b, void *ctx, cons
     return NULL;
 }
 
-struct sigma_expr *sigma_detection_expr(struct sigma_build *b, const struct mmr_yaml *detection)
+struct sigma_expr *sigma_detection_expr(struct sigma_build *b, const struct sigma_yaml *detection)
 {
-    const struct mmr_yaml *cond = mmr_yaml_get(detection, "condition");
-    if (detection->type != MMR_YAML_MAP || !cond) {
+    const struct sigma_yaml *cond = sigma_yaml_get(detection, "condition");
+    if (detection->type == SIGMA_YAML_MAP && !cond && b->rule->pub.kind == MMR_SIGMA_EXCLUSION && sigma_yaml_get(detection, "selection"))
+        return selection(b, sigma_yaml_get(detection, "selection"));
+    if (detection->type != SIGMA_YAML_MAP || !cond) {
         sigma_broken(b, detection, "detection without a condition; expected selections and `condition: selection`");
         return NULL;
     }
     size_t n = 0;
-    for (const struct mmr_yaml *c = detection->child; c; c = c->next)
+    for (const struct sigma_yaml *c = detection->child; c; c = c->next)
         n++;
     struct named nm = {detection, mmr_sigma_alloc(&b->s->arena, n, sizeof(struct sigma_expr *))};
     if (!nm.made) {
         b->is_out_of_memory = true;
         return NULL;
     }
-    if (mmr_yaml_get(detection, "timeframe"))
+    if (sigma_yaml_get(detection, "timeframe"))
         sigma_unsupported(b, "timeframe (write a correlation rule)");
-    if (cond->type != MMR_YAML_LIST)
+    if (cond->type != SIGMA_YAML_LIST)
         return sigma_condition_parse(b, cond, named_selection, &nm, detection);
     size_t k = 0;
-    for (const struct mmr_yaml *c = cond->child; c; c = c->next)
+    for (const struct sigma_yaml *c = cond->child; c; c = c->next)
         k++;
     struct sigma_expr *e = k ? sigma_expr_new(b, EXPR_OR, k) : NULL;
     if (!k)
         sigma_broken(b, cond, "condition: an empty list");
-    for (const struct mmr_yaml *c = cond->child; e && c; c = c->next) {
+    for (const struct sigma_yaml *c = cond->child; e && c; c = c->next) {
         struct sigma_expr *kid = sigma_condition_parse(b, c, named_selection, &nm, detection);
         if (!kid)
             return NULL;

@@ -103,10 +103,10 @@ static bool has_not(const struct sigma_expr *e)
     return false;
 }
 
-static bool read_timespan(struct sigma_build *b, const struct mmr_yaml *node, int64_t *ret_ns)
+static bool read_timespan(struct sigma_build *b, const struct sigma_yaml *node, int64_t *ret_ns)
 {
     char *end = NULL;
-    long long n = node && node->type == MMR_YAML_TEXT ? strtoll(node->text, &end, 10) : 0;
+    long long n = node && node->type == SIGMA_YAML_TEXT ? strtoll(node->text, &end, 10) : 0;
     static const struct {
         const char *unit;
         int64_t s;
@@ -120,11 +120,11 @@ static bool read_timespan(struct sigma_build *b, const struct mmr_yaml *node, in
     return false;
 }
 
-static void read_refs(struct sigma_build *b, struct sigma_corr *c, const struct mmr_yaml *node)
+static void read_refs(struct sigma_build *b, struct sigma_corr *c, const struct sigma_yaml *node)
 {
-    bool is_list = node && node->type == MMR_YAML_LIST;
-    for (const struct mmr_yaml *r = is_list ? node->child : node; r; r = is_list ? r->next : NULL) {
-        if (r->type != MMR_YAML_TEXT || c->n_refs == REFS_MAX) {
+    bool is_list = node && node->type == SIGMA_YAML_LIST;
+    for (const struct sigma_yaml *r = is_list ? node->child : node; r; r = is_list ? r->next : NULL) {
+        if (r->type != SIGMA_YAML_TEXT || c->n_refs == REFS_MAX) {
             sigma_broken(b, r, "correlation.rules: expected up to %d ids or names of rules", REFS_MAX);
             return;
         }
@@ -142,24 +142,24 @@ static uint32_t field(struct sigma_build *b, const char *name)
     return id;
 }
 
-static void read_groups(struct sigma_build *b, struct sigma_corr *c, const struct mmr_yaml *map)
+static void read_groups(struct sigma_build *b, struct sigma_corr *c, const struct sigma_yaml *map)
 {
-    const struct mmr_yaml *node = mmr_yaml_get(map, "group-by"), *aliases = mmr_yaml_get(map, "aliases");
-    bool is_list = node && node->type == MMR_YAML_LIST;
+    const struct sigma_yaml *node = sigma_yaml_get(map, "group-by"), *aliases = sigma_yaml_get(map, "aliases");
+    bool is_list = node && node->type == SIGMA_YAML_LIST;
     c->group_fields = mmr_sigma_alloc(&b->s->arena, REFS_MAX, sizeof *c->group_fields);
     if (!c->group_fields) {
         b->is_out_of_memory = true;
         return;
     }
-    for (const struct mmr_yaml *g = is_list ? node->child : node; g; g = is_list ? g->next : NULL) {
-        if (g->type != MMR_YAML_TEXT || c->n_group == GROUP_BY_MAX) {
+    for (const struct sigma_yaml *g = is_list ? node->child : node; g; g = is_list ? g->next : NULL) {
+        if (g->type != SIGMA_YAML_TEXT || c->n_group == GROUP_BY_MAX) {
             sigma_broken(b, g, "correlation.group-by: expected up to %d field names", GROUP_BY_MAX);
             return;
         }
-        const struct mmr_yaml *alias = mmr_yaml_get(aliases, g->text);
+        const struct sigma_yaml *alias = sigma_yaml_get(aliases, g->text);
         c->group_names[c->n_group] = mmr_sigma_strndup(&b->s->arena, g->text, g->len);
         for (uint32_t i = 0; i < c->n_refs; i++) {
-            const char *other = mmr_yaml_text(alias, c->ref_names[i]);
+            const char *other = sigma_yaml_text(alias, c->ref_names[i]);
             if (alias && !other)
                 sigma_broken(b, alias, "correlation.aliases.%.40s: no field for rule '%.60s'", g->text, c->ref_names[i]);
             c->group_fields[i][c->n_group] = field(b, other ? other : g->text);
@@ -168,7 +168,7 @@ static void read_groups(struct sigma_build *b, struct sigma_corr *c, const struc
     }
 }
 
-static void read_condition(struct sigma_build *b, struct sigma_corr *c, const struct mmr_yaml *node)
+static void read_condition(struct sigma_build *b, struct sigma_corr *c, const struct sigma_yaml *node)
 {
     bool is_sequence = c->type == CORR_TEMPORAL || c->type == CORR_ORDERED;
     c->value_field = UINT32_MAX;
@@ -177,13 +177,13 @@ static void read_condition(struct sigma_build *b, struct sigma_corr *c, const st
             sigma_broken(b, NULL, "correlation.condition is missing; expected one like {gte: 10}");
         return;
     }
-    if (node->type == MMR_YAML_TEXT && is_sequence) {
+    if (node->type == SIGMA_YAML_TEXT && is_sequence) {
         c->expr = sigma_condition_parse(b, node, name_leaf, c, NULL);
         c->is_at_end = c->expr && has_not(c->expr);
         return;
     }
     bool has_lower = false, has_upper = false;
-    for (const struct mmr_yaml *k = node->type == MMR_YAML_MAP ? node->child : NULL; k; k = k->next) {
+    for (const struct sigma_yaml *k = node->type == SIGMA_YAML_MAP ? node->child : NULL; k; k = k->next) {
         static const char *const ops[] = {"lt", "lte", "gt", "gte", "eq", "neq", NULL};
         int op = 0;
         while (ops[op] && strcmp(k->key, ops[op]) != 0)
@@ -191,15 +191,15 @@ static void read_condition(struct sigma_build *b, struct sigma_corr *c, const st
         if (ops[op] && c->n_bounds < CONDITIONS_MAX) {
             struct bound *bd = &c->bounds[c->n_bounds++];
             memcpy(bd->op, ops[op], strlen(ops[op]) + 1);
-            if (!mmr_text_number(k->text, k->len, &bd->value))
+            if (!sigma_text_number(k->text, k->len, &bd->value))
                 sigma_broken(b, k, "correlation.condition.%s: '%.40s' is no number", ops[op], k->text);
             has_upper |= op < 2 || op == 5;
             has_lower |= op >= 2 && op <= 4;
             if ((c->type == CORR_EVENT_COUNT || c->type == CORR_VALUE_COUNT) && bd->value > ENTRIES_MAX)
                 sigma_unsupported(b, "correlation counting over %d", ENTRIES_MAX);
-        } else if (!strcmp(k->key, "field") && k->type == MMR_YAML_TEXT) {
+        } else if (!strcmp(k->key, "field") && k->type == SIGMA_YAML_TEXT) {
             c->value_field = field(b, k->text);
-        } else if (!strcmp(k->key, "percentile") && mmr_text_number(k->text, k->len, &c->percentile)) {
+        } else if (!strcmp(k->key, "percentile") && sigma_text_number(k->text, k->len, &c->percentile)) {
             if (c->percentile < 0 || c->percentile > 100)
                 sigma_broken(b, k, "correlation.condition.percentile: expected 0 to 100");
         } else {
@@ -210,14 +210,14 @@ static void read_condition(struct sigma_build *b, struct sigma_corr *c, const st
         sigma_broken(b, node, "correlation.condition: expected gt, gte, lt, lte or eq with a number");
     if (c->type != CORR_EVENT_COUNT && !is_sequence && c->value_field == UINT32_MAX)
         sigma_broken(b, node, "correlation.condition.field: which field's values?");
-    if (c->type == CORR_PERCENTILE && !mmr_yaml_get(node, "percentile"))
+    if (c->type == CORR_PERCENTILE && !sigma_yaml_get(node, "percentile"))
         sigma_unsupported(b, "value_percentile without percentile");
     c->is_at_end = has_upper && !has_lower;
 }
 
-int sigma_corr_parse(struct sigma_build *b, const struct mmr_yaml *doc)
+int sigma_corr_parse(struct sigma_build *b, const struct sigma_yaml *doc)
 {
-    const struct mmr_yaml *map = mmr_yaml_get(doc, "correlation");
+    const struct sigma_yaml *map = sigma_yaml_get(doc, "correlation");
     struct sigma_corr *c = mmr_sigma_alloc(&b->s->arena, 1, sizeof *c);
     if (!c) {
         b->is_out_of_memory = true;
@@ -225,11 +225,11 @@ int sigma_corr_parse(struct sigma_build *b, const struct mmr_yaml *doc)
     }
     b->rule->pub.kind = MMR_SIGMA_CORRELATION;
     b->rule->corr = c;
-    if (map->type != MMR_YAML_MAP) {
+    if (map->type != SIGMA_YAML_MAP) {
         sigma_broken(b, map, "correlation: expected a map of type, rules, timespan and condition");
         return 0;
     }
-    for (const struct mmr_yaml *k = map->child; k; k = k->next) {
+    for (const struct sigma_yaml *k = map->child; k; k = k->next) {
         static const char *const known[] = {"type", "rules", "aliases", "group-by", "timespan", "condition", "generate", NULL};
         int i = 0;
         while (known[i] && strcmp(known[i], k->key) != 0)
@@ -237,7 +237,7 @@ int sigma_corr_parse(struct sigma_build *b, const struct mmr_yaml *doc)
         if (!known[i])
             sigma_unsupported(b, "correlation.%s", k->key);
     }
-    const char *type = mmr_yaml_text(map, "type");
+    const char *type = sigma_yaml_text(map, "type");
     int t = 0;
     while (type && type_names[t] && strcmp(type, type_names[t]) != 0)
         t++;
@@ -246,14 +246,14 @@ int sigma_corr_parse(struct sigma_build *b, const struct mmr_yaml *doc)
         return 0;
     }
     c->type = (enum corr_type)t;
-    read_refs(b, c, mmr_yaml_get(map, "rules"));
-    if (b->rule->pub.error || !read_timespan(b, mmr_yaml_get(map, "timespan"), &c->span_ns))
+    read_refs(b, c, sigma_yaml_get(map, "rules"));
+    if (b->rule->pub.error || !read_timespan(b, sigma_yaml_get(map, "timespan"), &c->span_ns))
         return 0;
     read_groups(b, c, map);
-    read_condition(b, c, mmr_yaml_get(map, "condition"));
-    const char *generate = mmr_yaml_text(map, "generate");
+    read_condition(b, c, sigma_yaml_get(map, "condition"));
+    const char *generate = sigma_yaml_text(map, "generate");
     if (!generate)
-        generate = mmr_yaml_text(doc, "generate");
+        generate = sigma_yaml_text(doc, "generate");
     c->is_generate = generate && !strcasecmp(generate, "true");
     return 0;
 }
@@ -286,7 +286,7 @@ static bool resolve(struct mmr_sigma *s, struct sigma_detection *d)
 {
     for (uint32_t i = 0; i < d->corr->n_refs; i++) {
         const struct mmr_sigma_rule *r = mmr_sigma_find(s, d->corr->ref_names[i]);
-        if (!r || r->kind == MMR_SIGMA_FILTER)
+        if (!r || r->kind == MMR_SIGMA_FILTER || r->kind == MMR_SIGMA_EXCLUSION)
             return complain(s, d, "is no loaded rule; load it together with this file", d->corr->ref_names[i]);
         if (!mmr_sigma_rule_ok(r))
             return complain(s, d, "cannot be used, see there", d->corr->ref_names[i]);
@@ -645,7 +645,7 @@ static bool entry_value(struct mmr_sigma *s, const struct sigma_corr *c, const s
         *ret = h;
         return true;
     }
-    if (!mmr_text_number(text, len, &number))
+    if (!sigma_text_number(text, len, &number))
         return false;
     memcpy(ret, &number, sizeof *ret);
     return true;

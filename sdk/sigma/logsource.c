@@ -11,13 +11,15 @@ struct sigma_source_row {
     const char *codes;      /* space separated event ids; NULL: any */
     const char *providers;  /* '|' separated, as channels; NULL: any */
     const char *event_types; /* space separated; events without a type pass */
+    const char *not_codes;   /* space separated event ids that are something else */
 };
 
 #define SYSMON "Microsoft-Windows-Sysmon/Operational|Linux-Sysmon/Operational|ForwardedEvents|Sysmon"
 #define PS "Microsoft-Windows-PowerShell/Operational|PowerShellCore/Operational"
-#define CAT(p, c, k, ch, co) {p, c, NULL, k, ch, co, NULL, NULL}
-#define SVC(s, ch) {"windows", NULL, s, NULL, ch, NULL, NULL, NULL}
-#define LNX(s, pr) {"linux", NULL, s, NULL, NULL, NULL, pr, NULL}
+#define CAT(p, c, k, ch, co) {p, c, NULL, k, ch, co, NULL, NULL, NULL}
+#define BUT(c, k, not) {NULL, c, NULL, k, NULL, NULL, NULL, NULL, not}
+#define SVC(s, ch) {"windows", NULL, s, NULL, ch, NULL, NULL, NULL, NULL}
+#define LNX(s, pr) {"linux", NULL, s, NULL, NULL, NULL, pr, NULL, NULL}
 
 /* clang-format off */
 static const struct sigma_source_row rows[] = {
@@ -25,7 +27,7 @@ static const struct sigma_source_row rows[] = {
     CAT(NULL, "process_creation", "process.start", NULL, NULL),
     CAT(NULL, "process_termination", "process.exit", NULL, NULL),
     CAT(NULL, "network_connection", "conn.open", NULL, NULL),
-    CAT(NULL, "file_event", "file.create", NULL, NULL),
+    BUT("file_event", "file.create", "15 27 28 29"),
     CAT("linux", "file_event", "file.change file.rename", NULL, NULL),
     CAT(NULL, "file_change", "file.change", NULL, NULL),
     CAT(NULL, "file_change", NULL, SYSMON, "2"),
@@ -38,7 +40,7 @@ static const struct sigma_source_row rows[] = {
     CAT(NULL, "file_executable_detected", NULL, SYSMON, "29"),
     CAT(NULL, "image_load", "module.load", NULL, NULL),
     CAT(NULL, "driver_load", "driver.load", NULL, NULL),
-    CAT(NULL, "create_remote_thread", "process.inject", NULL, NULL),
+    BUT("create_remote_thread", "process.inject", "25"),
     CAT(NULL, "process_access", "process.access", NULL, NULL),
     CAT(NULL, "raw_access_thread", NULL, SYSMON, "9"),
     CAT(NULL, "raw_access_read", NULL, SYSMON, "9"),
@@ -53,8 +55,8 @@ static const struct sigma_source_row rows[] = {
     CAT(NULL, "registry_event", "registry.set", NULL, NULL),
     CAT(NULL, "registry_set", "registry.set", NULL, "13"),
     CAT(NULL, "registry_set", "registry.set", "Security", "4657"),
-    {NULL, "registry_add", NULL, "registry.set", NULL, "12", NULL, "CreateKey"},
-    {NULL, "registry_delete", NULL, "registry.set", NULL, "12", NULL, "DeleteKey DeleteValue"},
+    {NULL, "registry_add", NULL, "registry.set", NULL, "12", NULL, "CreateKey", NULL},
+    {NULL, "registry_delete", NULL, "registry.set", NULL, "12", NULL, "DeleteKey DeleteValue", NULL},
     CAT(NULL, "registry_rename", "registry.set", NULL, "14"),
     CAT("windows", "ps_script", NULL, PS, "4104"),
     CAT("windows", "ps_module", NULL, PS, "4103"),
@@ -68,24 +70,24 @@ static const struct sigma_source_row rows[] = {
     CAT(NULL, "firewall", "flow.* conn.open", NULL, NULL),
     CAT(NULL, "network", "flow.* dns.* http.* tls.* smb.* dcerpc.* krb.* ldap.* ssh.* ftp.* smtp.* dhcp.* arp.* icmp.*", NULL, NULL),
     CAT(NULL, "antivirus", NULL, "Microsoft-Windows-Windows Defender/Operational", "1006 1015 1116 1117"),
-    {NULL, "antivirus", NULL, NULL, NULL, NULL, "clamav|clamd|freshclam|clamscan", NULL},
+    {NULL, "antivirus", NULL, NULL, NULL, NULL, "clamav|clamd|freshclam|clamscan", NULL, NULL},
     CAT(NULL, "application", NULL, NULL, NULL),
     CAT(NULL, "database", "log.record", NULL, NULL),
-    {NULL, "network", "connection", "flow.* conn.open", NULL, NULL, NULL, NULL},
-    {NULL, "network", "dns", "dns.*", NULL, NULL, NULL, NULL},
+    {NULL, "network", "connection", "flow.* conn.open", NULL, NULL, NULL, NULL, NULL},
+    {NULL, "network", "dns", "dns.*", NULL, NULL, NULL, NULL, NULL},
     /* the network sensor's records under the names of a well-known network monitor */
-    {"zeek", NULL, "dce_rpc", "dcerpc.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "dns", "dns.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "http", "http.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "kerberos", "krb.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "rdp", "rdp.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "smb_files", "smb.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "smb", "smb.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "conn", "flow.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "ssl", "tls.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "x509", "tls.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "ssh", "ssh.*", NULL, NULL, NULL, NULL},
-    {"zeek", NULL, "ldap", "ldap.*", NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "dce_rpc", "dcerpc.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "dns", "dns.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "http", "http.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "kerberos", "krb.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "rdp", "rdp.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "smb_files", "smb.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "smb", "smb.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "conn", "flow.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "ssl", "tls.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "x509", "tls.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "ssh", "ssh.*", NULL, NULL, NULL, NULL, NULL},
+    {"zeek", NULL, "ldap", "ldap.*", NULL, NULL, NULL, NULL, NULL},
     /* Windows event channels */
     SVC("security", "Security"), SVC("system", "System"), SVC("application", "Application"),
     SVC("sysmon", SYSMON), SVC("powershell", PS), SVC("powershell-classic", "Windows PowerShell"),
@@ -137,15 +139,15 @@ static const struct sigma_source_row rows[] = {
     /* Linux logs: by the program that wrote the line */
     LNX("sshd", "sshd*"), LNX("sudo", "sudo"), LNX("su", "su"), LNX("cron", "cron*|CRON*|crond|anacron"),
     LNX("clamav", "clamav|clamd|freshclam|clamscan"), LNX("vsftpd", "vsftpd"), LNX("guacamole", "guacd|guacamole"),
-    {"linux", NULL, "auth", "auth.* account.*", NULL, NULL, NULL, NULL},
+    {"linux", NULL, "auth", "auth.* account.*", NULL, NULL, NULL, NULL, NULL},
     LNX("auth", "sshd*|sudo|su|login|systemd-logind|useradd|userdel|usermod|groupadd|passwd|chage|gdm*|polkit*|pam*"),
-    {"linux", NULL, "auth", NULL, "auth*|secure*", NULL, NULL, NULL},
-    {"linux", NULL, "auditd", NULL, "auditd*|audit*|*/audit.log", NULL, NULL, NULL},
+    {"linux", NULL, "auth", NULL, "auth*|secure*", NULL, NULL, NULL, NULL},
+    {"linux", NULL, "auditd", NULL, "auditd*|audit*|*/audit.log", NULL, NULL, NULL, NULL},
     LNX("auditd", "auditd|audit|audispd|auoms"),
-    {"linux", NULL, "syslog", NULL, "syslog*|messages*|journal*|auth*|kern*|cron*|daemon*|secure*", NULL, NULL, NULL},
-    {"linux", NULL, "syslog", "log.record auth.* account.*", NULL, NULL, NULL, NULL},
-    {"apache", NULL, NULL, NULL, NULL, NULL, "apache*|httpd*", NULL}, {"nginx", NULL, NULL, NULL, NULL, NULL, "nginx*", NULL},
-    {"modsecurity", NULL, NULL, NULL, NULL, NULL, "apache*|httpd*|nginx*|modsec*", NULL},
+    {"linux", NULL, "syslog", NULL, "syslog*|messages*|journal*|auth*|kern*|cron*|daemon*|secure*", NULL, NULL, NULL, NULL},
+    {"linux", NULL, "syslog", "log.record auth.* account.*", NULL, NULL, NULL, NULL, NULL},
+    {"apache", NULL, NULL, NULL, NULL, NULL, "apache*|httpd*", NULL, NULL}, {"nginx", NULL, NULL, NULL, NULL, NULL, "nginx*", NULL, NULL},
+    {"modsecurity", NULL, NULL, NULL, NULL, NULL, "apache*|httpd*|nginx*|modsec*", NULL, NULL},
 };
 /* clang-format on */
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -248,6 +250,7 @@ static bool row_has(const struct sigma_source_row *r, const struct sigma_origin 
            (!r->channels || in_list(r->channels, '|', o->log_name)) &&
            (!r->codes || in_list(r->codes, ' ', o->code)) &&
            (!r->providers || in_list(r->providers, '|', o->provider)) &&
+           (!r->not_codes || !in_list(r->not_codes, ' ', o->code)) &&
            (!r->event_types || !o->event_type[0] || in_list(r->event_types, ' ', o->event_type));
 }
 

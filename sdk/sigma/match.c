@@ -17,18 +17,29 @@ uint64_t sigma_hash(uint64_t h, unsigned char c)
 
 /* ---- the event's fields ---- */
 
+/* Rules name a field without the blanks it has in the log ("Threat Name": specification, Field Usage). */
+static bool is_key(const struct key *k, const char *p, uint32_t len)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < len; i++)
+        if (p[i] != ' ' && (at == k->len || k->name[at++] != p[i]))
+            return false;
+    return at == k->len;
+}
+
 static void fill_slots(struct sigma_matcher *m)
 {
     for (uint32_t i = 0; i < m->view->n; i++) {
         const struct mmr_field *f = &m->view->f[i];
         uint32_t h = 2166136261u;
         for (uint32_t k = 0; k < f->key_len; k++)
-            h = (h ^ (unsigned char)f->key[k]) * 16777619u;
+            if (f->key[k] != ' ')
+                h = (h ^ (unsigned char)f->key[k]) * 16777619u;
         if (!h)
             h = 1;
         for (uint32_t at = h & (m->keys_cap - 1); m->keys[at].name; at = (at + 1) & (m->keys_cap - 1)) {
             const struct key *k = &m->keys[at];
-            if (k->hash == h && k->len == f->key_len && !memcmp(k->name, f->key, k->len)) {
+            if (k->hash == h && is_key(k, f->key, f->key_len)) {
                 m->slot_gen[at] = m->gen;
                 m->slot[at] = (uint16_t)i;
                 break;
@@ -175,7 +186,7 @@ static const char *folded(struct sigma_matcher *m, struct value *v)
     if (!v->folded) {
         char *p = scratch(m, v->len);
         if (p)
-            v->has_high = mmr_text_fold(v->p, v->len, p);
+            v->has_high = sigma_text_fold(v->p, v->len, p);
         v->folded = p ? p : v->p;
     }
     return v->folded;
@@ -226,7 +237,7 @@ static void found(struct search *sc, int32_t atom)
         const struct sigma_atom *a = &m->s->atoms[atom];
         if (m->atom_gen[atom] == m->gen)
             continue;
-        if (a->needs_verify && !mmr_pat_match(a->pat, a->pat_len, a->is_cased ? sc->v->p : folded(m, sc->v), sc->v->len))
+        if (a->needs_verify && !sigma_pat_match(a->pat, a->pat_len, a->is_cased ? sc->v->p : folded(m, sc->v), sc->v->len))
             continue;
         trigger(m, (uint32_t)atom, STATE_TRUE);
     }
@@ -295,7 +306,7 @@ static void search_value(struct sigma_matcher *m, const struct field_index *ix, 
     } else {
         for (uint32_t i = 0; i < ix->n_literals; i++) {
             const struct sigma_atom *a = &m->s->atoms[ix->literals[i]];
-            if (mmr_text_find(p, v->len, a->lit, a->lit_len))
+            if (sigma_text_find(p, v->len, a->lit, a->lit_len))
                 found(&sc, ix->literals[i]);
         }
     }
@@ -316,7 +327,7 @@ static bool same_text(const struct sigma_matcher *m, uint8_t op, const char *a, 
     case ATOM_SUFFIX:
         return n >= k && !memcmp(a + n - k, b, k);
     case ATOM_CONTAINS:
-        return mmr_text_find(a, n, b, k) != NULL;
+        return sigma_text_find(a, n, b, k) != NULL;
     default:
         return n == k && !memcmp(a, b, k);
     }
@@ -355,11 +366,11 @@ static bool eval_number(const struct sigma_atom *a, const struct value *v)
     double n = v->number;
     if (a->op == ATOM_TIME) {
         int part;
-        bool has = v->has_number ? mmr_time_part_of_ns((int64_t)n, (enum mmr_time_part)a->part, &part)
-                                 : mmr_time_part_of_text(v->p, v->len, (enum mmr_time_part)a->part, &part);
+        bool has = v->has_number ? sigma_time_part_of_ns((int64_t)n, (enum sigma_time_part)a->part, &part)
+                                 : sigma_time_part_of_text(v->p, v->len, (enum sigma_time_part)a->part, &part);
         return has && compares(part, a->compare, a->number);
     }
-    return (v->has_number || mmr_text_number(v->p, v->len, &n)) && compares(n, a->compare, a->number);
+    return (v->has_number || sigma_text_number(v->p, v->len, &n)) && compares(n, a->compare, a->number);
 }
 
 static bool eval_regex(struct sigma_matcher *m, const struct sigma_atom *a, const struct value *v)
@@ -380,12 +391,12 @@ static bool eval_value(struct sigma_matcher *m, const struct sigma_atom *a, stru
     case ATOM_RE:
         return eval_regex(m, a, v);
     case ATOM_CIDR:
-        return mmr_cidr_has(&a->cidr, v->p, v->len);
+        return sigma_cidr_has(&a->cidr, v->p, v->len);
     case ATOM_COMPARE:
     case ATOM_TIME:
         return eval_number(a, v);
     case ATOM_GLOB:
-        return mmr_pat_match(a->pat, a->pat_len, a->is_cased ? v->p : folded(m, v), v->len);
+        return sigma_pat_match(a->pat, a->pat_len, a->is_cased ? v->p : folded(m, v), v->len);
     default:
         return false;
     }

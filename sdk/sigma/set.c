@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { WALK_DEPTH_MAX = 16, UNSUPPORTED_MAX = 32, LIST_MAX = 256 };
 
@@ -149,7 +150,7 @@ void sigma_unsupported(struct sigma_build *b, const char *fmt, ...)
         b->unsupported[b->n_unsupported++] = copy;
 }
 
-void sigma_broken(struct sigma_build *b, const struct mmr_yaml *at, const char *fmt, ...)
+void sigma_broken(struct sigma_build *b, const struct sigma_yaml *at, const char *fmt, ...)
 {
     char text[400];
     int n = snprintf(text, sizeof text, "%s:%d:%d: ", b->file, at ? at->line : b->rule->pub.line, at ? at->column : 1);
@@ -176,18 +177,18 @@ static const char *keep(struct sigma_build *b, const char *text)
 }
 
 /* A list of texts; a scalar is a list of one. What is no text is left out. */
-static struct mmr_sigma_strv strings(struct sigma_build *b, const struct mmr_yaml *node)
+static struct mmr_sigma_strv strings(struct sigma_build *b, const struct sigma_yaml *node)
 {
-    bool is_list = node && node->type == MMR_YAML_LIST;
-    const struct mmr_yaml *first = is_list ? node->child : node;
+    bool is_list = node && node->type == SIGMA_YAML_LIST;
+    const struct sigma_yaml *first = is_list ? node->child : node;
     size_t n = 0, cap = 0;
-    for (const struct mmr_yaml *c = first; c && cap < LIST_MAX; c = is_list ? c->next : NULL)
+    for (const struct sigma_yaml *c = first; c && cap < LIST_MAX; c = is_list ? c->next : NULL)
         cap++;
     const char **v = cap ? mmr_sigma_alloc(&b->s->arena, cap, sizeof *v) : NULL;
     if (cap && !v)
         b->is_out_of_memory = true;
-    for (const struct mmr_yaml *c = first; v && c && n < cap; c = is_list ? c->next : NULL)
-        if (c->type == MMR_YAML_TEXT && (v[n] = keep(b, c->text)))
+    for (const struct sigma_yaml *c = first; v && c && n < cap; c = is_list ? c->next : NULL)
+        if (c->type == SIGMA_YAML_TEXT && (v[n] = keep(b, c->text)))
             n++;
     return (struct mmr_sigma_strv){v, n};
 }
@@ -207,42 +208,42 @@ static const char *lower_name(struct sigma_build *b, const char *text)
     if (text && !s)
         b->is_out_of_memory = true;
     if (s)
-        (void)mmr_text_fold(s, strlen(s), s);
+        (void)sigma_text_fold(s, strlen(s), s);
     return s;
 }
 
-static void read_head(struct sigma_build *b, const struct mmr_yaml *doc)
+static void read_head(struct sigma_build *b, const struct sigma_yaml *doc)
 {
     struct mmr_sigma_rule *r = &b->rule->pub;
-    r->title = keep(b, mmr_yaml_text(doc, "title"));
-    r->id = keep(b, mmr_yaml_text(doc, "id"));
-    r->name = keep(b, mmr_yaml_text(doc, "name"));
+    r->title = keep(b, sigma_yaml_text(doc, "title"));
+    r->id = keep(b, sigma_yaml_text(doc, "id"));
+    r->name = keep(b, sigma_yaml_text(doc, "name"));
     if (!r->title)
         r->title = "";
     if (!r->id)
         r->id = r->name ? r->name : r->title;
-    r->status = keep(b, mmr_yaml_text(doc, "status"));
-    r->level = level_of(mmr_yaml_text(doc, "level"));
-    r->tags = strings(b, mmr_yaml_get(doc, "tags"));
-    r->falsepositives = strings(b, mmr_yaml_get(doc, "falsepositives"));
+    r->status = keep(b, sigma_yaml_text(doc, "status"));
+    r->level = level_of(sigma_yaml_text(doc, "level"));
+    r->tags = strings(b, sigma_yaml_get(doc, "tags"));
+    r->falsepositives = strings(b, sigma_yaml_get(doc, "falsepositives"));
     r->is_enabled = true;
-    const struct mmr_yaml *ls = mmr_yaml_get(doc, "logsource");
-    r->product = lower_name(b, mmr_yaml_text(ls, "product"));
-    r->category = lower_name(b, mmr_yaml_text(ls, "category"));
-    r->service = lower_name(b, mmr_yaml_text(ls, "service"));
-    const char *taxonomy = mmr_yaml_text(doc, "taxonomy");
+    const struct sigma_yaml *ls = sigma_yaml_get(doc, "logsource");
+    r->product = lower_name(b, sigma_yaml_text(ls, "product"));
+    r->category = lower_name(b, sigma_yaml_text(ls, "category"));
+    r->service = lower_name(b, sigma_yaml_text(ls, "service"));
+    const char *taxonomy = sigma_yaml_text(doc, "taxonomy");
     if (taxonomy && strcmp(taxonomy, "sigma") != 0)
         sigma_unsupported(b, "taxonomy '%s'", taxonomy);
     sigma_mapping(b, doc);
 }
 
-static void read_logsource(struct sigma_build *b, const struct mmr_yaml *doc)
+static void read_logsource(struct sigma_build *b, const struct sigma_yaml *doc)
 {
     struct mmr_sigma *s = b->s;
     const struct mmr_sigma_rule *r = &b->rule->pub;
-    const struct mmr_yaml *ls = mmr_yaml_get(doc, "logsource");
+    const struct sigma_yaml *ls = sigma_yaml_get(doc, "logsource");
     struct sigma_selector sel;
-    if (!ls || ls->type != MMR_YAML_MAP) {
+    if (!ls || ls->type != SIGMA_YAML_MAP) {
         sigma_broken(b, ls ? ls : doc, "no logsource map; a rule says which log it reads, as `product: windows`");
         return;
     }
@@ -267,18 +268,60 @@ static void read_logsource(struct sigma_build *b, const struct mmr_yaml *doc)
     b->rule->selector = i;
 }
 
-static void read_filter(struct sigma_build *b, const struct mmr_yaml *doc)
+static void read_filter(struct sigma_build *b, const struct sigma_yaml *doc)
 {
-    const struct mmr_yaml *f = mmr_yaml_get(doc, "filter"), *rules = mmr_yaml_get(f, "rules");
+    const struct sigma_yaml *f = sigma_yaml_get(doc, "filter"), *rules = sigma_yaml_get(f, "rules");
     b->rule->pub.kind = MMR_SIGMA_FILTER;
-    if (f->type != MMR_YAML_MAP || !rules) {
+    if (f->type != SIGMA_YAML_MAP || !rules) {
         sigma_broken(b, f, "a filter needs `rules` (ids, names, or any), selections and `condition`");
         return;
     }
-    b->rule->is_for_any = rules->type == MMR_YAML_TEXT && !strcmp(rules->text, "any");
+    b->rule->is_for_any = rules->type == SIGMA_YAML_TEXT && !strcmp(rules->text, "any");
     b->rule->targets = strings(b, rules);
     read_logsource(b, doc);
     b->rule->expr = sigma_detection_expr(b, f);
+}
+
+/* Midnight UTC of "YYYY-MM-DD" as ns, or 0 */
+static int64_t day_ns(const char *text)
+{
+    struct tm tm = {0};
+    int y, m, d;
+    char extra;
+    if (!text || sscanf(text, "%4d-%2d-%2d%c", &y, &m, &d, &extra) != 3 || y < 1970 || m < 1 || m > 12 || d < 1 || d > 31)
+        return 0;
+    tm.tm_year = y - 1900;
+    tm.tm_mon = m - 1;
+    tm.tm_mday = d;
+    return (int64_t)timegm(&tm) * 1000000000;
+}
+
+/* What a person decided to overlook: NOT (selection AND time < expires), joined to its rules */
+static void read_exclusion(struct sigma_build *b, const struct sigma_yaml *doc)
+{
+    const struct sigma_yaml *x = sigma_yaml_get(doc, "exclusion"), *rules = sigma_yaml_get(x, "rules");
+    const char *owner = sigma_yaml_text(x, "owner"), *reason = sigma_yaml_text(x, "reason");
+    int64_t expires = day_ns(sigma_yaml_text(x, "expires"));
+    b->rule->pub.kind = MMR_SIGMA_EXCLUSION;
+    if (!rules || !owner || !*owner || !reason || !*reason || !expires) {
+        sigma_broken(b, x, "an exclusion needs rules, a selection, owner, reason, and expires as YYYY-MM-DD");
+        return;
+    }
+    b->rule->is_for_any = rules->type == SIGMA_YAML_TEXT && !strcmp(rules->text, "any");
+    b->rule->targets = strings(b, rules);
+    struct sigma_expr *sel = sigma_detection_expr(b, x), *not = sigma_expr_new(b, EXPR_NOT, 1);
+    struct sigma_expr *both = sigma_expr_new(b, EXPR_AND, 2), *until = sigma_expr_new(b, EXPR_ATOM, 0);
+    struct sigma_atom a = {.op = ATOM_COMPARE, .compare = CMP_LT, .field = sigma_field_id(b->s, "time", 4), .number = (double)expires};
+    if (!sel || !not || !both || !until || a.field == UINT32_MAX)
+        return;
+    until->atom = sigma_atom_id(b->s, &a);
+    b->is_out_of_memory |= until->atom == UINT32_MAX;
+    both->kids[0] = until;
+    both->kids[1] = sel;
+    both->n = 2;
+    not->kids[0] = both;
+    not->n = 1;
+    b->rule->expr = not;
 }
 
 static int push_rule(struct mmr_sigma *s, struct sigma_detection *d, struct mmr_error *err)
@@ -303,11 +346,11 @@ struct adding {
     const char *file;
 };
 
-static int add_document(void *ctx, const struct mmr_yaml *doc, struct mmr_error *err)
+static int add_document(void *ctx, const struct sigma_yaml *doc, struct mmr_error *err)
 {
     struct adding *ad = ctx;
     struct mmr_sigma *s = ad->s;
-    if (doc->type == MMR_YAML_NULL)
+    if (doc->type == SIGMA_YAML_NULL)
         return 0; /* an empty document between separators */
     struct sigma_detection *d = mmr_sigma_alloc(&s->arena, 1, sizeof *d);
     if (!d)
@@ -316,22 +359,24 @@ static int add_document(void *ctx, const struct mmr_yaml *doc, struct mmr_error 
     d->pub.file = ad->file;
     d->pub.line = doc->line;
     d->pub.title = d->pub.id = "";
-    const char *action = mmr_yaml_text(doc, "action");
-    if (doc->type != MMR_YAML_MAP) {
+    const char *action = sigma_yaml_text(doc, "action");
+    if (doc->type != SIGMA_YAML_MAP) {
         sigma_broken(&b, doc, "a rule is a map with title, logsource and detection");
     } else {
         read_head(&b, doc);
         if (action)
             sigma_unsupported(&b, "rule collections (action: %s)", action);
-        else if (mmr_yaml_get(doc, "correlation"))
+        else if (sigma_yaml_get(doc, "correlation"))
             (void)sigma_corr_parse(&b, doc);
-        else if (mmr_yaml_get(doc, "filter"))
+        else if (sigma_yaml_get(doc, "filter"))
             read_filter(&b, doc);
-        else if (!mmr_yaml_get(doc, "detection"))
-            sigma_broken(&b, doc, "neither detection, correlation nor filter; expected one of them");
+        else if (sigma_yaml_get(doc, "exclusion"))
+            read_exclusion(&b, doc);
+        else if (!sigma_yaml_get(doc, "detection"))
+            sigma_broken(&b, doc, "neither detection, correlation, filter nor exclusion; expected one of them");
         else {
             read_logsource(&b, doc);
-            d->expr = sigma_detection_expr(&b, mmr_yaml_get(doc, "detection"));
+            d->expr = sigma_detection_expr(&b, sigma_yaml_get(doc, "detection"));
         }
     }
     if (b.is_out_of_memory)
@@ -352,7 +397,7 @@ int mmr_sigma_add_text(struct mmr_sigma *s, const char *name, const char *text, 
     struct adding ad = {s, file};
     struct mmr_error why = {.struct_size = sizeof why};
     size_t before = s->n_rules;
-    int rc = mmr_yaml_parse(&scratch, file, text, len, add_document, &ad, &why);
+    int rc = sigma_yaml_parse(&scratch, file, text, len, add_document, &ad, &why);
     mmr_sigma_arena_done(&scratch);
     if (rc == MMR_EBADMSG || (rc == MMR_ETOOBIG && s->n_rules < SIGMA_RULES_MAX)) {
         /* the file is bad, not the load: it stands in the list with its reason */
@@ -536,11 +581,12 @@ static int apply_filters(struct mmr_sigma *s, struct mmr_error *err)
 {
     for (size_t i = 0; i < s->n_rules; i++) {
         const struct sigma_detection *f = s->rules[i];
-        if (f->pub.kind != MMR_SIGMA_FILTER || !mmr_sigma_rule_ok(&f->pub) || !f->pub.is_enabled)
+        bool is_exclusion = f->pub.kind == MMR_SIGMA_EXCLUSION;
+        if ((f->pub.kind != MMR_SIGMA_FILTER && !is_exclusion) || !mmr_sigma_rule_ok(&f->pub) || !f->pub.is_enabled)
             continue;
         for (size_t k = 0; k < s->n_rules; k++) {
             struct sigma_detection *r = s->rules[k];
-            if (r->pub.kind != MMR_SIGMA_DETECTION || !r->expr || r->selector != f->selector || !is_target(f, &r->pub))
+            if (r->pub.kind != MMR_SIGMA_DETECTION || !r->expr || (!is_exclusion && r->selector != f->selector) || !is_target(f, &r->pub))
                 continue;
             struct sigma_build b = {.s = s, .rule = r, .file = r->pub.file};
             struct sigma_expr *both = sigma_expr_new(&b, EXPR_AND, 2);

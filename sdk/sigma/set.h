@@ -36,7 +36,7 @@ enum compare_op { CMP_EQ, CMP_LT, CMP_LTE, CMP_GT, CMP_GTE };
 struct sigma_atom { /* one comparison of one field; shared by all rules that make it */
     uint8_t op;       /* enum atom_op */
     uint8_t compare;  /* COMPARE, TIME: enum compare_op; FIELDREF: ATOM_EXACT, PREFIX, SUFFIX or CONTAINS */
-    uint8_t part;     /* TIME: enum mmr_time_part */
+    uint8_t part;     /* TIME: enum sigma_time_part */
     uint8_t lit_op;   /* how lit is searched: EXACT, PREFIX, SUFFIX or CONTAINS */
     bool is_cased, has_index, needs_verify, has_prefilter;
     uint32_t field;   /* index in fields, or SIGMA_ANY_FIELD */
@@ -47,7 +47,7 @@ struct sigma_atom { /* one comparison of one field; shared by all rules that mak
     const char *regex;
     uint32_t re_flags;
     double number;
-    struct mmr_cidr cidr;
+    struct sigma_cidr cidr;
     pcre2_code *code;
     int32_t next_same; /* the next atom with the same literal in the index, or SIGMA_NONE */
     uint32_t first_link, n_links; /* rules to look at when it is true */
@@ -113,25 +113,25 @@ struct sigma_build {
 uint32_t sigma_field_id(struct mmr_sigma *s, const char *name, size_t len); /* UINT32_MAX: no memory */
 uint32_t sigma_atom_id(struct mmr_sigma *s, const struct sigma_atom *proto);
 void sigma_unsupported(struct sigma_build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-__attribute__((format(printf, 3, 4))) void sigma_broken(struct sigma_build *b, const struct mmr_yaml *at,
+__attribute__((format(printf, 3, 4))) void sigma_broken(struct sigma_build *b, const struct sigma_yaml *at,
                                                         const char *fmt, ...);
 struct sigma_expr *sigma_expr_new(struct sigma_build *b, enum expr_type type, size_t n);
 
 /* value.c: one "field|modifiers: values" */
-struct sigma_expr *sigma_item(struct sigma_build *b, const struct mmr_yaml *item);
+struct sigma_expr *sigma_item(struct sigma_build *b, const struct sigma_yaml *item);
 /* a list of keywords, or one */
-struct sigma_expr *sigma_keywords(struct sigma_build *b, const struct mmr_yaml *node);
+struct sigma_expr *sigma_keywords(struct sigma_build *b, const struct sigma_yaml *node);
 
 /* condition.c: the detection map of a rule or the filter map of a filter */
-struct sigma_expr *sigma_detection_expr(struct sigma_build *b, const struct mmr_yaml *detection);
+struct sigma_expr *sigma_detection_expr(struct sigma_build *b, const struct sigma_yaml *detection);
 
 /* Names of a condition in a correlation (`a and not b`): leaf makes the expression of a name. */
 typedef struct sigma_expr *(*sigma_leaf_fn)(struct sigma_build *b, void *ctx, const char *name, size_t len);
-struct sigma_expr *sigma_condition_parse(struct sigma_build *b, const struct mmr_yaml *text,
-                                         sigma_leaf_fn leaf, void *ctx, const struct mmr_yaml *detection);
+struct sigma_expr *sigma_condition_parse(struct sigma_build *b, const struct sigma_yaml *text,
+                                         sigma_leaf_fn leaf, void *ctx, const struct sigma_yaml *detection);
 
 /* correlate.c */
-int sigma_corr_parse(struct sigma_build *b, const struct mmr_yaml *doc);
+int sigma_corr_parse(struct sigma_build *b, const struct sigma_yaml *doc);
 int sigma_corr_resolve(struct mmr_sigma *s, struct mmr_error *err);
 void sigma_corr_free(struct sigma_correlator *c);
 void sigma_corr_feed(struct mmr_sigma *s, const struct mmr_sigma_rule *rule, const struct mmr_event_view *view,
@@ -139,7 +139,7 @@ void sigma_corr_feed(struct mmr_sigma *s, const struct mmr_sigma_rule *rule, con
 void sigma_corr_tick(struct mmr_sigma *s, int64_t time_ns, mmr_sigma_hit_fn hit, void *ctx);
 
 /* attack.c */
-void sigma_mapping(struct sigma_build *b, const struct mmr_yaml *doc);
+void sigma_mapping(struct sigma_build *b, const struct sigma_yaml *doc);
 
 /* index.c */
 int sigma_matcher_build(struct mmr_sigma *s, struct mmr_error *err);

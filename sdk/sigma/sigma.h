@@ -24,7 +24,14 @@ enum mmr_sigma_level {
     MMR_SIGMA_NO_LEVEL = 0, MMR_SIGMA_INFORMATIONAL, MMR_SIGMA_LOW, MMR_SIGMA_MEDIUM, MMR_SIGMA_HIGH,
     MMR_SIGMA_CRITICAL, /* the values of OCSF severity_id */
 };
-enum mmr_sigma_kind { MMR_SIGMA_DETECTION = 0, MMR_SIGMA_CORRELATION = 1, MMR_SIGMA_FILTER = 2 };
+/*
+ * A document with `exclusion:` instead of `detection:` is ours: rules (ids, names, or any), selections with an
+ * optional condition, and, all required, owner, reason and expires (YYYY-MM-DD, UTC). Until that day events
+ * that fit the selection are no match of those rules, whatever their log source.
+ */
+enum mmr_sigma_kind {
+    MMR_SIGMA_DETECTION = 0, MMR_SIGMA_CORRELATION = 1, MMR_SIGMA_FILTER = 2, MMR_SIGMA_EXCLUSION = 3,
+};
 
 struct mmr_sigma_strv {
     const char *const *v;

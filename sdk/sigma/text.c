@@ -25,7 +25,7 @@ static void fold2(unsigned char *o)
     o[1] = (unsigned char)(0x80 | (c & 0x3f));
 }
 
-bool mmr_text_fold(const char *p, size_t len, char *out)
+bool sigma_text_fold(const char *p, size_t len, char *out)
 {
     const unsigned char *s = (const unsigned char *)p;
     unsigned char *o = (unsigned char *)out;
@@ -56,8 +56,8 @@ bool mmr_text_fold(const char *p, size_t len, char *out)
     return has_high;
 }
 
-bool mmr_pat_parse(struct mmr_sigma_arena *a, const char *p, size_t len, bool has_wild,
-                   struct mmr_pat *ret)
+bool sigma_pat_parse(struct mmr_sigma_arena *a, const char *p, size_t len, bool has_wild,
+                   struct sigma_pat *ret)
 {
     uint16_t *u = mmr_sigma_alloc(a, len + 1, sizeof *u);
     if (!u)
@@ -74,12 +74,12 @@ bool mmr_pat_parse(struct mmr_sigma_arena *a, const char *p, size_t len, bool ha
         else
             u[n++] = c;
     }
-    *ret = (struct mmr_pat){u, n};
+    *ret = (struct sigma_pat){u, n};
     return true;
 }
 
-bool mmr_pat_join(struct mmr_sigma_arena *a, const uint16_t *pre, size_t n_pre,
-                  const struct mmr_pat *mid, const uint16_t *post, size_t n_post, struct mmr_pat *ret)
+bool sigma_pat_join(struct mmr_sigma_arena *a, const uint16_t *pre, size_t n_pre,
+                  const struct sigma_pat *mid, const uint16_t *post, size_t n_post, struct sigma_pat *ret)
 {
     size_t n = n_pre + mid->n + n_post;
     uint16_t *u = mmr_sigma_alloc(a, n + 1, sizeof *u);
@@ -91,11 +91,11 @@ bool mmr_pat_join(struct mmr_sigma_arena *a, const uint16_t *pre, size_t n_pre,
         memcpy(u + n_pre, mid->u, mid->n * sizeof *u);
     if (n_post)
         memcpy(u + n_pre + mid->n, post, n_post * sizeof *u);
-    *ret = (struct mmr_pat){u, n};
+    *ret = (struct sigma_pat){u, n};
     return true;
 }
 
-bool mmr_pat_is_plain(const struct mmr_pat *p)
+bool sigma_pat_is_plain(const struct sigma_pat *p)
 {
     for (size_t i = 0; i < p->n; i++)
         if (p->u[i] > 0xff)
@@ -113,7 +113,7 @@ static size_t char_len(const char *text, size_t left)
     return n;
 }
 
-bool mmr_pat_match(const uint16_t *u, size_t n, const char *text, size_t len)
+bool sigma_pat_match(const uint16_t *u, size_t n, const char *text, size_t len)
 {
     size_t i = 0, t = 0, star = SIZE_MAX, mark = 0; /* after a star: try again one further */
     while (t < len) {
@@ -138,7 +138,7 @@ bool mmr_pat_match(const uint16_t *u, size_t n, const char *text, size_t len)
     return i == n;
 }
 
-bool mmr_text_base64(struct mmr_sigma_arena *a, const char *p, size_t len, bool is_whole, int offset,
+bool sigma_text_base64(struct mmr_sigma_arena *a, const char *p, size_t len, bool is_whole, int offset,
                      char **ret, size_t *ret_len)
 {
     static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -171,7 +171,7 @@ bool mmr_text_base64(struct mmr_sigma_arena *a, const char *p, size_t len, bool 
     return true;
 }
 
-bool mmr_text_utf16(struct mmr_sigma_arena *a, const char *p, size_t len, bool is_big, bool has_bom,
+bool sigma_text_utf16(struct mmr_sigma_arena *a, const char *p, size_t len, bool is_big, bool has_bom,
                     char **ret, size_t *ret_len)
 {
     unsigned char *o = mmr_sigma_alloc(a, len * 2 + 4, 1);
@@ -230,7 +230,7 @@ static bool address(const char *p, size_t len, uint8_t out[16], bool *ret_v4)
     return inet_pton(AF_INET6, buf, out) == 1;
 }
 
-bool mmr_cidr_parse(const char *text, struct mmr_cidr *ret)
+bool sigma_cidr_parse(const char *text, struct sigma_cidr *ret)
 {
     const char *slash = strchr(text, '/');
     size_t len = slash ? (size_t)(slash - text) : strlen(text);
@@ -249,7 +249,7 @@ bool mmr_cidr_parse(const char *text, struct mmr_cidr *ret)
     return true;
 }
 
-bool mmr_cidr_has(const struct mmr_cidr *c, const char *addr, size_t len)
+bool sigma_cidr_has(const struct sigma_cidr *c, const char *addr, size_t len)
 {
     uint8_t a[16];
     bool is_v4;
@@ -261,7 +261,7 @@ bool mmr_cidr_has(const struct mmr_cidr *c, const char *addr, size_t len)
     return !rest || !((a[whole] ^ c->net[whole]) >> (8 - rest));
 }
 
-bool mmr_text_number(const char *p, size_t len, double *ret)
+bool sigma_text_number(const char *p, size_t len, double *ret)
 {
     char buf[64];
     if (!len || len >= sizeof buf)
@@ -277,7 +277,7 @@ bool mmr_text_number(const char *p, size_t len, double *ret)
     return !*end;
 }
 
-static bool part_of(const struct tm *tm, enum mmr_time_part part, int *ret)
+static bool part_of(const struct tm *tm, enum sigma_time_part part, int *ret)
 {
     char week[8];
     switch (part) {
@@ -317,7 +317,7 @@ static bool digits(const char **p, const char *end, int count, int *ret)
     return true;
 }
 
-bool mmr_time_part_of_text(const char *p, size_t len, enum mmr_time_part part, int *ret)
+bool sigma_time_part_of_text(const char *p, size_t len, enum sigma_time_part part, int *ret)
 {
     const char *end = p + len;
     struct tm tm = {0};
@@ -345,14 +345,14 @@ bool mmr_time_part_of_text(const char *p, size_t len, enum mmr_time_part part, i
     return gmtime_r(&t, &full) && part_of(&full, part, ret);
 }
 
-bool mmr_time_part_of_ns(int64_t ns, enum mmr_time_part part, int *ret)
+bool sigma_time_part_of_ns(int64_t ns, enum sigma_time_part part, int *ret)
 {
     time_t t = (time_t)(ns / 1000000000 - (ns % 1000000000 < 0));
     struct tm tm;
     return gmtime_r(&t, &tm) && part_of(&tm, part, ret);
 }
 
-const char *mmr_text_find(const char *hay, size_t hay_len, const char *needle, size_t len)
+const char *sigma_text_find(const char *hay, size_t hay_len, const char *needle, size_t len)
 {
     return len ? memmem(hay, hay_len, needle, len) : hay;
 }

@@ -31,7 +31,7 @@ static const struct {
 
 struct item { /* one entry being compiled */
     struct sigma_build *b;
-    const struct mmr_yaml *node;
+    const struct sigma_yaml *node;
     uint32_t field;
     enum mod mods[MODS_MAX];
     size_t n_mods;
@@ -82,7 +82,7 @@ static bool push_atom(struct item *it, const struct sigma_atom *proto)
 /* ---- text ---- */
 
 /* Lower case between the wildcards */
-static bool fold_pattern(struct item *it, struct mmr_pat *p)
+static bool fold_pattern(struct item *it, struct sigma_pat *p)
 {
     char *run = mmr_sigma_alloc(&it->b->s->arena, p->n + 1, 1);
     uint16_t *u = mmr_sigma_alloc(&it->b->s->arena, p->n + 1, sizeof *u);
@@ -94,7 +94,7 @@ static bool fold_pattern(struct item *it, struct mmr_pat *p)
         size_t n = 0;
         for (; i + n < p->n && p->u[i + n] <= 0xff; n++)
             run[n] = (char)p->u[i + n];
-        (void)mmr_text_fold(run, n, run);
+        (void)sigma_text_fold(run, n, run);
         for (size_t k = 0; k < n; k++)
             u[i + k] = (unsigned char)run[k];
         i += n;
@@ -116,7 +116,7 @@ static bool literal_of(struct item *it, struct sigma_atom *a, const uint16_t *u,
     }
     for (size_t i = 0; i < n; i++)
         lit[i] = (char)u[i];
-    (void)mmr_text_fold(lit, n, lit);
+    (void)sigma_text_fold(lit, n, lit);
     a->lit = lit;
     a->lit_len = (uint32_t)n;
     return true;
@@ -124,7 +124,7 @@ static bool literal_of(struct item *it, struct sigma_atom *a, const uint16_t *u,
 
 /* The comparison a pattern is: without inner wildcards one of four kinds, else a search for its longest run of
  * plain bytes with the whole pattern checked where that is found. */
-static bool push_pattern(struct item *it, struct mmr_pat p)
+static bool push_pattern(struct item *it, struct sigma_pat p)
 {
     struct sigma_atom a = {.field = it->field, .is_cased = it->has[M_CASED]};
     size_t from = 0, to = p.n, best = 0, best_len = 0;
@@ -164,9 +164,9 @@ static bool push_pattern(struct item *it, struct mmr_pat p)
     return push_atom(it, &a);
 }
 
-static bool bytes_of(struct item *it, const struct mmr_pat *p, enum mod m, char **ret)
+static bool bytes_of(struct item *it, const struct sigma_pat *p, enum mod m, char **ret)
 {
-    if (!mmr_pat_is_plain(p)) {
+    if (!sigma_pat_is_plain(p)) {
         size_t i = 0;
         while (mod_names[i].mod != m)
             i++;
@@ -184,17 +184,17 @@ static bool bytes_of(struct item *it, const struct mmr_pat *p, enum mod m, char 
     return true;
 }
 
-static bool plain_pattern(struct item *it, const char *p, size_t len, struct mmr_pat *ret)
+static bool plain_pattern(struct item *it, const char *p, size_t len, struct sigma_pat *ret)
 {
-    if (mmr_pat_parse(&it->b->s->arena, p, len, false, ret))
+    if (sigma_pat_parse(&it->b->s->arena, p, len, false, ret))
         return true;
     it->b->is_out_of_memory = true;
     return false;
 }
 
-static bool transform(struct item *it, struct mmr_pat p, size_t at);
+static bool transform(struct item *it, struct sigma_pat p, size_t at);
 
-static bool windash(struct item *it, const struct mmr_pat *p, size_t at)
+static bool windash(struct item *it, const struct sigma_pat *p, size_t at)
 {
     static const struct {
         uint8_t b[3], n;
@@ -241,13 +241,13 @@ static bool windash(struct item *it, const struct mmr_pat *p, size_t at)
                 u[o++] = p->u[i];
             }
         }
-        if (!transform(it, (struct mmr_pat){u, o}, at))
+        if (!transform(it, (struct sigma_pat){u, o}, at))
             return false;
     }
     return true;
 }
 
-static bool encode(struct item *it, const struct mmr_pat *p, enum mod m, size_t at)
+static bool encode(struct item *it, const struct sigma_pat *p, enum mod m, size_t at)
 {
     char *raw, *out;
     size_t len;
@@ -255,9 +255,9 @@ static bool encode(struct item *it, const struct mmr_pat *p, enum mod m, size_t 
         return false;
     for (int offset = 0; offset < (m == M_BASE64OFFSET ? 3 : 1); offset++) {
         bool is_ok = m == M_BASE64 || m == M_BASE64OFFSET
-                         ? mmr_text_base64(&it->b->s->arena, raw, p->n, m == M_BASE64, offset, &out, &len)
-                         : mmr_text_utf16(&it->b->s->arena, raw, p->n, m == M_UTF16BE, m == M_UTF16, &out, &len);
-        struct mmr_pat next;
+                         ? sigma_text_base64(&it->b->s->arena, raw, p->n, m == M_BASE64, offset, &out, &len)
+                         : sigma_text_utf16(&it->b->s->arena, raw, p->n, m == M_UTF16BE, m == M_UTF16, &out, &len);
+        struct sigma_pat next;
         if (!is_ok)
             it->b->is_out_of_memory = true;
         if (!is_ok || !plain_pattern(it, out, len, &next) || !transform(it, next, at))
@@ -267,17 +267,17 @@ static bool encode(struct item *it, const struct mmr_pat *p, enum mod m, size_t 
 }
 
 /* Apply the modifiers from at on, in their order; what comes out is compared. */
-static bool transform(struct item *it, struct mmr_pat p, size_t at)
+static bool transform(struct item *it, struct sigma_pat p, size_t at)
 {
     for (; at < it->n_mods; at++) {
         enum mod m = it->mods[at];
-        struct mmr_pat q = p;
+        struct sigma_pat q = p;
         bool has_pre = m == M_CONTAINS || m == M_ENDSWITH, has_post = m == M_CONTAINS || m == M_STARTSWITH;
         if (m == M_WINDASH)
             return windash(it, &p, at + 1);
         if (m == M_BASE64 || m == M_BASE64OFFSET || m == M_UTF16 || m == M_UTF16LE || m == M_UTF16BE)
             return encode(it, &p, m, at + 1);
-        if ((has_pre || has_post) && !mmr_pat_join(&it->b->s->arena, STAR, has_pre, &p, STAR, has_post, &q)) {
+        if ((has_pre || has_post) && !sigma_pat_join(&it->b->s->arena, STAR, has_pre, &p, STAR, has_post, &q)) {
             it->b->is_out_of_memory = true;
             return false;
         }
@@ -300,7 +300,7 @@ static bool expand(struct item *it, const char *text, size_t len, size_t from, i
                 open = text + i;
         }
     }
-    struct mmr_pat p;
+    struct sigma_pat p;
     if (!close) {
         if (it->has[M_EXPAND]) { /* \% is a plain per cent sign */
             char *plain = mmr_sigma_alloc(&it->b->s->arena, len + 1, 1);
@@ -311,7 +311,7 @@ static bool expand(struct item *it, const char *text, size_t len, size_t from, i
             text = plain;
             len = n;
         }
-        if (!text || !mmr_pat_parse(&it->b->s->arena, text, len, !it->has[M_EXACT], &p)) {
+        if (!text || !sigma_pat_parse(&it->b->s->arena, text, len, !it->has[M_EXACT], &p)) {
             it->b->is_out_of_memory = true;
             return false;
         }
@@ -342,7 +342,7 @@ static bool expand(struct item *it, const char *text, size_t len, size_t from, i
 
 /* ---- the other comparisons ---- */
 
-static bool regex(struct item *it, const struct mmr_yaml *v)
+static bool regex(struct item *it, const struct sigma_yaml *v)
 {
     struct sigma_atom a = {.op = ATOM_RE, .field = it->field, .is_cased = true, .regex = mmr_sigma_strndup(&it->b->s->arena, v->text, v->len)};
     a.re_flags = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | (it->has[M_I] ? PCRE2_CASELESS : 0) |
@@ -364,28 +364,28 @@ static bool regex(struct item *it, const struct mmr_yaml *v)
     return push_atom(it, &a);
 }
 
-static bool cidr(struct item *it, const struct mmr_yaml *v)
+static bool cidr(struct item *it, const struct sigma_yaml *v)
 {
     struct sigma_atom a = {.op = ATOM_CIDR, .field = it->field};
-    if (!mmr_cidr_parse(v->text, &a.cidr)) {
+    if (!sigma_cidr_parse(v->text, &a.cidr)) {
         sigma_broken(it->b, v, "'%s' is no network; expected one like 192.0.2.0/24", v->text);
         return false;
     }
     return push_atom(it, &a);
 }
 
-static bool number(struct item *it, const struct mmr_yaml *v, int part)
+static bool number(struct item *it, const struct sigma_yaml *v, int part)
 {
     struct sigma_atom a = {.op = part < 0 ? ATOM_COMPARE : ATOM_TIME, .field = it->field, .part = (uint8_t)(part < 0 ? 0 : part)};
     a.compare = it->has[M_LT] ? CMP_LT : it->has[M_LTE] ? CMP_LTE : it->has[M_GT] ? CMP_GT : it->has[M_GTE] ? CMP_GTE : CMP_EQ;
-    if (!mmr_text_number(v->text, v->len, &a.number)) {
+    if (!sigma_text_number(v->text, v->len, &a.number)) {
         sigma_broken(it->b, v, "'%s' is no number, which lt, lte, gt, gte and the time modifiers compare with", v->text);
         return false;
     }
     return push_atom(it, &a);
 }
 
-static bool fieldref(struct item *it, const struct mmr_yaml *v)
+static bool fieldref(struct item *it, const struct sigma_yaml *v)
 {
     struct sigma_atom a = {.op = ATOM_FIELDREF, .field = it->field, .is_cased = it->has[M_CASED]};
     a.compare = it->has[M_CONTAINS] ? ATOM_CONTAINS : it->has[M_STARTSWITH] ? ATOM_PREFIX
@@ -398,7 +398,7 @@ static bool fieldref(struct item *it, const struct mmr_yaml *v)
     return push_atom(it, &a);
 }
 
-static bool exists(struct item *it, const struct mmr_yaml *v)
+static bool exists(struct item *it, const struct sigma_yaml *v)
 {
     struct sigma_atom a = {.op = ATOM_EXISTS, .field = it->field};
     bool is_true = !strcmp(v->text, "true") || !strcmp(v->text, "yes") || !strcmp(v->text, "True");
@@ -424,18 +424,18 @@ static int time_part(const struct item *it)
     static const enum mod parts[] = {M_MINUTE, M_HOUR, M_DAY, M_WEEK, M_MONTH, M_YEAR};
     for (int i = 0; i < 6; i++)
         if (it->has[parts[i]])
-            return i; /* the order of enum mmr_time_part */
+            return i; /* the order of enum sigma_time_part */
     return -1;
 }
 
-static bool one_value(struct item *it, const struct mmr_yaml *v)
+static bool one_value(struct item *it, const struct sigma_yaml *v)
 {
     int part = time_part(it);
-    if (v->type != MMR_YAML_TEXT && v->type != MMR_YAML_NULL) {
+    if (v->type != SIGMA_YAML_TEXT && v->type != SIGMA_YAML_NULL) {
         sigma_unsupported(it->b, "a list or map as one value of '%s'", it->node->key ? it->node->key : "keywords");
         return false;
     }
-    if (v->type == MMR_YAML_NULL && it->field != SIGMA_ANY_FIELD) {
+    if (v->type == SIGMA_YAML_NULL && it->field != SIGMA_ANY_FIELD) {
         const struct sigma_atom a = {.op = ATOM_NULL, .field = it->field};
         return push_atom(it, &a);
     }
@@ -485,9 +485,9 @@ static bool read_modifiers(struct item *it, const char *p)
     return true;
 }
 
-static struct sigma_expr *compile_item(struct item *it, const struct mmr_yaml *values)
+static struct sigma_expr *compile_item(struct item *it, const struct sigma_yaml *values)
 {
-    const struct mmr_yaml *v = values->type == MMR_YAML_LIST ? values->child : values;
+    const struct sigma_yaml *v = values->type == SIGMA_YAML_LIST ? values->child : values;
     if (!v) {
         sigma_broken(it->b, values, "an empty list of values");
         return NULL;
@@ -496,13 +496,13 @@ static struct sigma_expr *compile_item(struct item *it, const struct mmr_yaml *v
     struct sigma_expr *all = NULL;
     if (it->has[M_ALL]) { /* each value may become several: AND over values, OR over what each became */
         size_t n = 0;
-        for (const struct mmr_yaml *c = v; c; c = values->type == MMR_YAML_LIST ? c->next : NULL)
+        for (const struct sigma_yaml *c = v; c; c = values->type == SIGMA_YAML_LIST ? c->next : NULL)
             n++;
         all = sigma_expr_new(it->b, EXPR_AND, n);
         if (!all)
             return NULL;
     }
-    for (; v; v = values->type == MMR_YAML_LIST ? v->next : NULL) {
+    for (; v; v = values->type == SIGMA_YAML_LIST ? v->next : NULL) {
         if (!one_value(it, v))
             return NULL;
         if (!all)
@@ -540,7 +540,7 @@ static struct sigma_expr *compile_item(struct item *it, const struct mmr_yaml *v
     return e;
 }
 
-struct sigma_expr *sigma_item(struct sigma_build *b, const struct mmr_yaml *node)
+struct sigma_expr *sigma_item(struct sigma_build *b, const struct sigma_yaml *node)
 {
     struct item it = {.b = b, .node = node, .field = SIGMA_ANY_FIELD};
     size_t len = strcspn(node->key, "|");
@@ -563,7 +563,7 @@ struct sigma_expr *sigma_item(struct sigma_build *b, const struct mmr_yaml *node
     return compile_item(&it, node);
 }
 
-struct sigma_expr *sigma_keywords(struct sigma_build *b, const struct mmr_yaml *node)
+struct sigma_expr *sigma_keywords(struct sigma_build *b, const struct sigma_yaml *node)
 {
     struct item it = {.b = b, .node = node, .field = SIGMA_ANY_FIELD, .mods = {M_CONTAINS}, .n_mods = 1};
     return compile_item(&it, node);

@@ -13,10 +13,10 @@ enum { ANCHORS_MAX = 64, KEYS_MAX = 2000 }; /* keys: each is compared with those
 
 struct anchor {
     const char *name;
-    struct mmr_yaml *node;
+    struct sigma_yaml *node;
 };
 struct frame { /* an open list or map */
-    struct mmr_yaml *node, *last;
+    struct sigma_yaml *node, *last;
     const char *key; /* map: the key whose value comes next */
     const char *anchor;
     size_t keys;
@@ -28,7 +28,7 @@ struct builder {
     struct frame stack[MMR_SIGMA_YAML_DEPTH_MAX];
     size_t depth, nodes, n_anchors;
     struct anchor anchors[ANCHORS_MAX];
-    struct mmr_yaml *root;
+    struct sigma_yaml *root;
 };
 
 static int fail_at(const struct builder *b, int code, int line, int column, const char *what)
@@ -50,7 +50,7 @@ static bool is_null(const char *s, size_t len)
            (len == 4 && (!memcmp(s, "null", 4) || !memcmp(s, "Null", 4) || !memcmp(s, "NULL", 4)));
 }
 
-static int remember(struct builder *b, const char *name, struct mmr_yaml *node)
+static int remember(struct builder *b, const char *name, struct sigma_yaml *node)
 {
     if (b->n_anchors == ANCHORS_MAX)
         return fail_at(b, MMR_ETOOBIG, node->line, node->column, "more than 64 anchors");
@@ -59,7 +59,7 @@ static int remember(struct builder *b, const char *name, struct mmr_yaml *node)
 }
 
 /* Put a finished or just opened node where it belongs; a scalar may be a key. */
-static int attach(struct builder *b, struct mmr_yaml *node)
+static int attach(struct builder *b, struct sigma_yaml *node)
 {
     b->nodes += node->weight;
     if (b->nodes > MMR_SIGMA_YAML_NODES_MAX)
@@ -70,10 +70,10 @@ static int attach(struct builder *b, struct mmr_yaml *node)
         return 0;
     }
     struct frame *f = &b->stack[b->depth - 1];
-    if (f->node->type == MMR_YAML_MAP && !f->key) {
-        if (node->type != MMR_YAML_TEXT && node->type != MMR_YAML_NULL)
+    if (f->node->type == SIGMA_YAML_MAP && !f->key) {
+        if (node->type != SIGMA_YAML_TEXT && node->type != SIGMA_YAML_NULL)
             return fail_at(b, MMR_EBADMSG, node->line, node->column, "a key must be plain text");
-        for (const struct mmr_yaml *c = f->node->child; c; c = c->next)
+        for (const struct sigma_yaml *c = f->node->child; c; c = c->next)
             if (!strcmp(c->key, node->text))
                 return fail_at(b, MMR_EBADMSG, node->line, node->column, "this key stands twice in its map");
         if (++f->keys > KEYS_MAX)
@@ -81,7 +81,7 @@ static int attach(struct builder *b, struct mmr_yaml *node)
         f->key = node->text;
         return 0;
     }
-    if (f->node->type == MMR_YAML_MAP) {
+    if (f->node->type == SIGMA_YAML_MAP) {
         node->key = f->key;
         f->key = NULL;
     }
@@ -93,9 +93,9 @@ static int attach(struct builder *b, struct mmr_yaml *node)
     return 0;
 }
 
-static struct mmr_yaml *fresh(struct builder *b, const struct fy_event *ev, struct fy_token *tok)
+static struct sigma_yaml *fresh(struct builder *b, const struct fy_event *ev, struct fy_token *tok)
 {
-    struct mmr_yaml *n = mmr_sigma_alloc(b->a, 1, sizeof *n);
+    struct sigma_yaml *n = mmr_sigma_alloc(b->a, 1, sizeof *n);
     if (!n)
         return NULL;
     n->line = place(ev, tok, &n->column);
@@ -106,7 +106,7 @@ static struct mmr_yaml *fresh(struct builder *b, const struct fy_event *ev, stru
 
 static int scalar(struct builder *b, const struct fy_event *ev)
 {
-    struct mmr_yaml *n = fresh(b, ev, ev->scalar.value);
+    struct sigma_yaml *n = fresh(b, ev, ev->scalar.value);
     size_t len = 0;
     const char *p = ev->scalar.value ? fy_token_get_text(ev->scalar.value, &len) : "";
     char *text = n && p ? mmr_sigma_strndup(b->a, p, len) : NULL;
@@ -115,7 +115,7 @@ static int scalar(struct builder *b, const struct fy_event *ev)
     n->text = text;
     n->len = len;
     n->is_plain = !ev->scalar.value || fy_scalar_token_get_style(ev->scalar.value) == FYSS_PLAIN;
-    n->type = n->is_plain && is_null(text, len) ? MMR_YAML_NULL : MMR_YAML_TEXT;
+    n->type = n->is_plain && is_null(text, len) ? SIGMA_YAML_NULL : SIGMA_YAML_TEXT;
     if (memchr(text, 0, len))
         return fail_at(b, MMR_EBADMSG, n->line, n->column, "a NUL byte in text");
     int rc = attach(b, n);
@@ -127,10 +127,10 @@ static int scalar(struct builder *b, const struct fy_event *ev)
     return rc;
 }
 
-static int open_node(struct builder *b, const struct fy_event *ev, enum mmr_yaml_type type,
+static int open_node(struct builder *b, const struct fy_event *ev, enum sigma_yaml_type type,
                      struct fy_token *start, struct fy_token *anchor)
 {
-    struct mmr_yaml *n = fresh(b, ev, start);
+    struct sigma_yaml *n = fresh(b, ev, start);
     if (!n)
         return mmr_fail(b->err, MMR_ENOMEM, "%s: out of memory", b->name);
     n->type = type;
@@ -156,7 +156,7 @@ static int close_node(struct builder *b)
     struct frame *f = &b->stack[--b->depth];
     if (b->depth) { /* a value's weight reaches its parent when it is complete */
         f->node->weight = 1;
-        for (const struct mmr_yaml *c = f->node->child; c; c = c->next)
+        for (const struct sigma_yaml *c = f->node->child; c; c = c->next)
             f->node->weight += c->weight;
     }
     return f->anchor ? remember(b, f->anchor, f->node) : 0;
@@ -172,7 +172,7 @@ static int alias(struct builder *b, const struct fy_event *ev)
         const struct anchor *an = &b->anchors[i];
         if (strlen(an->name) != len || memcmp(an->name, p, len) != 0)
             continue;
-        struct mmr_yaml *n = mmr_sigma_alloc(b->a, 1, sizeof *n);
+        struct sigma_yaml *n = mmr_sigma_alloc(b->a, 1, sizeof *n);
         if (!n)
             return mmr_fail(b->err, MMR_ENOMEM, "%s: out of memory", b->name);
         *n = *an->node;
@@ -191,9 +191,9 @@ static int take(struct builder *b, const struct fy_event *ev)
     case FYET_SCALAR:
         return scalar(b, ev);
     case FYET_MAPPING_START:
-        return open_node(b, ev, MMR_YAML_MAP, ev->mapping_start.mapping_start, ev->mapping_start.anchor);
+        return open_node(b, ev, SIGMA_YAML_MAP, ev->mapping_start.mapping_start, ev->mapping_start.anchor);
     case FYET_SEQUENCE_START:
-        return open_node(b, ev, MMR_YAML_LIST, ev->sequence_start.sequence_start, ev->sequence_start.anchor);
+        return open_node(b, ev, SIGMA_YAML_LIST, ev->sequence_start.sequence_start, ev->sequence_start.anchor);
     case FYET_MAPPING_END:
     case FYET_SEQUENCE_END:
         return close_node(b);
@@ -214,8 +214,8 @@ static int parse_failed(const struct builder *b, struct fy_diag *diag)
     return mmr_fail(b->err, MMR_EBADMSG, "%s:%d:%d: not valid YAML: %s", b->name, e->line + 1, e->column + 1, e->msg);
 }
 
-int mmr_yaml_parse(struct mmr_sigma_arena *a, const char *name, const char *text, size_t len,
-                   int (*each)(void *ctx, const struct mmr_yaml *doc, struct mmr_error *err),
+int sigma_yaml_parse(struct mmr_sigma_arena *a, const char *name, const char *text, size_t len,
+                   int (*each)(void *ctx, const struct sigma_yaml *doc, struct mmr_error *err),
                    void *ctx, struct mmr_error *err)
 {
     struct builder b = {.a = a, .name = name, .err = err};
@@ -261,20 +261,20 @@ out:
     return rc;
 }
 
-const struct mmr_yaml *mmr_yaml_get(const struct mmr_yaml *map, const char *key)
+const struct sigma_yaml *sigma_yaml_get(const struct sigma_yaml *map, const char *key)
 {
-    if (!map || map->type != MMR_YAML_MAP)
+    if (!map || map->type != SIGMA_YAML_MAP)
         return NULL;
-    for (const struct mmr_yaml *c = map->child; c; c = c->next)
+    for (const struct sigma_yaml *c = map->child; c; c = c->next)
         if (!strcmp(c->key, key))
             return c;
     return NULL;
 }
 
-const char *mmr_yaml_text(const struct mmr_yaml *map, const char *key)
+const char *sigma_yaml_text(const struct sigma_yaml *map, const char *key)
 {
-    const struct mmr_yaml *n = mmr_yaml_get(map, key);
-    return n && n->type == MMR_YAML_TEXT ? n->text : NULL;
+    const struct sigma_yaml *n = sigma_yaml_get(map, key);
+    return n && n->type == SIGMA_YAML_TEXT ? n->text : NULL;
 }
 
 int mmr_sigma_read_file(const char *path, size_t max, char **ret, size_t *ret_len,

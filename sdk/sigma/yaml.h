@@ -19,33 +19,33 @@ enum {
     MMR_SIGMA_YAML_NODES_MAX = 200000, /* of one document, aliases counted as what they stand for */
 };
 
-enum mmr_yaml_type { MMR_YAML_NULL, MMR_YAML_TEXT, MMR_YAML_LIST, MMR_YAML_MAP };
+enum sigma_yaml_type { SIGMA_YAML_NULL, SIGMA_YAML_TEXT, SIGMA_YAML_LIST, SIGMA_YAML_MAP };
 
-struct mmr_yaml {
-    enum mmr_yaml_type type;
+struct sigma_yaml {
+    enum sigma_yaml_type type;
     bool is_plain;    /* an unquoted scalar: may stand for a number or a truth value */
     int line, column; /* from 1 */
     const char *text; /* TEXT: NUL-terminated; NULL has "" */
     size_t len;       /* bytes of TEXT */
     size_t weight;    /* nodes below and including this one */
     const char *key;  /* as an entry of a map, else NULL */
-    struct mmr_yaml *child, *next;
+    struct sigma_yaml *child, *next;
 };
 
 /*
- * mmr_yaml_parse - all documents of a text.
+ * sigma_yaml_parse - all documents of a text.
  *
  * a       the trees live there
  * each    called for each document in order; a negative return ends the parse and is returned
  * errors  MMR_EBADMSG not YAML, or an alias, anchor or tag it may not have; MMR_ETOOBIG a limit;
  *         MMR_ENOMEM. The text starts with "name:line:column: "
  */
-int mmr_yaml_parse(struct mmr_sigma_arena *a, const char *name, const char *text, size_t len,
-                   int (*each)(void *ctx, const struct mmr_yaml *doc, struct mmr_error *err),
+int sigma_yaml_parse(struct mmr_sigma_arena *a, const char *name, const char *text, size_t len,
+                   int (*each)(void *ctx, const struct sigma_yaml *doc, struct mmr_error *err),
                    void *ctx, struct mmr_error *err);
 
-const struct mmr_yaml *mmr_yaml_get(const struct mmr_yaml *map, const char *key); /* or NULL */
-const char *mmr_yaml_text(const struct mmr_yaml *map, const char *key); /* a scalar's text, or NULL */
+const struct sigma_yaml *sigma_yaml_get(const struct sigma_yaml *map, const char *key); /* or NULL */
+const char *sigma_yaml_text(const struct sigma_yaml *map, const char *key); /* a scalar's text, or NULL */
 
 /* Read a whole regular file of at most max bytes. ret: returned, free(), NUL-terminated. */
 int mmr_sigma_read_file(const char *path, size_t max, char **ret, size_t *ret_len,

@@ -62,6 +62,7 @@ static void text_modifiers(void **state)
         {"array, any item", SEL("Things: b"), {"unmapped.Things[]=a|b"}, true},
         {"hashes put together", SEL("Hashes|contains: 'MD5=AB12'"), {"process.file.hashes.md5=ab12", "process.file.hashes.sha1=ff"}, true},
         {"unmapped field", SEL("OriginalFileName: x.exe"), {"unmapped.OriginalFileName=X.EXE"}, true},
+        {"a field name with a blank", SEL("ThreatName: x"), {"unmapped.Threat Name=X"}, true},
         {"our own name", SEL("process.cmd_line|contains: x"), {CMD("axb")}, true},
     };
     CHECK(rows);
