@@ -1,0 +1,238 @@
+/* instances.c - configuration entries become descriptors; what is wrong is said with its place. */
+#include "plugin/instances.h"
+
+#include "plugin/describe.h"
+#include "plugin/load.h"
+#include "util/scope.h"
+
+#include <mamori/net.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DIRS_MAX = 8 };
+
+bool mmr_plugin_has_sink(const struct mmr_plugin *p)
+{
+    static const char *const topics[] = {MMR_TOPIC_FRAME, MMR_TOPIC_PACKET, MMR_TOPIC_STREAM, MMR_TOPIC_FLOW, MMR_TOPIC_TX};
+    for (size_t i = 0; p->extension && i < sizeof topics / sizeof topics[0]; i++)
+        if (p->extension(topics[i]))
+            return true;
+    return false;
+}
+
+size_t mmr_plugin_dirs(const struct mmr_config *c, char *buf, size_t cap, const char **ret, size_t max)
+{
+    struct mmr_strv dirs = mmr_config_strv(c, "node.plugin_dirs");
+    size_t n = 0;
+    for (; n < dirs.n && n < max; n++)
+        ret[n] = dirs.v[n];
+    if (n)
+        return n;
+    char exe[2048];
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (len <= 0)
+        return 0;
+    exe[len] = '\0';
+    char *slash = strrchr(exe, '/');
+    static const char *const tails[] = {"plugins", "../lib/x86_64-linux-gnu/mamori/plugins", "../lib/mamori/plugins"};
+    size_t at = 0;
+    struct stat st;
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0] && n < max; i++) {
+        int m = snprintf(buf + at, cap - at, "%s/%s", exe, tails[i]);
+        if (m < 0 || (size_t)m >= cap - at || stat(buf + at, &st) != 0)
+            continue;
+        ret[n++] = buf + at;
+        at += (size_t)m + 1;
+    }
+    return n;
+}
+
+/* Values of the site that a plugin gets when it has a key of that name and the entry does not set it. */
+static const struct {
+    const char *key;
+    const char *paths[4]; /* lists, put together */
+} inherited[] = {
+    {"home_net", {"site.home_net", NULL}},
+    {"never_block", {"defence.never_block", "site.gateway", "site.dns", NULL}},
+};
+
+static bool has_list_key(const struct mmr_plugin *p, const char *key)
+{
+    const char *base = (const char *)p->config;
+    for (size_t i = 0; base; i++) {
+        const struct mmr_cfg_key *row;
+        const char *at = base + i * p->config_stride;
+        memcpy(&row, &at, sizeof row);
+        if (!row->name)
+            return false;
+        if (strcmp(row->name, key) == 0)
+            return row->type == MMR_CFG_STRV;
+    }
+    return false;
+}
+
+/* The packed map once more, with the site's values behind the entry's own. */
+static int hand_down(const struct mmr_config *c, struct mmr_instance *i, struct mmr_error *err)
+{
+    mmr_autofree struct mmr_event_view *v = calloc(1, sizeof *v);
+    mmr_autofree uint8_t *buf = malloc(MMR_EVENT_BYTES_MAX);
+    struct mmr_event ev;
+    if (!v || !buf)
+        return mmr_fail(err, MMR_ENOMEM, "plugins.%s: out of memory", i->conf->name);
+    int r = mmr_event_read(i->packed, i->packed_len, v, err);
+    if (r)
+        return r;
+    mmr_event_begin_map(&ev, buf, MMR_EVENT_BYTES_MAX);
+    for (uint32_t k = 0; k < v->n; k++) {
+        char key[MMR_EVENT_KEY_MAX + 1];
+        const char *items[MMR_EVENT_ARRAY_MAX];
+        char texts[MMR_EVENT_ARRAY_MAX][256];
+        const struct mmr_field *f = &v->f[k];
+        memcpy(key, f->key, f->key_len);
+        key[f->key_len] = '\0';
+        if (f->v.type == MMR_VAL_STR) {
+            mmr_event_strn(&ev, key, (const char *)f->v.p, f->v.len);
+            continue;
+        }
+        struct mmr_array_it it = {0};
+        const char *p;
+        size_t len, n = 0;
+        while (mmr_value_next(&f->v, &it, &p, &len) && n < MMR_EVENT_ARRAY_MAX) {
+            if (len >= sizeof texts[0])
+                return mmr_fail(err, MMR_ETOOBIG, "plugins.%s.config.%s: an item of %zu bytes, at most %zu",
+                                i->conf->name, key, len, sizeof texts[0] - 1);
+            memcpy(texts[n], p, len);
+            texts[n][len] = '\0';
+            items[n] = texts[n];
+            n++;
+        }
+        mmr_event_strv(&ev, key, items, n);
+    }
+    for (size_t k = 0; k < sizeof inherited / sizeof inherited[0]; k++) {
+        const char *items[MMR_EVENT_ARRAY_MAX];
+        size_t n = 0;
+        if (!has_list_key(i->plugin, inherited[k].key) || mmr_event_get(v, inherited[k].key))
+            continue;
+        for (size_t l = 0; inherited[k].paths[l]; l++) {
+            struct mmr_strv s = mmr_config_strv(c, inherited[k].paths[l]);
+            for (size_t m = 0; m < s.n && n < MMR_EVENT_ARRAY_MAX; m++)
+                items[n++] = s.v[m];
+        }
+        if (n)
+            mmr_event_strv(&ev, inherited[k].key, items, n);
+    }
+    r = mmr_event_end(&ev);
+    if (r)
+        return mmr_fail(err, r, "plugins.%s.config is larger than %d bytes", i->conf->name, MMR_EVENT_BYTES_MAX);
+    free(i->packed);
+    i->packed = buf;
+    i->packed_len = ev.len;
+    buf = NULL;
+    return 0;
+}
+
+struct loading {
+    const struct mmr_config *c;
+    const struct mmr_plugin *const *builtins;
+    mmr_diag_fn diag;
+    void *ctx;
+    unsigned problems;
+};
+
+__attribute__((format(printf, 3, 4))) static void say(struct loading *l, const struct mmr_instance_conf *conf,
+                                                      const char *fmt, ...)
+{
+    char text[400], line[512];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    (void)snprintf(line, sizeof line, "plugins.%s: %s", conf->name, text);
+    l->problems++;
+    if (l->diag)
+        l->diag(l->ctx, line);
+}
+
+static void locate(struct loading *l, struct mmr_instance *i)
+{
+    char texts[4096];
+    const char *dirs[DIRS_MAX];
+    size_t n = mmr_plugin_dirs(l->c, texts, sizeof texts, dirs, DIRS_MAX);
+    struct mmr_error err = {.struct_size = sizeof err};
+    for (size_t d = 0; d < n && !i->file; d++)
+        (void)mmr_plugin_locate(dirs[d], i->conf->plugin, &i->file, &err);
+}
+
+static void load_one(struct loading *l, struct mmr_instance *i)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    const struct mmr_instance_conf *conf = i->conf;
+    const char *id = conf->plugin;
+    if (conf->file) {
+        i->file = strdup(conf->file);
+    } else if (!mmr_plugin_builtin(l->builtins, id)) {
+        locate(l, i);
+        if (!i->file) {
+            say(l, conf, "no plugin '%s' is built in or lies in a plugin folder; see 'mamori plugin list'", id);
+            return;
+        }
+    }
+    if (mmr_plugin_get(l->builtins, NULL, id, i->file, &i->plugin, &err) != 0) {
+        say(l, conf, "%s", err.text);
+        return;
+    }
+    uint32_t sides = i->plugin->side;
+    i->side = conf->side ? conf->side : sides;
+    if (i->side != MMR_SIDE_NETWORK && i->side != MMR_SIDE_ENDPOINT) {
+        say(l, conf, "%s can be of either side; 'side: network' or 'side: endpoint' must say which", i->plugin->id);
+        return;
+    }
+    if (!(sides & i->side)) {
+        say(l, conf, "%s is not of the %s side", i->plugin->id, i->side == MMR_SIDE_NETWORK ? "network" : "endpoint");
+        return;
+    }
+    if (mmr_config_check_instance(l->c, conf, i->plugin, l->diag, l->ctx) != 0) {
+        l->problems++;
+        return;
+    }
+    if (mmr_config_pack(l->c, conf, &i->packed, &i->packed_len, &err) != 0 || hand_down(l->c, i, &err) != 0)
+        say(l, conf, "%s", err.text);
+}
+
+int mmr_instances_load(const struct mmr_config *c, const struct mmr_plugin *const *builtins, mmr_diag_fn diag,
+                       void *ctx, struct mmr_instances *ret, struct mmr_error *err)
+{
+    struct loading l = {.c = c, .builtins = builtins, .diag = diag, .ctx = ctx};
+    size_t n = mmr_config_instances(c);
+    struct mmr_instances out = {.v = calloc(n ? n : 1, sizeof *out.v)};
+    if (!out.v)
+        return mmr_fail(err, MMR_ENOMEM, "plugins: out of memory");
+    for (size_t k = 0; k < n; k++) {
+        const struct mmr_instance_conf *conf = mmr_config_instance(c, k);
+        if (!conf->is_enabled)
+            continue;
+        out.v[out.n].conf = conf;
+        load_one(&l, &out.v[out.n++]);
+    }
+    if (l.problems) {
+        mmr_instances_done(&out);
+        return mmr_fail(err, MMR_ECONFIG, "plugins: %u problem%s, see above", l.problems, l.problems == 1 ? "" : "s");
+    }
+    *ret = out;
+    return 0;
+}
+
+void mmr_instances_done(struct mmr_instances *i)
+{
+    for (size_t k = 0; k < i->n; k++) {
+        free(i->v[k].file);
+        free(i->v[k].packed);
+    }
+    free(i->v);
+    i->v = NULL;
+    i->n = 0;
+}
