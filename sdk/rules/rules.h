@@ -109,7 +109,7 @@ struct mmr_rules_stats {
 int mmr_rules_engine_new(const struct mmr_rules *set, const struct mmr_rules_options *opt,
                          struct mmr_rules_engine **ret, struct mmr_error *err);
 void mmr_rules_engine_free(struct mmr_rules_engine *e);
-/* A reload: go on with another compiled set. Flow state that names rules or bits is mapped by name. */
+/* A reload: go on with another compiled set; bits, thresholds and stream windows start anew. */
 int mmr_rules_engine_swap(struct mmr_rules_engine *e, const struct mmr_rules *set, struct mmr_error *err);
 
 /* The four inputs. Per-flow state hangs at flow->slot[MMR_SLOT_SIGNATURE] until flow_end. */

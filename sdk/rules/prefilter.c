@@ -1,0 +1,204 @@
+/* prefilter.c - see prefilter.h. */
+#include <rules/prefilter.h>
+
+#include <hs/hs.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUCKETS = 1 << 16, WINDOW = 4 };
+
+struct plain { /* each literal hangs at the hash of its first four bytes (or fewer), case folded */
+    uint32_t *head[WINDOW]; /* by bytes hashed - 1: literal index + 1; NULL where no literal is that short */
+    uint32_t *next;
+    uint8_t *bytes; /* folded */
+    uint32_t *at, *len;
+    uint32_t n;
+};
+struct prefilter {
+    hs_database_t *db;
+    struct plain *plain;
+    size_t bytes;
+};
+struct prefilter_scratch {
+    hs_scratch_t *hs;
+};
+
+static uint8_t fold(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
+
+static uint32_t hash_at(const uint8_t *p, uint32_t n)
+{
+    uint32_t h = 0;
+    for (uint32_t i = 0; i < n; i++)
+        h = h << 8 | fold(p[i]);
+    return (h * 2654435761u) >> 16;
+}
+
+static void plain_free(struct plain *pl)
+{
+    if (!pl)
+        return;
+    for (unsigned i = 0; i < WINDOW; i++)
+        free(pl->head[i]);
+    free(pl->next);
+    free(pl->bytes);
+    free(pl->at);
+    free(pl->len);
+    free(pl);
+}
+
+static struct plain *plain_new(const struct literal *lits, uint32_t n)
+{
+    struct plain *pl = calloc(1, sizeof *pl);
+    size_t total = 0, used = 0;
+    if (!pl)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        total += lits[i].len;
+    pl->n = n;
+    pl->next = calloc(n + 1, sizeof *pl->next);
+    pl->at = calloc(n + 1, sizeof *pl->at);
+    pl->len = calloc(n + 1, sizeof *pl->len);
+    pl->bytes = malloc(total + 1);
+    bool is_ok = pl->next && pl->at && pl->len && pl->bytes && total < UINT32_MAX;
+    for (uint32_t i = 0; is_ok && i < n; i++) {
+        uint32_t w = lits[i].len < WINDOW ? lits[i].len : WINDOW;
+        if (!w)
+            continue;
+        if (!pl->head[w - 1] && !(pl->head[w - 1] = calloc(BUCKETS, sizeof(uint32_t)))) {
+            is_ok = false;
+            break;
+        }
+        pl->at[i] = (uint32_t)used;
+        pl->len[i] = lits[i].len;
+        for (uint32_t k = 0; k < lits[i].len; k++)
+            pl->bytes[used++] = fold(lits[i].p[k]);
+        uint32_t *head = &pl->head[w - 1][hash_at(lits[i].p, w)];
+        pl->next[i] = *head;
+        *head = i + 1;
+    }
+    if (!is_ok) {
+        plain_free(pl);
+        return NULL;
+    }
+    return pl;
+}
+
+static void plain_scan(const struct plain *pl, const uint8_t *data, size_t len, void (*hit)(void *, uint32_t), void *ctx)
+{
+    for (uint32_t w = 1; w <= WINDOW; w++) {
+        if (!pl->head[w - 1])
+            continue;
+        for (size_t i = 0; i + w <= len; i++)
+            for (uint32_t k = pl->head[w - 1][hash_at(data + i, w)]; k; k = pl->next[k - 1]) {
+                uint32_t n = pl->len[k - 1], j = 0;
+                const uint8_t *lit = pl->bytes + pl->at[k - 1];
+                if (n > len - i)
+                    continue;
+                while (j < n && fold(data[i + j]) == lit[j])
+                    j++;
+                if (j == n)
+                    hit(ctx, k - 1);
+            }
+    }
+}
+
+int mmr_prefilter_new(const struct literal *lits, uint32_t n, bool is_plain, struct prefilter **ret,
+                      struct mmr_error *err)
+{
+    struct prefilter *pf = calloc(1, sizeof *pf);
+    const char **expr = calloc(n + 1, sizeof *expr);
+    unsigned *flags = calloc(n + 1, sizeof *flags), *ids = calloc(n + 1, sizeof *ids);
+    size_t *lens = calloc(n + 1, sizeof *lens);
+    int rc = pf && expr && flags && ids && lens ? 0 : mmr_fail(err, MMR_ENOMEM, "prefilter: out of memory");
+    if (rc == 0 && !is_plain && hs_valid_platform() == HS_SUCCESS) {
+        hs_compile_error_t *why = NULL;
+        for (uint32_t i = 0; i < n; i++) {
+            expr[i] = (const char *)lits[i].p;
+            lens[i] = lits[i].len < PREFILTER_LITERAL_MAX ? lits[i].len : PREFILTER_LITERAL_MAX;
+            flags[i] = HS_FLAG_SINGLEMATCH | (lits[i].is_nocase ? HS_FLAG_CASELESS : 0);
+            ids[i] = i;
+        }
+        if (hs_compile_lit_multi(expr, flags, ids, lens, n, HS_MODE_BLOCK, NULL, &pf->db, &why) != HS_SUCCESS) {
+            rc = mmr_fail(err, MMR_EINTERNAL, "prefilter of %u literals: %s", n, why && why->message ? why->message : "failed");
+            hs_free_compile_error(why);
+        } else {
+            (void)hs_database_size(pf->db, &pf->bytes);
+        }
+    } else if (rc == 0 && !(pf->plain = plain_new(lits, n))) {
+        rc = mmr_fail(err, MMR_ENOMEM, "prefilter: out of memory");
+    }
+    free(expr);
+    free(flags);
+    free(ids);
+    free(lens);
+    if (rc < 0) {
+        mmr_prefilter_free(pf);
+        return rc;
+    }
+    *ret = pf;
+    return 0;
+}
+
+void mmr_prefilter_free(struct prefilter *pf)
+{
+    if (!pf)
+        return;
+    if (pf->db)
+        (void)hs_free_database(pf->db);
+    plain_free(pf->plain);
+    free(pf);
+}
+
+size_t mmr_prefilter_bytes(const struct prefilter *pf)
+{
+    return pf->bytes;
+}
+
+struct prefilter_scratch *mmr_prefilter_scratch_new(void)
+{
+    return calloc(1, sizeof(struct prefilter_scratch));
+}
+
+int mmr_prefilter_scratch_prepare(struct prefilter_scratch *s, const struct prefilter *pf, struct mmr_error *err)
+{
+    if (pf->db && hs_alloc_scratch(pf->db, &s->hs) != HS_SUCCESS)
+        return mmr_fail(err, MMR_ENOMEM, "prefilter scratch: out of memory");
+    return 0;
+}
+
+void mmr_prefilter_scratch_free(struct prefilter_scratch *s)
+{
+    if (!s)
+        return;
+    if (s->hs)
+        (void)hs_free_scratch(s->hs);
+    free(s);
+}
+
+struct hit_ctx {
+    void (*hit)(void *, uint32_t);
+    void *ctx;
+};
+
+static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *p)
+{
+    const struct hit_ctx *h = p;
+    (void)from;
+    (void)to;
+    (void)flags;
+    h->hit(h->ctx, id);
+    return 0;
+}
+
+void mmr_prefilter_scan(const struct prefilter *pf, struct prefilter_scratch *s, const uint8_t *data, size_t len,
+                        void (*hit)(void *ctx, uint32_t literal), void *ctx)
+{
+    if (!len || len > UINT32_MAX)
+        return;
+    if (pf->plain) {
+        plain_scan(pf->plain, data, len, hit, ctx);
+        return;
+    }
+    struct hit_ctx h = {hit, ctx};
+    (void)hs_scan(pf->db, (const char *)data, (unsigned)len, 0, s->hs, on_match, &h);
+}

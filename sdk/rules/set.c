@@ -1,0 +1,208 @@
+/* set.c - a set of rules: made, filled from files, asked about, freed. */
+#include <rules/rule.h>
+
+#include <rules/buffers.h>
+#include <rules/compile.h>
+#include <rules/parse.h>
+#include <rules/regex.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { RULE_FILE_MAX = 256 * 1024 * 1024 };
+
+int mmr_rules_new(const struct mmr_rules_config *cfg, struct mmr_rules **ret, struct mmr_error *err)
+{
+    struct mmr_rules *set = calloc(1, sizeof *set);
+    if (!set)
+        return mmr_fail(err, MMR_ENOMEM, "rules: out of memory");
+    int rc = mmr_vars_new(cfg, &set->arena, &set->vars, err);
+    const struct buf_kind *k;
+    for (unsigned i = BUF_LAST_FIXED + 1; rc == 0 && (k = mmr_buf_kind(i)); i++)
+        if (!mmr_str_map_put(&set->buf_names, &set->arena, k->name, strlen(k->name), i))
+            rc = mmr_fail(err, MMR_ENOMEM, "rules: out of memory");
+    if (rc < 0) {
+        mmr_rules_free(set);
+        return rc;
+    }
+    *ret = set;
+    return 0;
+}
+
+void mmr_rules_free(struct mmr_rules *set)
+{
+    if (!set)
+        return;
+    mmr_rules_uncompile(set);
+    while (set->regexes) {
+        struct regex *re = set->regexes;
+        set->regexes = *mmr_regex_next(re);
+        mmr_regex_free(re);
+    }
+    mmr_vars_free(set->vars);
+    mmr_str_map_done(&set->sids);
+    mmr_str_map_done(&set->buf_names);
+    mmr_str_map_done(&set->flowbits.map);
+    mmr_str_map_done(&set->xbits.map);
+    mmr_str_map_done(&set->ints.map);
+    free(set->rules);
+    mmr_arena_done(&set->arena);
+    free(set);
+}
+
+static int keep_rule(struct mmr_rules *set, struct rule *r, struct mmr_error *err)
+{
+    char key[32];
+    int n = snprintf(key, sizeof key, "%u:%u", r->info.gid, r->info.sid);
+    uint32_t at = mmr_str_map_put(&set->sids, &set->arena, key, (size_t)n, set->n_rules + 1);
+    if (!at)
+        return mmr_fail(err, MMR_ENOMEM, "rules: out of memory");
+    if (at <= set->n_rules) {
+        if (r->info.rev > set->rules[at - 1]->info.rev)
+            set->rules[at - 1] = r;
+        return 0;
+    }
+    if (set->n_rules == RULES_MAX)
+        return mmr_fail(err, MMR_ETOOBIG, "more than %d rules", RULES_MAX);
+    if (set->n_rules == set->cap_rules) {
+        uint32_t cap = set->cap_rules ? set->cap_rules * 2 : 256;
+        struct rule **v = realloc(set->rules, cap * sizeof(struct rule *));
+        if (!v)
+            return mmr_fail(err, MMR_ENOMEM, "rules: out of memory");
+        set->rules = v;
+        set->cap_rules = cap;
+    }
+    set->rules[set->n_rules++] = r;
+    return 0;
+}
+
+static int add_line(struct mmr_rules *set, struct parse *p, const char *name, uint32_t line, struct text text,
+                    mmr_rule_diag_fn diag, void *ctx, struct mmr_error *err)
+{
+    struct rule *r = NULL;
+    int rc = mmr_rule_parse(p, set, text, &r);
+    if (rc == MMR_ENOMEM)
+        return mmr_fail(err, rc, "%s:%u: out of memory", name, line);
+    char names[MMR_RULES_UNSUPPORTED_MAX][64];
+    const char *list[MMR_RULES_UNSUPPORTED_MAX];
+    for (uint32_t i = 0; i < p->n_unsupported; i++) {
+        (void)snprintf(names[i], sizeof names[i], "%.*s", (int)(p->unsupported_len[i] > 60 ? 60 : p->unsupported_len[i]),
+                       p->unsupported[i]);
+        list[i] = names[i];
+    }
+    if (rc == 0) {
+        r->info.file = name;
+        r->info.line = line;
+        rc = keep_rule(set, r, err);
+        if (rc < 0)
+            return rc;
+    } else {
+        set->n_failed++;
+    }
+    if (diag)
+        diag(ctx, &(struct mmr_rule_diag){.file = name, .line = line, .sid = p->r ? p->r->info.sid : 0, .is_ok = rc == 0,
+                                          .reason = rc < 0 ? p->err.text : p->notice ? p->notice : "",
+                                          .unsupported = list, .n_unsupported = p->n_unsupported});
+    return 0;
+}
+
+int mmr_rules_add_text(struct mmr_rules *set, const char *name, const char *text, size_t len, mmr_rule_diag_fn diag,
+                       void *ctx, struct mmr_error *err)
+{
+    struct parse *p = malloc(sizeof *p);
+    const char *kept = mmr_arena_str(&set->arena, name, strlen(name));
+    char *joined = NULL; /* lines that end with a backslash go on in the next */
+    size_t at = 0;
+    uint32_t line = 0;
+    int rc = p && kept ? 0 : mmr_fail(err, MMR_ENOMEM, "rules '%s': out of memory", name);
+    if (set->is_compiled && rc == 0)
+        rc = mmr_fail(err, MMR_EINVAL, "rules '%s': the set is compiled already", name);
+    while (rc == 0 && at < len) {
+        const char *nl = memchr(text + at, '\n', len - at);
+        size_t n = nl ? (size_t)(nl - text) - at : len - at;
+        struct text t = mmr_text_trim((struct text){text + at, n});
+        uint32_t first = ++line;
+        at += n + (nl != NULL);
+        if (t.len && t.p[t.len - 1] == '\\' && t.p[0] != '#') {
+            size_t used = 0;
+            joined = malloc(RULE_TEXT_MAX + 1);
+            if (!joined) {
+                rc = mmr_fail(err, MMR_ENOMEM, "rules '%s': out of memory", name);
+                break;
+            }
+            for (;;) {
+                bool goes_on = t.len && t.p[t.len - 1] == '\\';
+                size_t take = t.len - goes_on;
+                if (take > RULE_TEXT_MAX - used)
+                    take = RULE_TEXT_MAX - used; /* the cut rule is refused for want of its ')' */
+                memcpy(joined + used, t.p, take);
+                used += take;
+                if (!goes_on || at >= len)
+                    break;
+                nl = memchr(text + at, '\n', len - at);
+                n = nl ? (size_t)(nl - text) - at : len - at;
+                t = mmr_text_trim((struct text){text + at, n});
+                at += n + (nl != NULL);
+                line++;
+            }
+            t = mmr_text_trim((struct text){joined, used});
+        }
+        if (t.len && t.p[0] != '#')
+            rc = add_line(set, p, kept, first, t, diag, ctx, err);
+        free(joined);
+        joined = NULL;
+    }
+    free(p);
+    return rc;
+}
+
+int mmr_rules_add_file(struct mmr_rules *set, const char *path, mmr_rule_diag_fn diag, void *ctx, struct mmr_error *err)
+{
+    errno = 0;
+    gzFile f = gzopen(path, "rbe"); /* reads plain files as they are */
+    char *buf = NULL;
+    size_t len = 0, cap = 0;
+    int rc = 0, got = 1;
+    if (!f)
+        return mmr_fail(err, MMR_EIO, "rule file '%s': %s", path, errno ? strerror(errno) : "cannot be opened");
+    while (rc == 0 && got > 0) {
+        if (len == cap) {
+            size_t bigger = cap ? cap * 2 : 256 * 1024;
+            char *b = bigger > RULE_FILE_MAX ? NULL : realloc(buf, bigger);
+            if (!b) {
+                rc = mmr_fail(err, MMR_ETOOBIG, "rule file '%s' is over %d bytes; split it", path, RULE_FILE_MAX);
+                break;
+            }
+            buf = b;
+            cap = bigger;
+        }
+        got = gzread(f, buf + len, (unsigned)(cap - len));
+        if (got < 0)
+            rc = mmr_fail(err, MMR_EIO, "rule file '%s' cannot be read", path);
+        else
+            len += (size_t)got;
+    }
+    (void)gzclose_r(f);
+    if (rc == 0)
+        rc = mmr_rules_add_text(set, path, buf, len, diag, ctx, err);
+    free(buf);
+    return rc;
+}
+
+size_t mmr_rules_count(const struct mmr_rules *set)
+{
+    return set->n_rules;
+}
+
+size_t mmr_rules_failed(const struct mmr_rules *set)
+{
+    return set->n_failed;
+}
+
+const struct mmr_rule_info *mmr_rules_info(const struct mmr_rules *set, size_t i)
+{
+    return i < set->n_rules ? &set->rules[i]->info : NULL;
+}
