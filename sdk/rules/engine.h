@@ -1,0 +1,87 @@
+/* engine.h - the engine's insides, shared by its files. Private to this folder. */
+#ifndef MMR_RULES_ENGINE_H
+#define MMR_RULES_ENGINE_H
+
+#include <rules/chain.h>
+#include <rules/prefilter.h>
+#include <rules/rule.h>
+#include <rules/state.h>
+
+enum {
+    WINDOW_KEEP = 2560,  /* bytes of the stream kept for matches across chunks; also the chunk's size */
+    SEEN_MAX = 48,       /* rules remembered as reported in one packet, chunk or message */
+    PENDING_MAX = 64,    /* candidates of one stream window */
+    TX_BUFFERS_MAX = 96,
+    STREAM_DEPTH = 1024 * 1024, /* bytes of one direction that are looked at */
+    TLS_DEPTH = 64 * 1024,      /* after the handshake there is only cipher text */
+};
+
+struct seen { /* rules already reported for one object */
+    uint32_t n;
+    uint32_t rule[SEEN_MAX];
+};
+struct window { /* the tail of one direction's stream */
+    uint8_t *data;
+    uint32_t len, cap;
+    uint32_t old;      /* bytes at the front that belong to the chunk before */
+    uint32_t scanned;  /* bytes from the front the prefilter has seen */
+    uint64_t base;     /* stream offset of data[0] */
+    struct seen seen;
+    uint32_t n_pending;
+    uint32_t pending[PENDING_MAX];
+    uint8_t pending_age[PENDING_MAX];
+};
+struct flow_state {
+    uint64_t generation; /* of the set these ids belong to */
+    struct window *win[2];
+    uint64_t *bits;
+    uint32_t *ints; /* value, or UINT32_MAX: not set */
+    struct seen tx_seen[2];
+    uint64_t tx_id[2];
+    uint8_t is_ip_done[2], has_tx[2], is_pd_done, is_passed, is_late[2];
+};
+
+struct subject { /* what is being looked at: a packet, a stream window or a message */
+    struct mmr_flow *flow;
+    struct flow_state *state; /* or NULL */
+    const struct mmr_packet *packet;
+    const struct mmr_tx *tx;
+    struct window *win;
+    const uint8_t *payload;
+    size_t payload_len;
+    uint64_t base;
+    size_t fresh;
+    struct seen *seen;
+    struct state_who who;
+    unsigned flow_app, tx_app;
+    uint8_t dir, proto; /* proto: PROTO_* */
+    bool is_stream, is_pass;
+    const uint16_t *buf_id; /* of tx->buffers */
+};
+
+struct mmr_rules_engine {
+    const struct mmr_rules *set;
+    struct mmr_rules_options opt;
+    struct mmr_rules_stats stats;
+    struct chain chain;
+    struct prefilter_scratch *scratch;
+    struct state_table *table;
+    uint64_t generation, window_bytes;
+    uint32_t flows;
+    int64_t now_ns;
+    /* candidates of the object at hand */
+    uint32_t *cand, *stamp; /* stamp[rule] == mark: already in cand */
+    uint32_t n_cand, mark;
+    struct seen packet_seen; /* rules reported for the current packet */
+    const struct mmr_packet *current;
+    uint64_t current_index;
+    const uint8_t *hit_text; /* what the last matching chain looked into */
+    size_t hit_text_len;
+};
+
+/* judge.c: all checks of one rule against the subject; reports it when they hold */
+void mmr_engine_judge(struct mmr_rules_engine *e, uint32_t rule, struct subject *s);
+bool mmr_seen_has(const struct seen *s, uint32_t rule);
+bool mmr_header_conds(const struct rule *r, const struct subject *s); /* conds.c */
+
+#endif
