@@ -1,0 +1,13 @@
+# embed.cmake - rule files into one C file: the table signature_pack[] of pack.h.
+set(body "")
+set(rows "")
+set(i 0)
+foreach(f ${FILES})
+  get_filename_component(name ${f} NAME)
+  file(READ ${f} hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND body "static const unsigned char data_${i}[] = {${bytes}0};\n")
+  string(APPEND rows "    {\"${name}\", data_${i}, sizeof data_${i} - 1},\n")
+  math(EXPR i "${i} + 1")
+endforeach()
+file(WRITE ${OUT} "/* generated from rules/ */\n#include \"pack.h\"\n\n${body}\nconst struct signature_pack signature_pack[] = {\n${rows}    {0, 0, 0},\n};\n")
