@@ -210,10 +210,16 @@ int mmr_plugin_locate(const char *dir, const char *id, char **ret_path, struct m
 int mmr_plugin_load(int fd, const char *name, const struct mmr_plugin **ret_p, struct mmr_error *err)
 {
     char path[64];
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    /* The dynamic linker takes a name it has seen for the same file, so the number must never come again:
+     * this copy of the descriptor stays open as long as the plugin, that is, for ever. */
+    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (kept < 0)
+        return mmr_fail(err, MMR_EIO, "plugin file '%.80s': %s", name, strerror(errno));
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", kept);
     void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!lib) {
         const char *why = dlerror();
+        (void)close(kept);
         return mmr_fail(err, MMR_EBADMSG, "plugin file '%.80s' does not load: %.140s", name, why ? why : "?");
     }
     /* from here on it stays: its threads and static data may live for ever */
