@@ -1,0 +1,87 @@
+/* site_link.c - sockets, clocks and identities of the site link. */
+#include "bus/site_link.h"
+
+#include "util/clock.h"
+#include "util/id.h"
+
+#include <errno.h>
+
+void mmr_site_node_id(const uint8_t curve[MMR_KEY], uint8_t ret_id[16])
+{
+    mmr_uuid_of(curve, MMR_KEY, ret_id);
+}
+
+struct mmr_site_config mmr_site_config_of(const struct mmr_site_config *cfg)
+{
+    struct mmr_site_config c = cfg ? *cfg : (struct mmr_site_config){0};
+    if (c.ping_ms <= 0)
+        c.ping_ms = 10000;
+    if (c.lost_ms <= 0)
+        c.lost_ms = 30000;
+    if (c.reconnect_ms <= 0 || c.reconnect_ms > 60000)
+        c.reconnect_ms = 500;
+    return c;
+}
+
+int mmr_site_socket_setup(void *sock, const struct mmr_keys *keys, const uint8_t *server_key, struct mmr_error *err)
+{
+    const int one = 1;
+    const struct { int option, value; } rows[] = {
+        {ZMQ_HEARTBEAT_IVL, 10000}, {ZMQ_HEARTBEAT_TIMEOUT, 30000}, {ZMQ_HEARTBEAT_TTL, 30000}, {ZMQ_TCP_KEEPALIVE, 1}};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof rows / sizeof rows[0]; i++)
+        r = zmq_setsockopt(sock, rows[i].option, &rows[i].value, sizeof rows[i].value);
+    if (r == 0 && server_key) {
+        r = zmq_setsockopt(sock, ZMQ_CURVE_SERVERKEY, server_key, MMR_KEY);
+        if (r == 0)
+            r = zmq_setsockopt(sock, ZMQ_CURVE_PUBLICKEY, keys->pub.curve, MMR_KEY);
+    } else if (r == 0) {
+        r = zmq_setsockopt(sock, ZMQ_CURVE_SERVER, &one, sizeof one);
+    }
+    if (r == 0)
+        r = zmq_setsockopt(sock, ZMQ_CURVE_SECRETKEY, keys->curve_secret, MMR_KEY);
+    return r ? mmr_fail(err, MMR_EIO, "bus: site socket: %s", zmq_strerror(errno)) : 0;
+}
+
+void mmr_clock_filter_add(struct mmr_clock_filter *f, int64_t t1, int64_t t2, int64_t t3, int64_t t4)
+{
+    int64_t away = t4 - t1, there = t3 - t2, there_and_back;
+    if (away < 0 || there < 0 || __builtin_sub_overflow(away, there, &there_and_back) || there_and_back < 0 ||
+        t2 < 0 || t3 < 0)
+        return; /* a clock was set meanwhile, or the other end lies */
+    struct mmr_site_clock s = {
+        .offset_ns = (t1 - t2) / 2 + (t4 - t3) / 2,
+        .error_ns = there_and_back / 2 + 1,
+        .measured_ns = t4,
+    };
+    (void)pthread_mutex_lock(&f->lock);
+    f->samples[f->n++ % MMR_CLOCK_SAMPLES] = s;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+bool mmr_clock_filter_best(struct mmr_clock_filter *f, struct mmr_site_clock *ret)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    uint32_t n = f->n < MMR_CLOCK_SAMPLES ? f->n : MMR_CLOCK_SAMPLES, best = 0;
+    for (uint32_t i = 1; i < n; i++)
+        if (f->samples[i].error_ns < f->samples[best].error_ns)
+            best = i;
+    if (n)
+        *ret = f->samples[best];
+    (void)pthread_mutex_unlock(&f->lock);
+    return n != 0;
+}
+
+int mmr_site_pong(void *sock, const struct mmr_link_rid *rid, const struct mmr_envelope *ping, int64_t received_ns,
+                  const uint8_t node[16], const uint8_t boot[16])
+{
+    uint8_t body[32], *p = body;
+    struct mmr_envelope e = mmr_link_envelope(MMR_FRAME_PONG, ping->lane, ping->epoch, boot);
+    memcpy(e.node, node, 16);
+    p += mmr_wire_put_int(p, ping->t_wall_ns);
+    p += mmr_wire_put_int(p, received_ns);
+    e.body_type = MMR_BODY_FIELDS;
+    e.body = body;
+    e.body_len = (size_t)(p - body);
+    return mmr_link_send_envelope(sock, rid ? rid->b : NULL, rid ? rid->len : 0, &e, NULL);
+}
