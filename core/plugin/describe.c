@@ -276,8 +276,8 @@ static void check_roles(struct check *c)
         wrong(c, "there is a responder table, but actions declares no verb");
     if (count(p->subscribes) && !a)
         wrong(c, "subscribes is given, but there is no analyzer table");
-    if (count(p->events) && !s && !a && !p->extension)
-        wrong(c, "events are declared, but nothing here makes them: no sensor, analyzer or extension");
+    if (count(p->events) && !s && !a && !r && !p->extension)
+        wrong(c, "events are declared, but nothing here makes them: no sensor, analyzer, responder or extension");
     if (p->detects && !s && !a && !p->extension)
         wrong(c, "detects is declared, but there is no sensor, analyzer or extension");
     if (p->detects && !count(p->events))
