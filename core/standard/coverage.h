@@ -19,7 +19,7 @@ struct mmr_asset { /* texts borrowed */
     bool is_announced_off; /* a PC that said it switches off is not a gap */
     int64_t first_seen_ns, flow_seen_ns; /* in DHCP/ARP/inventory; last seen in flows (0 never) */
 };
-struct mmr_exit { /* a way out of the office */
+struct mmr_way_out { /* a way out of the office */
     const char *name;
     bool has_sensor, is_sensor_healthy;
     bool sees_in, sees_out;
@@ -37,7 +37,7 @@ struct mmr_coverage {
     uint32_t n_gaps, more;  /* more: gaps beyond the ceiling */
     struct mmr_gap gap[MMR_GAPS_MAX];
 };
-void mmr_coverage_net(const struct mmr_exit *e, size_t n_exit, const struct mmr_asset *a, size_t n_asset,
+void mmr_coverage_net(const struct mmr_way_out *e, size_t n_exit, const struct mmr_asset *a, size_t n_asset,
                       int64_t now_ns, struct mmr_coverage *ret);
 void mmr_coverage_ep(const struct mmr_asset *a, size_t n, struct mmr_coverage *ret);
 

@@ -2,21 +2,13 @@
 #ifndef MMR_STANDARD_RELIEF_H
 #define MMR_STANDARD_RELIEF_H
 
+#include "plugin/describe.h" /* enum mmr_cap: Na Ni Nu Ea Ei, linked */
+
 #include <mamori/error.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum mmr_cap { /* bits; SERVICE_STANDARD 1 */
-    MMR_CAP_NET_INBOUND = 1 << 0,  /* net.detect.inbound   Na */
-    MMR_CAP_NET_OUTBOUND = 1 << 1, /* net.detect.outbound  Ni */
-    MMR_CAP_NET_DEFEND = 1 << 2,   /* net.defend           Nu */
-    MMR_CAP_EP_DETECT = 1 << 3,    /* ep.detect            Ea */
-    MMR_CAP_EP_DEFEND = 1 << 4,    /* ep.defend            Ei */
-    MMR_CAP_EP_LINKED = 1 << 5,    /* ep.defend.linked */
-};
-const char *mmr_cap_name(enum mmr_cap c); /* "net.detect.inbound" */
 
 /* What one plugin instance gives: side, detects and flags as in its descriptor; a responder defends with a verb
  * that is not query.*. detect_only or dry run gives no defence. */
