@@ -60,7 +60,8 @@ const struct mmr_instance_conf *mmr_config_instance(const struct mmr_config *c, 
 
 /*
  * mmr_config_pack - an instance's `config:` map as a flat MessagePack map: every value as text as
- * written, lists as arrays of text. It travels to the plugin host, which fills the struct.
+ * written, lists as arrays of text, and the site's values that plugins inherit (home_net, never_block)
+ * with "site:" before their names. It travels to the plugin host, which fills the struct.
  *
  * ret, ret_len  returned; free()
  */

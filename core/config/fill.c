@@ -4,6 +4,7 @@
 #include "util/nearest.h"
 #include "util/scope.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct mmr_cfg_key *row_at(const struct mmr_plugin *p, size_t i)
@@ -14,12 +15,48 @@ static const struct mmr_cfg_key *row_at(const struct mmr_plugin *p, size_t i)
     return r;
 }
 
+#define SITE_PREFIX "site:"
+
+/* Values of the site that travel with every plugin's own keys: a plugin that has a list key of that name,
+ * not set by its entry, gets them. */
+static const struct {
+    const char *key;
+    const char *paths[4]; /* lists, put together */
+} inherited[] = {
+    {SITE_PREFIX "home_net", {"site.home_net", NULL}},
+    {SITE_PREFIX "never_block", {"defence.never_block", "site.gateway", "site.dns", NULL}},
+};
+
+static void pack_inherited(const struct mmr_config *c, struct mmr_event *ev)
+{
+    for (size_t k = 0; k < sizeof inherited / sizeof inherited[0]; k++) {
+        const char *items[MMR_EVENT_ARRAY_MAX];
+        size_t n = 0;
+        for (size_t l = 0; inherited[k].paths[l]; l++) {
+            struct mmr_strv s = mmr_config_strv(c, inherited[k].paths[l]);
+            for (size_t m = 0; m < s.n && n < MMR_EVENT_ARRAY_MAX; m++)
+                items[n++] = s.v[m];
+        }
+        if (n)
+            mmr_event_strv(ev, inherited[k].key, items, n);
+    }
+}
+
+static const struct mmr_value *value_of(const struct mmr_event_view *view, const struct mmr_cfg_key *row)
+{
+    char key[MMR_EVENT_KEY_MAX];
+    const struct mmr_value *v = mmr_event_get(view, row->name);
+    if (v || row->type != MMR_CFG_STRV)
+        return v;
+    int n = snprintf(key, sizeof key, SITE_PREFIX "%s", row->name);
+    return n > 0 && (size_t)n < sizeof key ? mmr_event_get(view, key) : NULL;
+}
+
 int mmr_config_pack(const struct mmr_config *c, const struct mmr_instance_conf *inst, uint8_t **ret,
                     size_t *ret_len, struct mmr_error *err)
 {
     const struct mmr_yaml *map = inst->node;
     struct mmr_event ev;
-    (void)c;
     mmr_autofree uint8_t *buf = malloc(MMR_EVENT_BYTES_MAX);
     if (!buf)
         return mmr_fail(err, MMR_ENOMEM, "plugins.%s: out of memory", inst->name);
@@ -41,6 +78,7 @@ int mmr_config_pack(const struct mmr_config *c, const struct mmr_instance_conf *
         }
         mmr_event_strv(&ev, n->key, items, count);
     }
+    pack_inherited(c, &ev);
     int r = mmr_event_end(&ev);
     if (r)
         return mmr_fail(err, r, "plugins.%s.config is larger than %d bytes", inst->name, MMR_EVENT_BYTES_MAX);
@@ -157,6 +195,8 @@ static int check_known(const struct mmr_plugin *p, const struct mmr_event_view *
         const char *best = NULL;
         size_t distance = SIZE_MAX;
         bool is_known = false;
+        if (strncmp(view->f[i].key, SITE_PREFIX, strlen(SITE_PREFIX)) == 0)
+            continue;
         memcpy(key, view->f[i].key, view->f[i].key_len);
         key[view->f[i].key_len] = '\0';
         for (size_t r = 0; p->config && row_at(p, r)->name && !is_known; r++) {
@@ -193,7 +233,7 @@ int mmr_config_fill(const struct mmr_plugin *p, const uint8_t *packed, size_t le
     f.out = block;
     f.at = p->config_size;
     for (size_t i = 0; i < rows && !code; i++)
-        code = fill_row(&f, p, row_at(p, i), mmr_event_get(view, row_at(p, i)->name), err);
+        code = fill_row(&f, p, row_at(p, i), value_of(view, row_at(p, i)), err);
     if (code)
         return code;
     if (f.is_full)

@@ -51,90 +51,6 @@ size_t mmr_plugin_dirs(const struct mmr_config *c, char *buf, size_t cap, const 
     return n;
 }
 
-/* Values of the site that a plugin gets when it has a key of that name and the entry does not set it. */
-static const struct {
-    const char *key;
-    const char *paths[4]; /* lists, put together */
-} inherited[] = {
-    {"home_net", {"site.home_net", NULL}},
-    {"never_block", {"defence.never_block", "site.gateway", "site.dns", NULL}},
-};
-
-static bool has_list_key(const struct mmr_plugin *p, const char *key)
-{
-    const char *base = (const char *)p->config;
-    for (size_t i = 0; base; i++) {
-        const struct mmr_cfg_key *row;
-        const char *at = base + i * p->config_stride;
-        memcpy(&row, &at, sizeof row);
-        if (!row->name)
-            return false;
-        if (strcmp(row->name, key) == 0)
-            return row->type == MMR_CFG_STRV;
-    }
-    return false;
-}
-
-/* The packed map once more, with the site's values behind the entry's own. */
-static int hand_down(const struct mmr_config *c, struct mmr_instance *i, struct mmr_error *err)
-{
-    mmr_autofree struct mmr_event_view *v = calloc(1, sizeof *v);
-    mmr_autofree uint8_t *buf = malloc(MMR_EVENT_BYTES_MAX);
-    struct mmr_event ev;
-    if (!v || !buf)
-        return mmr_fail(err, MMR_ENOMEM, "plugins.%s: out of memory", i->conf->name);
-    int r = mmr_event_read(i->packed, i->packed_len, v, err);
-    if (r)
-        return r;
-    mmr_event_begin_map(&ev, buf, MMR_EVENT_BYTES_MAX);
-    for (uint32_t k = 0; k < v->n; k++) {
-        char key[MMR_EVENT_KEY_MAX + 1];
-        const char *items[MMR_EVENT_ARRAY_MAX];
-        char texts[MMR_EVENT_ARRAY_MAX][256];
-        const struct mmr_field *f = &v->f[k];
-        memcpy(key, f->key, f->key_len);
-        key[f->key_len] = '\0';
-        if (f->v.type == MMR_VAL_STR) {
-            mmr_event_strn(&ev, key, (const char *)f->v.p, f->v.len);
-            continue;
-        }
-        struct mmr_array_it it = {0};
-        const char *p;
-        size_t len, n = 0;
-        while (mmr_value_next(&f->v, &it, &p, &len) && n < MMR_EVENT_ARRAY_MAX) {
-            if (len >= sizeof texts[0])
-                return mmr_fail(err, MMR_ETOOBIG, "plugins.%s.config.%s: an item of %zu bytes, at most %zu",
-                                i->conf->name, key, len, sizeof texts[0] - 1);
-            memcpy(texts[n], p, len);
-            texts[n][len] = '\0';
-            items[n] = texts[n];
-            n++;
-        }
-        mmr_event_strv(&ev, key, items, n);
-    }
-    for (size_t k = 0; k < sizeof inherited / sizeof inherited[0]; k++) {
-        const char *items[MMR_EVENT_ARRAY_MAX];
-        size_t n = 0;
-        if (!has_list_key(i->plugin, inherited[k].key) || mmr_event_get(v, inherited[k].key))
-            continue;
-        for (size_t l = 0; inherited[k].paths[l]; l++) {
-            struct mmr_strv s = mmr_config_strv(c, inherited[k].paths[l]);
-            for (size_t m = 0; m < s.n && n < MMR_EVENT_ARRAY_MAX; m++)
-                items[n++] = s.v[m];
-        }
-        if (n)
-            mmr_event_strv(&ev, inherited[k].key, items, n);
-    }
-    r = mmr_event_end(&ev);
-    if (r)
-        return mmr_fail(err, r, "plugins.%s.config is larger than %d bytes", i->conf->name, MMR_EVENT_BYTES_MAX);
-    free(i->packed);
-    i->packed = buf;
-    i->packed_len = ev.len;
-    buf = NULL;
-    return 0;
-}
-
 struct loading {
     const struct mmr_config *c;
     const struct mmr_plugin *const *builtins;
@@ -199,7 +115,7 @@ static void load_one(struct loading *l, struct mmr_instance *i)
         l->problems++;
         return;
     }
-    if (mmr_config_pack(l->c, conf, &i->packed, &i->packed_len, &err) != 0 || hand_down(l->c, i, &err) != 0)
+    if (mmr_config_pack(l->c, conf, &i->packed, &i->packed_len, &err) != 0)
         say(l, conf, "%s", err.text);
 }
 

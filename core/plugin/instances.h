@@ -1,6 +1,6 @@
 /*
- * instances.h - from the configuration's plugin entries to loaded descriptors, with the site's values handed
- * down to plugins that have a key for them, and each plugin's own keys checked.
+ * instances.h - from the configuration's plugin entries to loaded descriptors and checked keys. Loads plugin
+ * code into this process: for replay and the command line, not for the supervisor.
  */
 #ifndef MMR_PLUGIN_INSTANCES_H
 #define MMR_PLUGIN_INSTANCES_H
@@ -14,7 +14,7 @@ struct mmr_instance { /* one enabled entry; texts borrowed from the configuratio
     const struct mmr_plugin *plugin;
     uint32_t side;    /* enum mmr_side, exactly one */
     char *file;       /* where the .so lies; NULL: built in */
-    uint8_t *packed;  /* its configuration with the site's values */
+    uint8_t *packed;  /* mmr_config_pack() */
     size_t packed_len;
 };
 struct mmr_instances {
