@@ -196,8 +196,9 @@ static int check(const void *msgpack, size_t len, const char *const *kinds, stru
     uint64_t n;
 
     *f = (struct mmr_event_facts){0};
-    if (len > MMR_EVENT_BYTES_MAX)
-        return mmr_fail(err, MMR_ETOOBIG, "event: %zu bytes, at most %d", len, MMR_EVENT_BYTES_MAX);
+    if (len > MMR_EVENT_BYTES_MAX - MMR_STAMP_EXTRA_MAX) /* stamped it must be inside the limit too */
+        return mmr_fail(err, MMR_ETOOBIG, "event: %zu bytes, at most %d", len,
+                        MMR_EVENT_BYTES_MAX - MMR_STAMP_EXTRA_MAX);
     uint8_t b = (uint8_t)take(&c, 1);
     if (b >= 0x80 && b <= 0x8f)
         n = b & 0x0f;

@@ -32,8 +32,8 @@ struct mmr_event_facts { /* what the check learnt; borrowed from the event's byt
  * string UTF-8, the five head fields present and of the right type, the kind declared, no reserved name.
  *
  * kinds   NULL-terminated: the descriptor's events[]; NULL or a "*" in it: every kind passes
- * errors  MMR_EBADMSG naming the field; MMR_ETOOBIG over a limit of mamori/event.h (fields: less
- *         MMR_STAMP_FIELDS, so that the stamped event is inside them too); MMR_EPERM a kind that is not
+ * errors  MMR_EBADMSG naming the field; MMR_ETOOBIG over a limit of mamori/event.h (less
+ *         MMR_STAMP_FIELDS and MMR_STAMP_EXTRA_MAX, so that the stamped event is inside them too); MMR_EPERM a kind that is not
  *         declared, or a name only the core may write
  */
 int mmr_event_check(const void *msgpack, size_t len, const char *const *kinds,
