@@ -165,6 +165,15 @@ static void bstr_field(struct mmr_event *ev, const char *key, const bstr *b)
         text_field(ev, key, bstr_ptr(b), bstr_len(b));
 }
 
+static int64_t printable_percent(const uint8_t *p, size_t n)
+{
+    size_t yes = 0;
+    n = n < 4096 ? n : 4096; /* the beginning says what kind it is */
+    for (size_t i = 0; i < n; i++)
+        yes += (p[i] >= 0x20 && p[i] < 0x7f) || p[i] == '\n' || p[i] == '\r' || p[i] == '\t';
+    return (int64_t)(yes * 100 / n);
+}
+
 static bool is_address(const bstr *host)
 {
     char text[64];
@@ -198,10 +207,13 @@ static void emit(struct http_flow *h, const struct http_tx *t, uint8_t dir, cons
     bstr_field(ev, is_request ? "unmapped.request_content_type" : "http_response.content_type",
                header(is_request ? tx->request_headers : tx->response_headers, "content-type"));
     mmr_event_int(ev, is_request ? "http_request.body_length" : "http_response.body_length", (int64_t)body->total);
-    if (is_request)
-        bstr_field(ev, "unmapped.authorization_type", tx->request_headers ? header(tx->request_headers, "authorization") : NULL);
-    else
-        bstr_field(ev, "unmapped.www_authenticate", header(tx->response_headers, "www-authenticate"));
+    const bstr *auth = header(tx->request_headers, "authorization");
+    if (auth) { /* the scheme only: what follows is a secret */
+        const uint8_t *p = bstr_ptr(auth), *space = memchr(p, ' ', bstr_len(auth));
+        text_field(ev, "unmapped.authorization_type", p, space ? (size_t)(space - p) : bstr_len(auth));
+    }
+    if (!is_request && body->n)
+        mmr_event_int(ev, "unmapped.body_printable", printable_percent(body->p, body->n));
     mmr_event_str(ev, "unmapped.file_type", proto_file_type(body->p, body->n));
     mmr_event_int(ev, "unmapped.transaction", (int64_t)t->id);
     proto_event_send(h->m);

@@ -1,0 +1,81 @@
+/*
+ * behaviour.h - findings by statistics and by what hosts do to each other. Each idea is one file; it
+ * gets events, packets, chunks or ended flows and calls beh_find(). Everything remembered sits in a
+ * map with a ceiling, the oldest entry gives way.
+ */
+#ifndef MMR_BEHAVIOUR_H
+#define MMR_BEHAVIOUR_H
+
+#include <mamori/event.h>
+#include <mamori/net.h>
+#include <mamori/plugin.h>
+
+#include "memory.h"
+
+#define SECOND INT64_C(1000000000)
+
+struct beh_config {
+    struct mmr_strv domain_controllers, dns_encoded_ok;
+    int64_t scan_ports, scan_hosts, scan_slow, guesses, sessions, beacon_polls, repeat;
+};
+struct beh_rule { /* what is found; phase NULL: a hint */
+    const char *id, *title, *phase, *potential;
+    uint32_t severity;
+    const char *attack[4];
+};
+struct beh_where { /* the conversation a finding is about */
+    int64_t time_ns;
+    struct mmr_addr src, dst;
+    uint16_t src_port, dst_port;
+    uint8_t zones; /* MMR_FLOW_*_INSIDE */
+    const char *proto;
+    char uid[24];
+    char input[128];
+    int64_t index;
+    const struct mmr_event_view *event; /* fields worth copying, or NULL */
+};
+struct beh_event {
+    struct mmr_event_view view;
+    struct beh_where where;
+    char kind[24];
+};
+struct beh {
+    const struct mmr_host *host;
+    const struct beh_config *cfg;
+    bool is_replay;
+    struct memory told;                             /* rule and pair -> when */
+    struct memory scan_port, scan_host, scan_slow;  /* scan.c */
+    struct memory guess, web;                       /* guess.c */
+    struct memory poll;                             /* beacon.c */
+    struct memory dns, icmp;                        /* tunnel.c */
+    struct memory asked;                            /* callback.c */
+    struct memory rpc, roles;                       /* lateral.c */
+    struct beh_event ev;
+    uint8_t out[16384];
+};
+
+/* Emit a finding unless the same rule was told about this pair within cfg->repeat. */
+void beh_find(struct beh *b, const struct beh_rule *r, const struct beh_where *w, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void beh_where_flow(struct beh_where *w, const struct mmr_flow *f, const struct mmr_packet *p);
+/* Text field of the event, cut into buf; "" if absent. Returns buf. */
+const char *beh_text(const struct beh_event *e, const char *key, char *buf, size_t cap);
+bool beh_is(const struct beh_event *e, const char *key, const char *text);
+int64_t beh_int(const struct beh_event *e, const char *key, int64_t dflt);
+bool beh_flag(const struct beh_event *e, const char *key);
+
+void scan_packet(struct beh *b, const struct mmr_packet *p);
+void guess_event(struct beh *b, const struct beh_event *e);
+void beacon_event(struct beh *b, const struct beh_event *e);
+void tunnel_event(struct beh *b, const struct beh_event *e);
+void tunnel_packet(struct beh *b, const struct mmr_packet *p);
+void callback_event(struct beh *b, const struct beh_event *e);
+void content_event(struct beh *b, const struct beh_event *e);
+void content_chunk(struct beh *b, const struct mmr_chunk *c);
+void callback_chunk(struct beh *b, const struct mmr_chunk *c);
+void lateral_event(struct beh *b, const struct beh_event *e);
+bool lateral_is_controller(struct beh *b, const struct mmr_addr *a);
+/* what each check's maps hold, in bytes */
+extern const uint32_t scan_bytes, guess_bytes, beacon_bytes, dns_bytes, icmp_bytes, callback_bytes, lateral_bytes;
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * guess.c - password guessing and web scanners. Statistic: failures (answers that say so) or short
+ * encrypted login sessions of one client at one service within five minutes; for the web, error
+ * answers to many different paths within one minute.
+ */
+#include "behaviour.h"
+
+#include "net_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WINDOW_S = 300, WEB_WINDOW_S = 60, WEB_ERRORS = 60, HTTP_GUESSES_EXTRA = 7 };
+struct count {
+    int64_t since_ns;
+    uint32_t n, ok, users;
+    uint64_t user_hash[16];
+};
+const uint32_t guess_bytes = sizeof(struct count);
+
+static const struct beh_rule guessing = {"mamori.behaviour.password_guessing", "Password guessing", "attempt.inbound", "low", 3, {"T1110.001", "T1110"}};
+static const struct beh_rule spraying = {"mamori.behaviour.password_spraying", "One password tried on many accounts", "attempt.inbound", "low", 3, {"T1110.003", "T1110"}};
+static const struct beh_rule web_scan = {"mamori.behaviour.web_scan", "Web vulnerability scan", "attempt.inbound", "low", 3, {"T1595.002", "T1190"}};
+
+enum service { SVC_SSH = 1, SVC_SMB, SVC_RDP, SVC_FTP, SVC_HTTP, SVC_KERBEROS, SVC_VNC, SVC_TELNET };
+static const char *service_name(enum service s)
+{
+    static const char *const names[] = {"", "SSH", "SMB", "RDP", "FTP", "HTTP", "Kerberos", "VNC", "Telnet"};
+    return names[s];
+}
+
+static uint64_t name_hash(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    for (; *s; s++)
+        h = (h ^ (uint8_t)*s) * 0x100000001b3U;
+    return h;
+}
+
+static struct count *count_of(struct memory *m, const struct beh_where *w, uint64_t what, int64_t window_s)
+{
+    struct memory_key k = memory_key(&w->src, &w->dst, what);
+    struct count *c = memory_get(m, &k);
+    if (c && w->time_ns - c->since_ns > window_s * SECOND) {
+        memset(c, 0, sizeof *c);
+        c->since_ns = w->time_ns;
+    }
+    return c;
+}
+
+static void failure(struct beh *b, const struct beh_event *e, enum service svc, const char *user, uint32_t limit)
+{
+    struct count *c = count_of(&b->guess, &e->where, svc, WINDOW_S);
+    char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    if (!c)
+        return;
+    c->n++;
+    if (user[0]) {
+        uint64_t h = name_hash(user);
+        uint32_t i = 0;
+        while (i < c->users && c->user_hash[i] != h)
+            i++;
+        if (i == c->users && c->users < 16)
+            c->user_hash[c->users++] = h;
+    }
+    if (c->n < limit)
+        return;
+    bool many = c->users >= 6 && c->users * 2 >= c->n;
+    beh_find(b, many ? &spraying : &guessing, &e->where,
+             "%s failed %u logins at %s of %s in %lld s (limit %u%s%s)", net_addr_text(&e->where.src, src), c->n,
+             service_name(svc), net_addr_text(&e->where.dst, dst), (long long)((e->where.time_ns - c->since_ns) / SECOND),
+             limit, user[0] ? "), last account " : ")", user);
+}
+
+/* Encrypted logins: a session that ends after a handshake and little more, again and again. */
+static void short_session(struct beh *b, const struct beh_event *e)
+{
+    int64_t in = beh_int(e, "traffic.bytes_in", 0), out = beh_int(e, "traffic.bytes_out", 0),
+            ms = beh_int(e, "duration", 0);
+    char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    enum service svc = 0;
+    if (beh_is(e, "app_name", "ssh") || (e->where.dst_port == 22 && in > 0))
+        svc = SVC_SSH;
+    else if (e->where.dst_port == 3389 && !beh_is(e, "connection_info.protocol_name", "udp"))
+        svc = SVC_RDP;
+    else if (e->where.dst_port >= 5900 && e->where.dst_port <= 5903)
+        svc = SVC_VNC;
+    else if (e->where.dst_port == 23)
+        svc = SVC_TELNET;
+    /* 1,000: after the key exchange; 12,000 and two minutes: no work was done in it */
+    int64_t least = svc == SVC_SSH ? 1000 : 20;
+    if (!svc || in < least || in > 12000 || out > 12000 || ms > 120000 || beh_is(e, "unmapped.tcp_state", "midstream"))
+        return;
+    struct count *c = count_of(&b->guess, &e->where, 0x100U | (unsigned)svc, WINDOW_S);
+    if (!c)
+        return;
+    c->n++;
+    if (c->n >= (uint32_t)b->cfg->sessions)
+        beh_find(b, &guessing, &e->where,
+                 "%s opened %u short %s sessions to %s in %lld s (limit %lld; the last sent %lld and got %lld bytes in %lld ms): password guessing",
+                 net_addr_text(&e->where.src, src), c->n, service_name(svc), net_addr_text(&e->where.dst, dst),
+                 (long long)((e->where.time_ns - c->since_ns) / SECOND), (long long)b->cfg->sessions, (long long)out,
+                 (long long)in, (long long)ms);
+}
+
+static void web_answer(struct beh *b, const struct beh_event *e)
+{
+    int64_t code = beh_int(e, "http_response.code", 0);
+    struct count *c = count_of(&b->web, &e->where, e->where.dst_port, WEB_WINDOW_S);
+    char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT], path[1024], agent[160];
+    if (!c)
+        return;
+    if (code >= 400 && code < 600 && code != 401 && code != 407)
+        c->n++;
+    else
+        c->ok++;
+    uint64_t h = name_hash(beh_text(e, "http_request.url.path", path, sizeof path));
+    if (c->users < 16) { /* distinct paths: sixteen are enough to tell from one broken link */
+        uint32_t i = 0;
+        while (i < c->users && c->user_hash[i] != h)
+            i++;
+        if (i == c->users)
+            c->user_hash[c->users++] = h;
+    }
+    if (c->n >= WEB_ERRORS && c->n > c->ok && c->users == 16)
+        beh_find(b, &web_scan, &e->where,
+                 "%s got %u error answers for different paths from %s port %u in %lld s (limit %d), agent \"%s\", last %s: a web scan",
+                 net_addr_text(&e->where.src, src), c->n, net_addr_text(&e->where.dst, dst), e->where.dst_port,
+                 (long long)((e->where.time_ns - c->since_ns) / SECOND), WEB_ERRORS,
+                 beh_text(e, "http_request.user_agent", agent, sizeof agent), path);
+}
+
+void guess_event(struct beh *b, const struct beh_event *e)
+{
+    uint32_t limit = (uint32_t)b->cfg->guesses;
+    char user[128];
+    if (strcmp(e->kind, "flow.end") == 0) {
+        short_session(b, e);
+    } else if (strcmp(e->kind, "smb.session") == 0) {
+        /* STATUS_LOGON_FAILURE, WRONG_PASSWORD, NO_SUCH_USER, ACCOUNT_LOCKED_OUT, ACCOUNT_DISABLED */
+        static const char *const bad[] = {"0xc000006d", "0xc000006a", "0xc0000064", "0xc0000234", "0xc0000072"};
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+            if (beh_is(e, "unmapped.nt_status", bad[i]))
+                failure(b, e, SVC_SMB, beh_text(e, "user.name", user, sizeof user), limit);
+    } else if (strcmp(e->kind, "krb.reply") == 0) {
+        int64_t code = beh_int(e, "unmapped.error_code", 0);
+        if (code == 24 || code == 6 || code == 18) /* preauthentication failed, unknown client, revoked */
+            failure(b, e, SVC_KERBEROS, beh_text(e, "user.name", user, sizeof user), limit);
+    } else if (strcmp(e->kind, "ftp.reply") == 0) {
+        if (beh_int(e, "unmapped.code", 0) == 530)
+            failure(b, e, SVC_FTP, beh_text(e, "user.name", user, sizeof user), limit);
+    } else if (strcmp(e->kind, "http.response") == 0) {
+        if (beh_int(e, "http_response.code", 0) == 401 &&
+            (beh_is(e, "unmapped.authorization_type", "Basic") || beh_is(e, "unmapped.authorization_type", "Digest")))
+            failure(b, e, SVC_HTTP, "", limit + HTTP_GUESSES_EXTRA);
+        web_answer(b, e);
+    }
+}

@@ -1,0 +1,201 @@
+/*
+ * lateral.c - remote administration used as attackers use it: a table of operations, each with what it
+ * means. Who is a domain controller is learnt from the Kerberos it serves, or configured; what
+ * controllers do to each other is not told.
+ */
+#include "behaviour.h"
+
+#include "net_text.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { NETLOGON_N = 30, NETLOGON_S = 60, ROLE_CONTROLLER = 1 };
+enum { /* row flags */
+    IF_NOT_CONTROLLER = 1 << 0, /* not when the caller is a domain controller */
+    IF_INTERNAL = 1 << 1,       /* both ends inside */
+};
+struct row {
+    const char *interface, *operation; /* operation: prefix; W and A forms are one row */
+    uint32_t flags;
+    struct beh_rule rule;
+};
+static const struct row rows[] = {
+    {"svcctl", "CreateService", IF_NOT_CONTROLLER, {"mamori.lateral.service_create", "Remote service creation (svcctl CreateService)", "spread", "high", 4, {"T1021.002", "T1569.002", "T1543.003"}}},
+    {"svcctl", "CreateWowService", IF_NOT_CONTROLLER, {"mamori.lateral.service_create", "Remote service creation (svcctl CreateService)", "spread", "high", 4, {"T1021.002", "T1569.002", "T1543.003"}}},
+    {"svcctl", "StartService", IF_NOT_CONTROLLER, {"mamori.lateral.service_start", "Remote service start (svcctl StartService)", "spread", "low", 3, {"T1569.002", "T1021.002"}}},
+    {"svcctl", "ChangeServiceConfig", IF_NOT_CONTROLLER, {"mamori.lateral.service_change", "Remote change of a service (svcctl ChangeServiceConfig)", "spread", "high", 3, {"T1543.003", "T1569.002"}}},
+    {"svcctl", "QueryServiceStatus", IF_NOT_CONTROLLER, {"mamori.lateral.service_query", "Remote query of services (svcctl)", NULL, "info", 1, {"T1007"}}},
+    {"ITaskSchedulerService", "SchRpcRegisterTask", IF_NOT_CONTROLLER, {"mamori.lateral.task_register", "Remote scheduled task registration (SchRpcRegisterTask)", "spread", "high", 4, {"T1053.005"}}},
+    {"atsvc", "NetrJobAdd", IF_NOT_CONTROLLER, {"mamori.lateral.task_register", "Remote scheduled task registration (NetrJobAdd)", "spread", "high", 4, {"T1053.002", "T1053.005"}}},
+    {"winreg", "BaseRegSaveKey", IF_NOT_CONTROLLER, {"mamori.lateral.registry_save", "Registry hive saved remotely (winreg BaseRegSaveKey)", "account", "high", 4, {"T1003.002"}}},
+    {"winreg", "BaseRegSetValue", IF_NOT_CONTROLLER, {"mamori.lateral.registry_set", "Registry changed remotely (winreg BaseRegSetValue)", "spread", "low", 3, {"T1112"}}},
+    {"IWbemServices", "ExecMethod", IF_NOT_CONTROLLER, {"mamori.lateral.wmi_exec", "Remote WMI method call (IWbemServices ExecMethod)", "spread", "high", 4, {"T1047"}}},
+    {"IWbemServices", "PutInstance", IF_NOT_CONTROLLER, {"mamori.lateral.wmi_put", "Remote WMI object written (IWbemServices PutInstance)", "spread", "high", 3, {"T1047", "T1546.003"}}},
+    {"IWbemServices", "ExecQuery", IF_NOT_CONTROLLER, {"mamori.lateral.wmi_query", "Remote WMI query (IWbemServices ExecQuery)", NULL, "info", 1, {"T1047"}}},
+    {"drsuapi", "DRSGetNCChanges", IF_NOT_CONTROLLER, {"mamori.lateral.dcsync", "Directory replication by a host that is no domain controller (DsGetNCChanges, DCSync)", "account", "high", 5, {"T1003.006"}}},
+    {"netlogon", "NetrServerPasswordSet2", 0, {"mamori.lateral.netlogon_password", "Machine password set over Netlogon after a flood of challenges", "account", "high", 5, {"T1098", "T1210"}}},
+    {"lsarpc", "LsarRetrievePrivateData", IF_NOT_CONTROLLER, {"mamori.lateral.lsa_secret", "LSA secrets read remotely (LsarRetrievePrivateData, domain backup keys)", "account", "high", 5, {"T1003.004"}}},
+    {"lsarpc", "LsarQuerySecret", IF_NOT_CONTROLLER, {"mamori.lateral.lsa_secret", "LSA secrets read remotely (LsarQuerySecret)", "account", "high", 5, {"T1003.004"}}},
+    {"srvsvc", "NetrSessionEnum", IF_NOT_CONTROLLER, {"mamori.lateral.session_enum", "Sessions of a server listed remotely (NetSessEnum)", "spread", "low", 2, {"T1049"}}},
+    {"wkssvc", "NetrWkstaUserEnum", IF_NOT_CONTROLLER, {"mamori.lateral.user_enum", "Logged-on users listed remotely (NetWkstaUserEnum)", "spread", "low", 2, {"T1033", "T1049"}}},
+    {"samr", "SamrEnumerateUsersInDomain", IF_NOT_CONTROLLER, {"mamori.lateral.account_enum", "Accounts listed remotely (samr)", NULL, "info", 1, {"T1087.002"}}},
+    {"spoolss", "RpcRemoteFindFirstPrinterChange", IF_NOT_CONTROLLER, {"mamori.lateral.coerced_logon", "A server is made to log on elsewhere (print system)", "account", "high", 4, {"T1187"}}},
+    {"efsrpc", "EfsRpc", IF_NOT_CONTROLLER, {"mamori.lateral.coerced_logon", "A server is made to log on elsewhere (encrypting file system)", "account", "high", 4, {"T1187"}}},
+};
+static const struct beh_rule zerologon = {"mamori.lateral.netlogon_flood", "Flood of Netlogon challenges (NetrServerReqChallenge, Zerologon)", "account", "high", 5, {"T1210", "T1068"}};
+static const struct beh_rule admin_write = {"mamori.lateral.admin_share_program", "Program written to an administrative share", "spread", "high", 4, {"T1021.002", "T1570"}};
+static const struct beh_rule winrm = {"mamori.lateral.powershell_remoting", "PowerShell remoting (WinRM) between workstations", "spread", "high", 3, {"T1021.006", "T1059.001"}};
+static const struct beh_rule weak_ticket = {"mamori.lateral.rc4_ticket", "Kerberos AS-REQ that offers only RC4", "account", "high", 3, {"T1558", "T1550.003"}};
+struct flood {
+    int64_t since_ns;
+    uint32_t n;
+};
+const uint32_t lateral_bytes = sizeof(struct flood);
+
+bool lateral_is_controller(struct beh *b, const struct mmr_addr *a)
+{
+    struct memory_key k = memory_key(a, NULL, 0);
+    char text[NET_ADDR_TEXT];
+    const uint32_t *role = memory_find(&b->roles, &k);
+    if (role && (*role & ROLE_CONTROLLER))
+        return true;
+    (void)net_addr_text(a, text);
+    for (size_t i = 0; i < b->cfg->domain_controllers.n; i++)
+        if (strcmp(b->cfg->domain_controllers.v[i], text) == 0)
+            return true;
+    return false;
+}
+
+static void learn_controller(struct beh *b, const struct mmr_addr *a)
+{
+    struct memory_key k = memory_key(a, NULL, 0);
+    uint32_t *role = memory_get(&b->roles, &k);
+    if (role)
+        *role |= ROLE_CONTROLLER;
+}
+
+/* The arguments a call carried in clear, joined for the message. */
+static void join_args(const struct beh_event *e, char *buf, size_t cap)
+{
+    const struct mmr_value *v = mmr_event_get(&e->view, "unmapped.args");
+    struct mmr_array_it it = {0};
+    const char *p;
+    size_t len, n = 0;
+    buf[0] = '\0';
+    while (v && n + 1 < cap && mmr_value_next(v, &it, &p, &len)) {
+        int w = snprintf(buf + n, cap - n, "%s%.*s", n ? ", " : ": ", (int)(len > 120 ? 120 : len), p);
+        n += w > 0 ? (size_t)w : 0;
+    }
+}
+
+static uint32_t count_netlogon(struct beh *b, const struct beh_where *w, bool add)
+{
+    struct memory_key k = memory_key(&w->src, &w->dst, 7);
+    struct flood *f = memory_get(&b->rpc, &k);
+    if (!f)
+        return 0;
+    if (w->time_ns - f->since_ns > NETLOGON_S * SECOND) {
+        f->since_ns = w->time_ns;
+        f->n = 0;
+    }
+    f->n += add;
+    return f->n;
+}
+
+static void on_call(struct beh *b, const struct beh_event *e)
+{
+    const struct beh_where *w = &e->where;
+    char iface[48], op[64], args[400], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    (void)beh_text(e, "unmapped.interface", iface, sizeof iface);
+    (void)beh_text(e, "unmapped.operation", op, sizeof op);
+    (void)net_addr_text(&w->src, src);
+    (void)net_addr_text(&w->dst, dst);
+    if (strcmp(iface, "netlogon") == 0) {
+        bool is_try = strcmp(op, "NetrServerReqChallenge") == 0 || strncmp(op, "NetrServerAuthenticate", 22) == 0;
+        uint32_t n = count_netlogon(b, w, is_try);
+        if (is_try && n >= NETLOGON_N)
+            beh_find(b, &zerologon, w, "%s sent %u NetrServerReqChallenge and NetrServerAuthenticate calls to %s within %d s (limit %d): Zerologon",
+                     src, n, dst, NETLOGON_S, NETLOGON_N);
+        if (strcmp(op, "NetrServerPasswordSet2") == 0 && n < NETLOGON_N)
+            return; /* machines change their password so once a month */
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct row *r = &rows[i];
+        if (strcmp(r->interface, iface) != 0 || strncmp(op, r->operation, strlen(r->operation)) != 0)
+            continue;
+        if ((r->flags & IF_NOT_CONTROLLER) && lateral_is_controller(b, &w->src))
+            continue;
+        join_args(e, args, sizeof args);
+        beh_find(b, &r->rule, w, "%s called %s::%s on %s port %u%s%s", src, iface, op, dst, w->dst_port,
+                 beh_flag(e, "unmapped.encrypted") ? " (encrypted)" : "", args);
+        return;
+    }
+}
+
+/* C$, D$, ADMIN$ and so on; not IPC$ or print$. */
+static bool is_admin_share(const char *share)
+{
+    size_t n = strlen(share);
+    const char *name = strrchr(share, '\\');
+    name = name ? name + 1 : share;
+    return n > 0 && share[n - 1] == '$' &&
+           (strcasecmp(name, "ADMIN$") == 0 || (strlen(name) == 2 && ((name[0] | 32) >= 'a' && (name[0] | 32) <= 'z')));
+}
+
+static void on_write(struct beh *b, const struct beh_event *e)
+{
+    const struct beh_where *w = &e->where;
+    char share[128], type[32], path[256], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    if (!is_admin_share(beh_text(e, "unmapped.share", share, sizeof share)) || lateral_is_controller(b, &w->src))
+        return;
+    (void)beh_text(e, "unmapped.file_type", type, sizeof type);
+    if (strcmp(type, "exe") == 0 || strcmp(type, "elf") == 0)
+        beh_find(b, &admin_write, w, "%s wrote the executable %s to the administrative share %s of %s",
+                 net_addr_text(&w->src, src), beh_text(e, "file.path", path, sizeof path), share,
+                 net_addr_text(&w->dst, dst));
+}
+
+static void on_request(struct beh *b, const struct beh_event *e)
+{
+    const struct beh_where *w = &e->where;
+    char path[64], agent[64], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    if (strncasecmp(beh_text(e, "http_request.url.path", path, sizeof path), "/wsman", 6) != 0 ||
+        !beh_is(e, "http_request.http_method", "POST") || !(w->zones & MMR_FLOW_SERVER_INSIDE) ||
+        lateral_is_controller(b, &w->src) || lateral_is_controller(b, &w->dst))
+        return;
+    beh_find(b, &winrm, w, "%s runs PowerShell remoting (POST %s, agent \"%s\") on %s port %u", net_addr_text(&w->src, src),
+             path, beh_text(e, "http_request.user_agent", agent, sizeof agent), net_addr_text(&w->dst, dst), w->dst_port);
+}
+
+static void on_kerberos(struct beh *b, const struct beh_event *e)
+{
+    const struct beh_where *w = &e->where;
+    char etypes[128], user[128], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    learn_controller(b, &w->dst);
+    if (!beh_is(e, "unmapped.message", "AS-REQ"))
+        return;
+    (void)beh_text(e, "unmapped.etypes", etypes, sizeof etypes);
+    /* 23, 24: RC4; every Windows since Vista offers AES (17, 18) too, so this is a tool or a relic */
+    bool rc4 = strstr(etypes, "23") != NULL, aes = strstr(etypes, "17") || strstr(etypes, "18") || strstr(etypes, "20");
+    if (!rc4 || aes)
+        return;
+    beh_find(b, &weak_ticket, w, "%s asked %s for a ticket of %s with RC4 only (etypes %s)", net_addr_text(&w->src, src),
+             net_addr_text(&w->dst, dst), beh_text(e, "user.name", user, sizeof user), etypes);
+}
+
+void lateral_event(struct beh *b, const struct beh_event *e)
+{
+    if (strcmp(e->kind, "dcerpc.call") == 0)
+        on_call(b, e);
+    else if (strcmp(e->kind, "smb.write") == 0)
+        on_write(b, e);
+    else if (strcmp(e->kind, "http.request") == 0)
+        on_request(b, e);
+    else if (strcmp(e->kind, "krb.request") == 0)
+        on_kerberos(b, e);
+    else if (strcmp(e->kind, "krb.reply") == 0)
+        learn_controller(b, &e->where.dst);
+}
