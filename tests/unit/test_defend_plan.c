@@ -23,7 +23,6 @@ struct story {
     struct mmr_incident i;
     struct mmr_evidence ev[FINDINGS];
     struct mmr_finding f[FINDINGS];
-    struct mmr_action_rec actions[MMR_INCIDENT_ACTIONS_MAX];
     struct mmr_host_ref hosts[4];
 };
 
@@ -45,9 +44,14 @@ static struct story *story_new(void)
     assert_non_null(s);
     s->i.id = 42;
     s->i.evidence = s->ev;
-    s->i.actions = s->actions;
     s->i.hosts = s->hosts;
     return s;
+}
+
+static void story_free(struct story *s)
+{
+    free(s->i.actions);
+    free(s);
 }
 
 static struct mmr_finding *add(struct story *s, enum mmr_phase phase, enum mmr_side side, const char *src, const char *dst)
@@ -103,8 +107,8 @@ static struct mmr_plan *plan(const struct mmr_plan_env *e, struct story *s, int6
 static const struct mmr_action_rec *find(const struct story *s, enum mmr_verb v, enum mmr_side side)
 {
     for (uint32_t k = 0; k < s->i.n_actions; k++)
-        if (s->actions[k].verb == v && s->actions[k].side == side)
-            return &s->actions[k];
+        if (s->i.actions[k].verb == v && s->i.actions[k].side == side)
+            return &s->i.actions[k];
     return NULL;
 }
 
@@ -118,8 +122,8 @@ static void prove_all(struct story *s, int64_t now)
 {
     const struct mmr_receipt r = proved(now);
     for (uint32_t k = 0; k < s->i.n_actions; k++)
-        if (s->actions[k].state == MMR_STATE_ORDERED)
-            assert_true(mmr_action_take_receipt(&s->actions[k], &r, now));
+        if (s->i.actions[k].state == MMR_STATE_ORDERED)
+            assert_true(mmr_action_take_receipt(&s->i.actions[k], &r, now));
 }
 
 static enum mmr_defence d_of(const struct story *s, int64_t now)
@@ -138,28 +142,28 @@ static void an_outside_attacker_is_denied_at_the_gateway_and_proof_counts(void *
     assert_int_equal(d_of(s, 0), MMR_D_NONE);
     struct mmr_plan *p = plan(&e, s, S);
     assert_int_equal(p->n, 1);
-    assert_int_equal(s->actions[0].verb, MMR_VERB_BLOCK_ADDR);
-    assert_int_equal(s->actions[0].side, MMR_SIDE_NETWORK);
-    assert_int_equal(s->actions[0].state, MMR_STATE_ORDERED);
-    assert_true(s->actions[0].ttl_ms > 0);
-    assert_true(mmr_addr_equal(&s->actions[0].target.addr.addr, &s->f[0].src));
+    assert_int_equal(s->i.actions[0].verb, MMR_VERB_BLOCK_ADDR);
+    assert_int_equal(s->i.actions[0].side, MMR_SIDE_NETWORK);
+    assert_int_equal(s->i.actions[0].state, MMR_STATE_ORDERED);
+    assert_true(s->i.actions[0].ttl_ms > 0);
+    assert_true(mmr_addr_equal(&s->i.actions[0].target.addr.addr, &s->f[0].src));
     assert_int_equal(d_of(s, S), MMR_D_IN_PROGRESS);
     free(p);
     p = plan(&e, s, 2 * S); /* no news: nothing new */
     assert_int_equal(p->n, 0);
     struct mmr_receipt r = {.result = MMR_RESULT_APPLIED, .verified = MMR_VERIFIED_NONE};
-    assert_true(mmr_action_take_receipt(&s->actions[0], &r, 2 * S));
+    assert_true(mmr_action_take_receipt(&s->i.actions[0], &r, 2 * S));
     assert_int_equal(d_of(s, 2 * S), MMR_D_UNVERIFIED); /* its own "ok" is no proof */
     r = proved(3 * S);
-    assert_true(mmr_action_take_receipt(&s->actions[0], &r, 3 * S));
+    assert_true(mmr_action_take_receipt(&s->i.actions[0], &r, 3 * S));
     assert_int_equal(d_of(s, 3 * S), MMR_D_VERIFIED);
     assert_int_equal(d_of(s, 3 * S + 3601 * S), MMR_D_LAPSED); /* lease ran out, threat not shown over */
     r.verified = MMR_VERIFIED_REFUTED;
     r.verified_ns = 4 * S;
-    assert_true(mmr_action_take_receipt(&s->actions[0], &r, 4 * S));
+    assert_true(mmr_action_take_receipt(&s->i.actions[0], &r, 4 * S));
     assert_int_equal(d_of(s, 4 * S), MMR_D_LAPSED);
     free(p);
-    free(s);
+    story_free(s);
 }
 
 static void refusal_falls_through_to_the_other_side(void **state)
@@ -174,20 +178,20 @@ static void refusal_falls_through_to_the_other_side(void **state)
         free(plan(&e, s, S));
         assert_int_equal(s->i.n_actions, 1);
         const struct mmr_receipt r = {.result = results[k]};
-        assert_true(mmr_action_take_receipt(&s->actions[0], &r, S));
-        assert_int_equal(s->actions[0].state, MMR_STATE_FAILED);
+        assert_true(mmr_action_take_receipt(&s->i.actions[0], &r, S));
+        assert_int_equal(s->i.actions[0].state, MMR_STATE_FAILED);
         struct mmr_plan *p = plan(&e, s, 2 * S);
         assert_int_equal(p->n, 1);
-        assert_int_equal(s->actions[1].side, MMR_SIDE_ENDPOINT);
-        assert_string_equal(s->actions[1].target.host, "PC1");
-        assert_int_equal(s->actions[1].attempt, 1);
+        assert_int_equal(s->i.actions[1].side, MMR_SIDE_ENDPOINT);
+        assert_string_equal(s->i.actions[1].target.host, "PC1");
+        assert_int_equal(s->i.actions[1].attempt, 1);
         /* a refusal attempted nothing; a failed block is told at once, the next path does not delay it */
         assert_int_equal(d_of(s, 2 * S), k < 2 ? MMR_D_IN_PROGRESS : MMR_D_FAILED);
         const struct mmr_receipt good = proved(3 * S);
-        assert_true(mmr_action_take_receipt(&s->actions[1], &good, 3 * S));
+        assert_true(mmr_action_take_receipt(&s->i.actions[1], &good, 3 * S));
         assert_int_equal(d_of(s, 3 * S), MMR_D_VERIFIED);
         free(p);
-        free(s);
+        story_free(s);
     }
 }
 
@@ -202,16 +206,16 @@ static void a_silent_or_dead_responder_is_passed_over(void **state)
     free(plan(&e, s, S));
     assert_false(mmr_plan_timeouts(&s->i, &e.policy, 2 * S));
     assert_true(mmr_plan_timeouts(&s->i, &e.policy, 32 * S));
-    assert_int_equal(s->actions[0].receipt.result, MMR_RESULT_TIMEOUT);
+    assert_int_equal(s->i.actions[0].receipt.result, MMR_RESULT_TIMEOUT);
     free(plan(&e, s, 33 * S));
     assert_int_equal(s->i.n_actions, 2);
-    assert_int_equal(s->actions[1].side, MMR_SIDE_ENDPOINT);
+    assert_int_equal(s->i.actions[1].side, MMR_SIDE_ENDPOINT);
     r[1].is_healthy = false; /* it dies in mid-action, and nobody is left */
     struct mmr_plan *p = plan(&e, s, 34 * S);
     assert_int_equal(p->n, 0);
     assert_true(p->is_exhausted);
     free(p);
-    free(s);
+    story_free(s);
 }
 
 static void a_network_block_alone_never_covers_a_foothold(void **state)
@@ -222,10 +226,10 @@ static void a_network_block_alone_never_covers_a_foothold(void **state)
     add(s, MMR_PHASE_FOOTHOLD_C2, MMR_SIDE_NETWORK, "192.168.2.5", "203.0.113.9");
     free(plan(&e, s, S));
     assert_int_equal(s->i.n_actions, 1);
-    assert_int_equal(s->actions[0].verb, MMR_VERB_BLOCK_ADDR);
+    assert_int_equal(s->i.actions[0].verb, MMR_VERB_BLOCK_ADDR);
     prove_all(s, S);
     assert_int_equal(d_of(s, S), MMR_D_PARTIAL);
-    free(s);
+    story_free(s);
 }
 
 static void the_endpoints_proved_effects_meet_what_the_network_saw(void **state)
@@ -251,11 +255,11 @@ static void the_endpoints_proved_effects_meet_what_the_network_saw(void **state)
     assert_int_equal(s->i.n_actions, 4);
     const struct mmr_receipt r = proved(2 * S);
     for (uint32_t k = 0; k < 3; k++)
-        assert_true(mmr_action_take_receipt(&s->actions[k], &r, 2 * S));
+        assert_true(mmr_action_take_receipt(&s->i.actions[k], &r, 2 * S));
     assert_int_equal(d_of(s, 2 * S), MMR_D_IN_PROGRESS);
-    assert_true(mmr_action_take_receipt(&s->actions[3], &r, 2 * S));
+    assert_true(mmr_action_take_receipt(&s->i.actions[3], &r, 2 * S));
     assert_int_equal(d_of(s, 2 * S), MMR_D_VERIFIED);
-    free(s);
+    story_free(s);
 }
 
 static void system_programs_are_stopped_but_never_moved(void **state)
@@ -276,7 +280,7 @@ static void system_programs_are_stopped_but_never_moved(void **state)
         if (mmr_path_is_system(rows[k].path) != rows[k].is_system || !find(s, MMR_VERB_KILL_PROCESS, MMR_SIDE_ENDPOINT) ||
             (find(s, MMR_VERB_QUARANTINE_FILE, MMR_SIDE_ENDPOINT) != NULL) != rows[k].is_moved)
             fail_msg("%s", rows[k].path);
-        free(s);
+        story_free(s);
     }
 }
 
@@ -295,7 +299,7 @@ static void spread_isolates_the_inside_source_at_the_network(void **state)
     mmr_defence_of(&s->i, NULL, NULL, NULL, false, S, &v);
     assert_int_equal(v.d, MMR_D_PARTIAL); /* the cause stays */
     assert_true(v.is_isolation_used);
-    free(s);
+    story_free(s);
     s = story_new();
     struct mmr_responder blind = both[0];
     blind.sees_inside = false; /* a gateway cannot cut off one inside machine from another */
@@ -305,7 +309,7 @@ static void spread_isolates_the_inside_source_at_the_network(void **state)
     assert_int_equal(p->n, 0);
     assert_true(p->is_exhausted);
     free(p);
-    free(s);
+    story_free(s);
 }
 
 static void hints_and_low_findings_order_nothing(void **state)
@@ -325,7 +329,7 @@ static void hints_and_low_findings_order_nothing(void **state)
     p = plan(&e, s, S);
     assert_int_equal(p->n, 1);
     free(p);
-    free(s);
+    story_free(s);
 }
 
 static void modes_decide_what_is_sent(void **state)
@@ -353,7 +357,7 @@ static void modes_decide_what_is_sent(void **state)
         if (rows[k].planned_only)
             assert_int_equal(d_of(s, S), MMR_D_NONE); /* planned is not done */
         free(p);
-        free(s);
+        story_free(s);
     }
 }
 
@@ -367,13 +371,13 @@ static void rails_refuse_while_planning_and_the_refusal_is_a_receipt(void **stat
     assert_int_equal(mmr_rails_protect(e.rails, &dns, MMR_GUARD_DNS, NULL), 0);
     add(s, MMR_PHASE_FOOTHOLD_C2, MMR_SIDE_NETWORK, "192.168.2.5", "203.0.113.53");
     free(plan(&e, s, S));
-    assert_int_equal(s->actions[0].state, MMR_STATE_FAILED);
-    assert_int_equal(s->actions[0].receipt.result, MMR_RESULT_REFUSED);
-    assert_non_null(strstr(s->actions[0].receipt.detail, "DNS"));
+    assert_int_equal(s->i.actions[0].state, MMR_STATE_FAILED);
+    assert_int_equal(s->i.actions[0].receipt.result, MMR_RESULT_REFUSED);
+    assert_non_null(strstr(s->i.actions[0].receipt.detail, "DNS"));
     for (uint32_t k = 0; k < s->i.n_actions; k++)
-        assert_true(s->actions[k].verb != MMR_VERB_BLOCK_ADDR || s->actions[k].state == MMR_STATE_FAILED);
+        assert_true(s->i.actions[k].verb != MMR_VERB_BLOCK_ADDR || s->i.actions[k].state == MMR_STATE_FAILED);
     mmr_rails_free(e.rails);
-    free(s);
+    story_free(s);
 }
 
 static void the_same_order_has_the_same_id(void **state)
@@ -385,11 +389,11 @@ static void the_same_order_has_the_same_id(void **state)
         struct mmr_plan_env e = env_of(both, 2);
         add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5");
         free(plan(&e, s, (1 + k) * S));
-        ids[k] = s->actions[0].id;
+        ids[k] = s->i.actions[0].id;
         s->i.id++;
-        s->actions[0].incident++;
-        assert_true(mmr_plan_order_id(&s->actions[0]) != ids[k]);
-        free(s);
+        s->i.actions[0].incident++;
+        assert_true(mmr_plan_order_id(&s->i.actions[0]) != ids[k]);
+        story_free(s);
     }
     assert_true(ids[0] == ids[1]);
 }
