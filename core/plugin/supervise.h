@@ -4,7 +4,7 @@
  * reads nothing from outside but bounded messages of its own children.
  *
  * Every child finds the control channel at MMR_CHANNEL_FD and must say MMR_MSG_READY within ready_ms and a
- * heartbeat (MMR_MSG_BEAT) each second from then on: see struct mmr_link below, which does it for the roles.
+ * heartbeat (MMR_MSG_BEAT) each second from then on: see struct mmr_tether below, which does it for the roles.
  * EOF on the channel means: end. Everything is [loop].
  */
 #ifndef MMR_PLUGIN_SUPERVISE_H
@@ -178,20 +178,20 @@ struct mmr_beat { /* MMR_MSG_BEAT's tail: one process, one executable, so a plai
     uint32_t n, reserved;
     struct mmr_runtime_counters counters[MMR_RUNTIME_INSTANCES_MAX];
 };
-struct mmr_link;
-struct mmr_link_ops {
+struct mmr_tether;
+struct mmr_tether_ops {
     void (*message)(void *ctx, const struct mmr_message *m);
     void (*end)(void *ctx); /* the supervisor is gone or said STOP: leave */
     /* Fill counters before a heartbeat; may be NULL. */
     void (*beat)(void *ctx, struct mmr_beat *b);
 };
 /* Takes the channel at MMR_CHANNEL_FD. errors MMR_EPERM this process was not started by a supervisor */
-int mmr_link_new(struct event_base *base, const struct mmr_link_ops *ops, void *ctx, struct mmr_link **ret_link,
+int mmr_tether_new(struct event_base *base, const struct mmr_tether_ops *ops, void *ctx, struct mmr_tether **ret_tether,
                  struct mmr_error *err);
-void mmr_link_free(struct mmr_link *l); /* accepts NULL */
-int mmr_link_send(struct mmr_link *l, uint32_t type, struct mmr_event *map, const void *tail, size_t tail_len, int fd);
-void mmr_link_ready(struct mmr_link *l); /* says READY; heartbeats follow by themselves */
-void mmr_link_refuse(struct mmr_link *l, const char *text); /* says why this role cannot run; then exit */
-struct mmr_trace *mmr_link_trace(struct mmr_link *l); /* the page the supervisor reads after a crash */
+void mmr_tether_free(struct mmr_tether *l); /* accepts NULL */
+int mmr_tether_send(struct mmr_tether *l, uint32_t type, struct mmr_event *map, const void *tail, size_t tail_len, int fd);
+void mmr_tether_ready(struct mmr_tether *l); /* says READY; heartbeats follow by themselves */
+void mmr_tether_refuse(struct mmr_tether *l, const char *text); /* says why this role cannot run; then exit */
+struct mmr_trace *mmr_tether_trace(struct mmr_tether *l); /* the page the supervisor reads after a crash */
 
 #endif

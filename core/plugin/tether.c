@@ -1,4 +1,4 @@
-/* child_link.c - the child's side of supervision: ready, heartbeats, the page that survives a crash. */
+/* tether.c - the child's side of supervision: ready, heartbeats, the page that survives a crash. */
 #include "plugin/supervise.h"
 
 #include <event2/event.h>
@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct mmr_link {
+struct mmr_tether {
     struct mmr_channel *channel;
     struct event *beat_ev;
-    const struct mmr_link_ops *ops;
+    const struct mmr_tether_ops *ops;
     void *ctx;
     struct mmr_trace *trace;
     struct mmr_trace own_trace; /* when there is no page */
@@ -24,7 +24,7 @@ struct mmr_link {
 
 static void on_message(void *ctx, const struct mmr_message *m)
 {
-    struct mmr_link *l = ctx;
+    struct mmr_tether *l = ctx;
     if (m->type == MMR_MSG_STOP)
         l->ops->end(l->ctx);
     else if (l->ops->message)
@@ -33,12 +33,12 @@ static void on_message(void *ctx, const struct mmr_message *m)
 
 static void on_end(void *ctx, const char *why)
 {
-    struct mmr_link *l = ctx;
+    struct mmr_tether *l = ctx;
     (void)why;
     l->ops->end(l->ctx);
 }
 
-static void send_beat(struct mmr_link *l)
+static void send_beat(struct mmr_tether *l)
 {
     l->beat.tick++;
     if (l->ops->beat)
@@ -66,7 +66,7 @@ static struct mmr_trace *map_page(void)
     return p == MAP_FAILED ? NULL : p;
 }
 
-int mmr_link_new(struct event_base *base, const struct mmr_link_ops *ops, void *ctx, struct mmr_link **ret_link,
+int mmr_tether_new(struct event_base *base, const struct mmr_tether_ops *ops, void *ctx, struct mmr_tether **ret_tether,
                  struct mmr_error *err)
 {
     int type = 0;
@@ -74,7 +74,7 @@ int mmr_link_new(struct event_base *base, const struct mmr_link_ops *ops, void *
     if (getsockopt(MMR_CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
         return mmr_fail(err, MMR_EPERM, "descriptor %d is no control channel; the supervisor starts this role (`mamori run`)",
                         MMR_CHANNEL_FD);
-    struct mmr_link *l = calloc(1, sizeof *l);
+    struct mmr_tether *l = calloc(1, sizeof *l);
     if (!l)
         return mmr_fail(err, MMR_ENOMEM, "control link: out of memory");
     l->ops = ops;
@@ -85,17 +85,17 @@ int mmr_link_new(struct event_base *base, const struct mmr_link_ops *ops, void *
     if (r == 0 && !l->beat_ev)
         r = mmr_fail(err, MMR_ENOMEM, "control link: no event");
     if (r) {
-        mmr_link_free(l);
+        mmr_tether_free(l);
         return r;
     }
     l->trace = map_page();
     if (!l->trace)
         l->trace = &l->own_trace;
-    *ret_link = l;
+    *ret_tether = l;
     return 0;
 }
 
-void mmr_link_free(struct mmr_link *l)
+void mmr_tether_free(struct mmr_tether *l)
 {
     if (!l)
         return;
@@ -107,12 +107,12 @@ void mmr_link_free(struct mmr_link *l)
     free(l);
 }
 
-int mmr_link_send(struct mmr_link *l, uint32_t type, struct mmr_event *map, const void *tail, size_t tail_len, int fd)
+int mmr_tether_send(struct mmr_tether *l, uint32_t type, struct mmr_event *map, const void *tail, size_t tail_len, int fd)
 {
     return mmr_channel_send(l->channel, type, map, tail, tail_len, fd);
 }
 
-void mmr_link_ready(struct mmr_link *l)
+void mmr_tether_ready(struct mmr_tether *l)
 {
     const struct timeval second = {.tv_sec = 1};
     (void)mmr_channel_send(l->channel, MMR_MSG_READY, NULL, NULL, 0, -1);
@@ -120,12 +120,12 @@ void mmr_link_ready(struct mmr_link *l)
     send_beat(l);
 }
 
-void mmr_link_refuse(struct mmr_link *l, const char *text)
+void mmr_tether_refuse(struct mmr_tether *l, const char *text)
 {
     (void)mmr_channel_send(l->channel, MMR_MSG_REFUSED, NULL, text, strnlen(text, 1024), -1);
 }
 
-struct mmr_trace *mmr_link_trace(struct mmr_link *l)
+struct mmr_trace *mmr_tether_trace(struct mmr_tether *l)
 {
     return l->trace;
 }
