@@ -1,7 +1,7 @@
 /*
  * lease.h - the life of what was ordered: renewed at 2/3 of its time, read back every 30 s, asserted
  * again when somebody removed it, held while at least one reason wants it, reconciled after a restart.
- * Times are one monotonic-like clock passed in (data time in tests).
+ * now_ns is the clock of the receipts' expires_ns (the hub's).
  */
 #ifndef MMR_DEFEND_LEASE_H
 #define MMR_DEFEND_LEASE_H
@@ -33,7 +33,7 @@ enum mmr_lease_event mmr_receipt_event(const struct mmr_receipt *r);
 bool mmr_action_take_receipt(struct mmr_action_rec *a, const struct mmr_receipt *r, int64_t now_ns);
 
 enum mmr_lease_do { MMR_LEASE_DO_RENEW = 1, MMR_LEASE_DO_VERIFY, MMR_LEASE_DO_ASSERT, MMR_LEASE_DO_UNDO };
-struct mmr_lease_step { /* what to send now: a copy of the action and how (MMR_ACT_RENEW, VERIFY, none, UNDO) */
+struct mmr_lease_step { /* what to send now: MMR_ACT_RENEW, MMR_ACT_VERIFY, or the order itself again */
     enum mmr_lease_do what;
     uint64_t id;      /* the action that holds the element */
     uint64_t reason;  /* the incident (or other reason) */
@@ -60,7 +60,7 @@ int mmr_leases_release(struct mmr_leases *l, uint64_t action_id, uint64_t reason
 bool mmr_leases_receipt(struct mmr_leases *l, uint64_t action_id, const struct mmr_receipt *r, int64_t now_ns);
 /* The action record as the lease sees it (borrowed), by id of the holder; NULL. */
 const struct mmr_action_rec *mmr_leases_get(const struct mmr_leases *l, uint64_t action_id);
-/* Ids of actions that hold elements and asked reasons: fn for each reason of the holder. */
+/* fn for each reason the holding action is held for. */
 void mmr_leases_each_reason(const struct mmr_leases *l, uint64_t action_id, void (*fn)(void *ctx, uint64_t reason),
                             void *ctx);
 /*

@@ -53,15 +53,15 @@ struct mmr_outbox_row {
     int64_t at_ns;
     const char *json;
     size_t len;
-    int level;        /* enum mmr_delivery of that forwarder so far; MMR_DELIVERY_TRIED - 1 ... see below */
+    int level;        /* how far that forwarder got it, enum mmr_delivery, or MMR_OUTBOX_NEW */
 };
 enum { MMR_OUTBOX_NEW = -2 }; /* level of a row this forwarder has not tried */
 int mmr_store_outbox_add(struct mmr_db *db, const char *kind, bool is_urgent, int64_t at_ns, const char *json,
                          size_t len, uint64_t *ret_seq, struct mmr_error *err);
 /* A forwarder that is new gets rows from now on only (or all: from_start). */
 int mmr_store_outbox_register(struct mmr_db *db, const char *forwarder, bool from_start, struct mmr_error *err);
-/* Rows this forwarder has not handed over (level < GATEWAY and not given up), urgent first, then by seq, up to limit;
- * after_urgent, after_seq: continue behind that row (false, 0: from the first). */
+/* Rows this forwarder has not handed over (level < GATEWAY and not given up), urgent first, then by seq, up to limit
+ * (0: all). fn must not write to the store. */
 int mmr_store_outbox_pending(struct mmr_db *db, const char *forwarder, uint32_t limit,
                              int (*fn)(void *ctx, const struct mmr_outbox_row *row), void *ctx, struct mmr_error *err);
 /* How far a row got; a lower level than known is ignored. MMR_DELIVERY_FAILED: given up. */
