@@ -1,4 +1,5 @@
-/* classify_json.c - the table over JSON lines (`mamori classify`). Lines come from outside; trust none. */
+/* classify_json.c - the table over JSON lines (`mamori classify`). Lines come from outside; trust
+ * none. */
 #include "classify/classify.h"
 
 #include "util/scope.h"
@@ -19,7 +20,8 @@ static void free_tokener(struct json_tokener **t)
         json_tokener_free(*t);
 }
 
-static int parse_object(const char *line, size_t len, struct json_object **ret, struct mmr_error *err)
+static int parse_object(const char *line, size_t len, struct json_object **ret,
+                        struct mmr_error *err)
 {
     __attribute__((cleanup(free_tokener))) struct json_tokener *tok = json_tokener_new_ex(8);
     if (!tok)
@@ -32,24 +34,27 @@ static int parse_object(const char *line, size_t len, struct json_object **ret, 
     if (e == json_tokener_continue) {
         if (o)
             (void)json_object_put(o);
-        return mmr_fail(err, MMR_EBADMSG, "the line ends in the middle of a JSON value; expected one whole object");
+        return mmr_fail(err, MMR_EBADMSG,
+                        "the line ends in the middle of a JSON value; expected one whole object");
     }
     if (e != json_tokener_success) {
         if (o)
             (void)json_object_put(o);
-        return mmr_fail(err, MMR_EBADMSG, "no JSON object: %s at column %zu", json_tokener_error_desc(e),
-                        json_tokener_get_parse_end(tok) + 1);
+        return mmr_fail(err, MMR_EBADMSG, "no JSON object: %s at column %zu",
+                        json_tokener_error_desc(e), json_tokener_get_parse_end(tok) + 1);
     }
     if (!json_object_is_type(o, json_type_object)) {
         if (o)
             (void)json_object_put(o);
-        return mmr_fail(err, MMR_EBADMSG, "found a JSON value that is no object; expected {\"H\":…,\"S\":…,\"D\":…}");
+        return mmr_fail(err, MMR_EBADMSG,
+                        "found a JSON value that is no object; expected {\"H\":…,\"S\":…,\"D\":…}");
     }
     *ret = o;
     return 0;
 }
 
-static int get_word(struct json_object *o, const char *key, const char *expected, const char **ret, struct mmr_error *err)
+static int get_word(struct json_object *o, const char *key, const char *expected, const char **ret,
+                    struct mmr_error *err)
 {
     struct json_object *v = NULL;
     if (!json_object_object_get_ex(o, key, &v))
@@ -108,7 +113,8 @@ static int check_keys(struct json_object *o, struct mmr_error *err)
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             is_known |= strcmp(key, known[i]) == 0;
         if (!is_known)
-            return mmr_fail(err, MMR_EBADMSG, "field '%.40s' is unknown; expected H, S, D, B, R, A, U or age_s", key);
+            return mmr_fail(err, MMR_EBADMSG,
+                            "field '%.40s' is unknown; expected H, S, D, B, R, A, U or age_s", key);
     }
     return 0;
 }
@@ -123,7 +129,8 @@ static int read_facts(struct json_object *o, struct mmr_facts_in *ret, struct mm
     if (r == 0)
         r = get_word(o, "S", "high, low, info", &s, err);
     if (r == 0)
-        r = get_word(o, "D", "none, in_progress, unverified, partial, failed, lapsed, verified", &d, err);
+        r = get_word(o, "D", "none, in_progress, unverified, partial, failed, lapsed, verified", &d,
+                     err);
     if (r < 0)
         return r;
     if (strcmp(h, "yes") == 0)
@@ -144,9 +151,13 @@ static int read_facts(struct json_object *o, struct mmr_facts_in *ret, struct mm
         return mmr_fail(err, MMR_EBADMSG, "field S is '%.40s'; expected high, low or info", s);
     if (!mmr_defence_parse(d, strlen(d), &in.defence))
         return mmr_fail(err, MMR_EBADMSG,
-                        "field D is '%.40s'; expected none, in_progress, unverified, partial, failed, lapsed or verified", d);
-    if ((r = get_flag(o, "B", &in.is_benign, err)) < 0 || (r = get_flag(o, "R", &in.is_recurring, err)) < 0 ||
-        (r = get_flag(o, "A", &in.is_important, err)) < 0 || (r = get_flag(o, "U", &in.has_user_action, err)) < 0 ||
+                        "field D is '%.40s'; expected none, in_progress, unverified, partial, "
+                        "failed, lapsed or verified",
+                        d);
+    if ((r = get_flag(o, "B", &in.is_benign, err)) < 0 ||
+        (r = get_flag(o, "R", &in.is_recurring, err)) < 0 ||
+        (r = get_flag(o, "A", &in.is_important, err)) < 0 ||
+        (r = get_flag(o, "U", &in.has_user_action, err)) < 0 ||
         (r = get_age(o, &in.age_ns, err)) < 0)
         return r;
     *ret = in;
@@ -176,14 +187,17 @@ int mmr_classify_json(const char *line, size_t len, char **ret_json, struct mmr_
         return r;
     struct mmr_verdict v = mmr_classify(&in);
     out = json_object_new_object();
-    bool ok = out && json_object_object_add(out, "class", json_object_new_string(class_text(v.class_now))) == 0;
+    bool ok = out && json_object_object_add(out, "class",
+                                            json_object_new_string(class_text(v.class_now))) == 0;
     struct json_object *band = NULL;
     if (v.band != MMR_BAND_NONE)
         band = json_object_new_string(v.band == MMR_BAND_RED ? "red" : "yellow");
     ok = ok && json_object_object_add(out, "band", band) == 0 &&
          json_object_object_add(out, "row", json_object_new_int(v.row)) == 0 &&
          json_object_object_add(out, "why", json_object_new_string(v.why)) == 0;
-    const char *text = ok ? json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
+    const char *text = ok ? json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
+                                                                    JSON_C_TO_STRING_NOSLASHESCAPE)
+                          : NULL;
     char *copy = text ? strdup(text) : NULL;
     if (!copy)
         return mmr_fail(err, MMR_ENOMEM, "answer: out of memory");

@@ -1,4 +1,5 @@
-/* facts.c - from an incident to the inputs of the table, each with its reason, and the rules about change. */
+/* facts.c - from an incident to the inputs of the table, each with its reason, and the rules about
+ * change. */
 #include "classify/facts.h"
 
 #include "defend/match.h"
@@ -31,13 +32,16 @@ static int64_t corrected_ns(const struct mmr_finding *f)
 
 static bool is_foothold(enum mmr_phase p)
 {
-    return p == MMR_PHASE_FOOTHOLD_PROCESS || p == MMR_PHASE_FOOTHOLD_C2 || p == MMR_PHASE_SPREAD || p == MMR_PHASE_ACCOUNT;
+    return p == MMR_PHASE_FOOTHOLD_PROCESS || p == MMR_PHASE_FOOTHOLD_C2 || p == MMR_PHASE_SPREAD ||
+           p == MMR_PHASE_ACCOUNT;
 }
 
 /* ---- H ---- */
 
-/* Is every machine of the story shown clean from the first sign to the proved stop, by telemetry without gap? */
-static bool is_shown_clean(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, struct mmr_facts *f)
+/* Is every machine of the story shown clean from the first sign to the proved stop, by telemetry
+ * without gap? */
+static bool is_shown_clean(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
+                           struct mmr_facts *f)
 {
     if (f->defence.d != MMR_D_VERIFIED || f->defence.covered_ns == 0) {
         say(f, "H unknown: the threat is inside, and its stop is not proved");
@@ -48,27 +52,35 @@ static bool is_shown_clean(const struct mmr_incident *i, const struct mmr_facts_
         struct mmr_window w = {0};
         if (!is_foothold(e->phase) || e->potential == MMR_POTENTIAL_INFO)
             continue;
-        const struct mmr_addr *addr = mmr_addr_is_set(&e->host_addr) ? &e->host_addr : mmr_site_has(ctx->site, &e->src) ? &e->src : &e->dst;
+        const struct mmr_addr *addr = mmr_addr_is_set(&e->host_addr)     ? &e->host_addr
+                                      : mmr_site_has(ctx->site, &e->src) ? &e->src
+                                                                         : &e->dst;
         const char *host = e->host ? e->host : "";
         char text[MMR_ADDR_TEXT_MAX] = "";
         if (!host[0])
             mmr_addr_format(addr, text);
         const char *name = host[0] ? host : text;
-        if (!ctx->window || !ctx->window(ctx->ctx, host, addr, i->first_ns, f->defence.covered_ns, &w) || !w.is_gap_free) {
+        if (!ctx->window ||
+            !ctx->window(ctx->ctx, host, addr, i->first_ns, f->defence.covered_ns, &w) ||
+            !w.is_gap_free) {
             say(f, "H unknown: no gap-free telemetry of %.60s up to the proved stop", name);
             return false;
         }
         if (w.account_used || w.others_files_changed || w.data_sent) {
             say(f, "H unknown: before the stop, %.60s shows %s", name,
-                w.data_sent ? "data sent" : w.others_files_changed ? "changes of other files" : "use of an account");
+                w.data_sent              ? "data sent"
+                : w.others_files_changed ? "changes of other files"
+                                         : "use of an account");
             return false;
         }
     }
-    say(f, "H no: gap-free telemetry up to the proved stop shows no account use, no changed files, no data sent");
+    say(f, "H no: gap-free telemetry up to the proved stop shows no account use, no changed files, "
+           "no data sent");
     return true;
 }
 
-static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, struct mmr_facts *f)
+static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
+                    struct mmr_facts *f)
 {
     const struct mmr_finding *deepest = NULL;
     for (uint32_t k = 0; k < i->n_evidence; k++) {
@@ -77,7 +89,8 @@ static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ct
             say(f, "H yes: %.120s", title_of(e));
             return 'y';
         }
-        if (is_foothold(e->phase) && e->potential != MMR_POTENTIAL_INFO && (!deepest || e->phase > deepest->phase))
+        if (is_foothold(e->phase) && e->potential != MMR_POTENTIAL_INFO &&
+            (!deepest || e->phase > deepest->phase))
             deepest = e;
     }
     if (!deepest) {
@@ -90,7 +103,9 @@ static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ct
     }
     /* account and spread are use of an account or reach beyond one machine by their very nature */
     if (deepest->phase == MMR_PHASE_ACCOUNT || deepest->phase == MMR_PHASE_SPREAD) {
-        say(f, "H unknown: %s (%.100s)", deepest->phase == MMR_PHASE_ACCOUNT ? "an account was used" : "it reached for other machines",
+        say(f, "H unknown: %s (%.100s)",
+            deepest->phase == MMR_PHASE_ACCOUNT ? "an account was used"
+                                                : "it reached for other machines",
             title_of(deepest));
         return 'u';
     }
@@ -130,16 +145,21 @@ static bool is_proof(const struct mmr_benign_proof *p, const struct mmr_incident
     }
 }
 
-static bool benign_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, int64_t now_ns, struct mmr_facts *f)
+static bool benign_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, int64_t now_ns,
+                      struct mmr_facts *f)
 {
-    static const char *const kinds[] = {"", "allow rule", "marked exercise", "duplicate of a notified incident",
-                                        "the target is shown absent or patched", "analyst's decision"};
+    static const char *const kinds[] = {"",
+                                        "allow rule",
+                                        "marked exercise",
+                                        "duplicate of a notified incident",
+                                        "the target is shown absent or patched",
+                                        "analyst's decision"};
     for (uint32_t k = 0; k < ctx->n_proof; k++) {
         const struct mmr_benign_proof *p = &ctx->proof[k];
         if (!is_proof(p, i, now_ns))
             continue;
-        say(f, "B: %s%s%.40s%s%.80s", kinds[p->kind], p->owner ? ", " : "", p->owner ? p->owner : "", p->reason ? ": " : "",
-            p->reason ? p->reason : "");
+        say(f, "B: %s%s%.40s%s%.80s", kinds[p->kind], p->owner ? ", " : "",
+            p->owner ? p->owner : "", p->reason ? ": " : "", p->reason ? p->reason : "");
         return true;
     }
     if (!i->is_exercise)
@@ -156,13 +176,16 @@ static bool can_recur(const struct mmr_incident *i)
 {
     for (uint32_t k = 0; k < i->n_evidence; k++) {
         const struct mmr_finding *e = i->evidence[k].finding;
-        if (e->potential != MMR_POTENTIAL_INFO && (is_foothold(e->phase) || (e->phase != MMR_PHASE_NONE && e->direction == MMR_DIR_OUTBOUND)))
+        if (e->potential != MMR_POTENTIAL_INFO &&
+            (is_foothold(e->phase) ||
+             (e->phase != MMR_PHASE_NONE && e->direction == MMR_DIR_OUTBOUND)))
             return true;
     }
     return false;
 }
 
-static bool recurrence_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, struct mmr_facts *f)
+static bool recurrence_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
+                          struct mmr_facts *f)
 {
     if (!can_recur(i))
         return false;
@@ -177,7 +200,8 @@ static bool recurrence_of(const struct mmr_incident *i, const struct mmr_facts_c
     return false;
 }
 
-static bool importance_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, struct mmr_facts *f)
+static bool importance_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
+                          struct mmr_facts *f)
 {
     if (!ctx->important) {
         if (i->n_hosts)
@@ -192,20 +216,23 @@ static bool importance_of(const struct mmr_incident *i, const struct mmr_facts_c
         if (yes == MMR_NO)
             continue;
         say(f, "A: %.60s %s", h->name[0] ? h->name : "a machine",
-            yes == MMR_YES ? "holds important information" : "may hold important information (unknown counts as yes)");
+            yes == MMR_YES ? "holds important information"
+                           : "may hold important information (unknown counts as yes)");
         return true;
     }
     return false;
 }
 
-static bool user_action_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, struct mmr_facts *f)
+static bool user_action_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
+                           struct mmr_facts *f)
 {
     if (ctx->user_action_left) {
         say(f, "U: the user still has something to do");
         return true;
     }
     for (uint32_t k = 0; k < i->n_evidence; k++)
-        if (i->evidence[k].finding->phase == MMR_PHASE_ACCOUNT && i->evidence[k].finding->potential != MMR_POTENTIAL_INFO) {
+        if (i->evidence[k].finding->phase == MMR_PHASE_ACCOUNT &&
+            i->evidence[k].finding->potential != MMR_POTENTIAL_INFO) {
             say(f, "U: an account is concerned; its password must be changed");
             return true;
         }
@@ -216,16 +243,22 @@ static bool user_action_of(const struct mmr_incident *i, const struct mmr_facts_
     return false;
 }
 
-void mmr_facts_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, int64_t now_ns, struct mmr_facts *ret)
+void mmr_facts_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, int64_t now_ns,
+                  struct mmr_facts *ret)
 {
     *ret = (struct mmr_facts){0};
     struct mmr_facts_in *in = &ret->in;
-    mmr_defence_of(i, ctx->site, ctx->responder_state, ctx->ctx, ctx->is_threat_over, now_ns, &ret->defence);
-    if (ctx->is_replay && (ret->defence.d == MMR_D_IN_PROGRESS || ret->defence.d == MMR_D_UNVERIFIED))
+    mmr_defence_of(i, ctx->site, ctx->responder_state, ctx->ctx, ctx->is_threat_over, now_ns,
+                   &ret->defence);
+    if (ctx->is_replay &&
+        (ret->defence.d == MMR_D_IN_PROGRESS || ret->defence.d == MMR_D_UNVERIFIED))
         ret->defence.d = MMR_D_NONE; /* no receipt can come */
     in->harm = harm_of(i, ctx, ret);
     in->potential = potential_of(i);
-    say(ret, "S %s", in->potential == MMR_POTENTIAL_HIGH ? "high" : in->potential == MMR_POTENTIAL_LOW ? "low" : "info");
+    say(ret, "S %s",
+        in->potential == MMR_POTENTIAL_HIGH  ? "high"
+        : in->potential == MMR_POTENTIAL_LOW ? "low"
+                                             : "info");
     in->defence = ret->defence.d;
     say(ret, "%.190s", ret->defence.why);
     in->is_benign = benign_of(i, ctx, now_ns, ret);
@@ -233,7 +266,9 @@ void mmr_facts_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
     in->is_important = importance_of(i, ctx, ret);
     in->has_user_action = user_action_of(i, ctx, ret);
     in->age_ns = now_ns > i->t0_ns ? now_ns - i->t0_ns : 0;
-    ret->clock_ns = ret->defence.d == MMR_D_LAPSED && ret->defence.lapsed_ns > i->t0_ns ? ret->defence.lapsed_ns : i->t0_ns;
+    ret->clock_ns = ret->defence.d == MMR_D_LAPSED && ret->defence.lapsed_ns > i->t0_ns
+                        ? ret->defence.lapsed_ns
+                        : i->t0_ns;
 }
 
 /* ---- change over time ---- */
@@ -253,7 +288,8 @@ static int64_t harm_since(const struct mmr_incident *i)
     return at;
 }
 
-static void put_why(struct mmr_incident *i, const struct mmr_facts *f, const struct mmr_verdict *v, unsigned *changes)
+static void put_why(struct mmr_incident *i, const struct mmr_facts *f, const struct mmr_verdict *v,
+                    unsigned *changes)
 {
     char old[MMR_INCIDENT_WHY_MAX][200];
     uint32_t n_old = i->n_why;
@@ -264,7 +300,8 @@ static void put_why(struct mmr_incident *i, const struct mmr_facts *f, const str
     if (i->n_why < MMR_INCIDENT_WHY_MAX)
         (void)snprintf(i->why[i->n_why++], sizeof i->why[0], "row %d: %.180s", v->row, v->why);
     if (i->is_contained && i->n_why < MMR_INCIDENT_WHY_MAX)
-        (void)snprintf(i->why[i->n_why++], sizeof i->why[0], "contained since, but it was severe: that stays");
+        (void)snprintf(i->why[i->n_why++], sizeof i->why[0],
+                       "contained since, but it was severe: that stays");
     bool is_same = n_old == i->n_why;
     for (uint32_t k = 0; is_same && k < n_old; k++)
         is_same = strcmp(old[k], i->why[k]) == 0;
@@ -272,7 +309,8 @@ static void put_why(struct mmr_incident *i, const struct mmr_facts *f, const str
         *changes |= MMR_CHANGE_WHY;
 }
 
-unsigned mmr_classify_incident(struct mmr_incident *i, const struct mmr_facts_ctx *ctx, int64_t now_ns)
+unsigned mmr_classify_incident(struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
+                               int64_t now_ns)
 {
     struct mmr_facts f;
     unsigned changes = 0;
@@ -302,7 +340,8 @@ unsigned mmr_classify_incident(struct mmr_incident *i, const struct mmr_facts_ct
 
     enum mmr_class to = v.class_now;
     enum mmr_band band = v.band;
-    const bool is_contained = was_severe && f.defence.d == MMR_D_VERIFIED && v.row != 1 && v.row != 4;
+    const bool is_contained =
+        was_severe && f.defence.d == MMR_D_VERIFIED && v.row != 1 && v.row != 4;
     if (was_severe && to != MMR_CLASS_OF_SEVERE) {
         to = MMR_CLASS_OF_SEVERE; /* falls only when a named person withdraws it */
         band = i->band;
@@ -347,7 +386,8 @@ int64_t mmr_classify_next_ns(const struct mmr_incident *i, int64_t now_ns)
 int mmr_withdraw(struct mmr_incident *i, const char *who, const char *reason, struct mmr_error *err)
 {
     if (!who || !who[0])
-        return mmr_fail(err, MMR_EINVAL, "withdrawing an incident needs the name of the person who does it");
+        return mmr_fail(err, MMR_EINVAL,
+                        "withdrawing an incident needs the name of the person who does it");
     if (!reason || !reason[0])
         return mmr_fail(err, MMR_EINVAL, "withdrawing an incident needs a reason");
     i->is_withdrawn = true;

@@ -58,12 +58,14 @@ static uint64_t asset_key(const struct mmr_host_ref *h)
 
 static bool is_foothold_or_out(const struct mmr_finding *f)
 {
-    return f->phase >= MMR_PHASE_FOOTHOLD_PROCESS || (f->phase != MMR_PHASE_NONE && f->direction == MMR_DIR_OUTBOUND);
+    return f->phase >= MMR_PHASE_FOOTHOLD_PROCESS ||
+           (f->phase != MMR_PHASE_NONE && f->direction == MMR_DIR_OUTBOUND);
 }
 
 uint64_t mmr_incident_fingerprint(const struct mmr_incident *i)
 {
-    /* the first finding of the deepest phase stands for the rule family: order of arrival does not matter */
+    /* the first finding of the deepest phase stands for the rule family: order of arrival does not
+     * matter */
     const struct mmr_finding *best = NULL;
     for (uint32_t k = 0; k < i->n_evidence; k++) {
         const struct mmr_finding *f = i->evidence[k].finding;
@@ -97,8 +99,10 @@ static uint32_t assets_of(const struct mmr_incident *i, uint64_t ret[ASSETS_MAX]
 
 void mmr_recur_contained(struct mmr_recur *r, const struct mmr_incident *i, int64_t now_ns)
 {
-    struct memory m = {.incident = i->id, .fingerprint = mmr_incident_fingerprint(i), .at_ns = now_ns};
-    m.is_defended = i->class_current == MMR_CLASS_OF_DEFENDED && m.fingerprint != 0; /* inbound attempts only count elsewhere */
+    struct memory m = {
+        .incident = i->id, .fingerprint = mmr_incident_fingerprint(i), .at_ns = now_ns};
+    m.is_defended = i->class_current == MMR_CLASS_OF_DEFENDED &&
+                    m.fingerprint != 0; /* inbound attempts only count elsewhere */
     m.n_asset = assets_of(i, m.asset);
     for (uint32_t k = 0; k < r->n; k++)
         if (r->v[k].incident == i->id) {
@@ -120,7 +124,8 @@ static bool shares_asset(const struct memory *m, const uint64_t *asset, uint32_t
     return false;
 }
 
-void mmr_recur_look(const struct mmr_recur *r, const struct mmr_incident *i, int64_t now_ns, struct mmr_facts_ctx *ctx)
+void mmr_recur_look(const struct mmr_recur *r, const struct mmr_incident *i, int64_t now_ns,
+                    struct mmr_facts_ctx *ctx)
 {
     uint64_t asset[ASSETS_MAX], fp = mmr_incident_fingerprint(i);
     uint32_t n = assets_of(i, asset);
@@ -133,7 +138,8 @@ void mmr_recur_look(const struct mmr_recur *r, const struct mmr_incident *i, int
         /* again means after it was over: this story's first sign lies behind the containment */
         if (fp != 0 && m->fingerprint == fp && i->first_ns > m->at_ns)
             ctx->recurs_after_containment = true;
-        if (m->is_defended && now_ns - m->at_ns <= MMR_POLICY_RECUR_WINDOW_NS && shares_asset(m, asset, n))
+        if (m->is_defended && now_ns - m->at_ns <= MMR_POLICY_RECUR_WINDOW_NS &&
+            shares_asset(m, asset, n))
             ctx->defended_7d++;
     }
 }

@@ -8,12 +8,16 @@
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         if (o == '?')
             return MMR_EXIT_USAGE;
     if (optind != argc) {
-        (void)fprintf(stderr, "mamori classify: found '%s', expected nothing: the facts come on standard input\n", argv[optind]);
+        (void)fprintf(
+            stderr,
+            "mamori classify: found '%s', expected nothing: the facts come on standard input\n",
+            argv[optind]);
         return MMR_EXIT_USAGE;
     }
     return mmr_json_lines("mamori classify", mmr_classify_json);

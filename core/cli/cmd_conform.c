@@ -1,4 +1,5 @@
-/* cmd_conform.c - `mamori conform eval` and `mamori conform check`: the formal rule, and this configuration by it. */
+/* cmd_conform.c - `mamori conform eval` and `mamori conform check`: the formal rule, and this
+ * configuration by it. */
 #include "cli/command.h"
 #include "cli/json_lines.h"
 #include "config/sources.h"
@@ -43,13 +44,15 @@ static void find_dirs(const struct mmr_config *c, struct dirs *d)
     if (!slash)
         return;
     *slash = '\0';
-    (void)snprintf(d->own[0], sizeof d->own[0], "%s/plugins", exe); /* a build folder, then an installation */
+    (void)snprintf(d->own[0], sizeof d->own[0], "%s/plugins",
+                   exe); /* a build folder, then an installation */
     (void)snprintf(d->own[1], sizeof d->own[1], "%s/../lib/mamori/plugins", exe);
     d->v[d->n++] = d->own[0];
     d->v[d->n++] = d->own[1];
 }
 
-static int load(const struct dirs *d, const struct mmr_instance_conf *inst, const struct mmr_plugin **ret, struct mmr_error *err)
+static int load(const struct dirs *d, const struct mmr_instance_conf *inst,
+                const struct mmr_plugin **ret, struct mmr_error *err)
 {
     int r = MMR_ENOENT;
     if (inst->file || d->n == 0)
@@ -84,7 +87,8 @@ static uint32_t verbs_of(const struct mmr_plugin *p)
     uint32_t verbs = 0;
     for (size_t i = 0; p->responder && p->actions && p->actions[i]; i++) {
         enum mmr_verb v;
-        if (mmr_verb_parse(p->actions[i], strlen(p->actions[i]), &v) && v != MMR_VERB_QUERY_CONNECTION_OWNER)
+        if (mmr_verb_parse(p->actions[i], strlen(p->actions[i]), &v) &&
+            v != MMR_VERB_QUERY_CONNECTION_OWNER)
             verbs |= 1u << (unsigned)v;
     }
     return verbs;
@@ -113,18 +117,29 @@ static int look(const struct mmr_config *c, struct survey *s)
         if (!inst->is_enabled)
             continue;
         if (load(&dirs, inst, &p, &err) < 0) {
-            (void)fprintf(stderr, "mamori conform: plugin '%s' does not count: %s\n", inst->name, err.text);
+            (void)fprintf(stderr, "mamori conform: plugin '%s' does not count: %s\n", inst->name,
+                          err.text);
             s->in.refused_plugins += err.code == MMR_EPERM || err.code == MMR_EBADMSG;
             continue;
         }
         const uint32_t side = inst->side ? inst->side : p->side;
         const bool is_dry = is_dry_run || inst->is_dry_run;
         const uint32_t verbs = is_dry ? 0 : verbs_of(p) & agreed;
-        /* the service profile counts what the signed tool manifest lists; none is kept on this node yet */
+        /* the service profile counts what the signed tool manifest lists; none is kept on this node
+         * yet */
         s->source[s->in.n_source++] = (struct mmr_cap_source){
-            .plugin = p->id, .version = p->version, .instance = inst->name, .side = side, .detects = p->detects, .flags = p->flags,
-            .is_detector = p->sensor || p->analyzer, .can_defend = verbs != 0, .is_dry_run = is_dry,
-            .is_listed = !s->in.is_service_profile, .is_loaded = true, .is_healthy = true,
+            .plugin = p->id,
+            .version = p->version,
+            .instance = inst->name,
+            .side = side,
+            .detects = p->detects,
+            .flags = p->flags,
+            .is_detector = p->sensor || p->analyzer,
+            .can_defend = verbs != 0,
+            .is_dry_run = is_dry,
+            .is_listed = !s->in.is_service_profile,
+            .is_loaded = true,
+            .is_healthy = true,
         };
         if (side == MMR_SIDE_NETWORK)
             s->in.verbs_net |= verbs;
@@ -133,24 +148,29 @@ static int look(const struct mmr_config *c, struct survey *s)
     }
     s->in.source = s->source;
     if (is_dry_run)
-        (void)fprintf(stderr, "mamori conform: defence.mode is dry_run: nothing is blocked, so no defence counts\n");
+        (void)fprintf(
+            stderr,
+            "mamori conform: defence.mode is dry_run: nothing is blocked, so no defence counts\n");
     return 0;
 }
 
 static void show(const struct mmr_conform *c)
 {
-    (void)printf("combined: %s\nnetwork alone: %s\nendpoint alone: %s\n", c->relief.combined ? "conform" : "fail",
-                 c->relief.network ? "conform" : "fail", c->relief.endpoint ? "conform" : "fail");
+    (void)printf("combined: %s\nnetwork alone: %s\nendpoint alone: %s\n",
+                 c->relief.combined ? "conform" : "fail", c->relief.network ? "conform" : "fail",
+                 c->relief.endpoint ? "conform" : "fail");
     if (c->relief.net_defence_relieved)
         (void)puts("relief used: network defence");
     if (c->relief.ep_defence_relieved)
         (void)puts("relief used: endpoint defence");
     for (size_t i = 0; i < c->n_clause; i++)
-        (void)printf("%s %c %-8s %s: %s\n", c->clause[i].id, c->clause[i].reach, mmr_clause_state_name(c->clause[i].state), c->clause[i].clause,
+        (void)printf("%s %c %-8s %s: %s\n", c->clause[i].id, c->clause[i].reach,
+                     mmr_clause_state_name(c->clause[i].state), c->clause[i].clause,
                      c->clause[i].why);
     (void)puts("asset class, threat phase: defence that would act");
     for (size_t i = 0; i < c->n_gap; i++)
-        (void)printf("%s, %s: %s\n", mmr_asset_class_name(c->gap[i].asset), mmr_phase_name(c->gap[i].phase), c->gap[i].defence);
+        (void)printf("%s, %s: %s\n", mmr_asset_class_name(c->gap[i].asset),
+                     mmr_phase_name(c->gap[i].phase), c->gap[i].defence);
     (void)printf("result: %s\n", c->is_conforming ? "conform" : "fail");
 }
 
@@ -184,21 +204,30 @@ static int check(const char *config_dir, bool is_json)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
     const char *config_dir = NULL;
     bool is_json = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
-        case 'c': config_dir = optarg; break;
-        case 'j': is_json = true; break;
-        default: return MMR_EXIT_USAGE;
+        case 'c':
+            config_dir = optarg;
+            break;
+        case 'j':
+            is_json = true;
+            break;
+        default:
+            return MMR_EXIT_USAGE;
         }
     const char *what = optind < argc ? argv[optind] : "";
     if (optind + 1 == argc && strcmp(what, "eval") == 0)
         return mmr_json_lines("mamori conform eval", mmr_relief_json);
     if (optind + 1 == argc && strcmp(what, "check") == 0)
         return check(config_dir, is_json);
-    (void)fprintf(stderr, "mamori conform: expected 'check' or 'eval', found '%s'; see 'mamori help conform'\n", what);
+    (void)fprintf(
+        stderr,
+        "mamori conform: expected 'check' or 'eval', found '%s'; see 'mamori help conform'\n",
+        what);
     return MMR_EXIT_USAGE;
 }
 
@@ -208,9 +237,15 @@ MMR_COMMAND(conform) = {
     .usage = "mamori conform check [--json]\n"
              "mamori conform eval < CAPABILITIES\n"
              "\n"
-             "check: the configured plugins, each clause with its state, and what no defence would act on;\n"
-             "       status 1 when it does not conform. The review and registration body decides, not this command.\n"
-             "eval:  reads JSON lines {\"Na\":1,\"Ni\":1,\"Nu\":0,\"Ea\":1,\"Ei\":\"1|0|linked\",\"Linked\":0} and answers lines\n"
-             "       {\"network\":\"conform|fail\",\"endpoint\":...,\"combined\":...,\"relief\":[...],\"missing\":[...]}\n",
+             "check: the configured plugins, each clause with its state, and what no defence would "
+             "act on;\n"
+             "       status 1 when it does not conform. The review and registration body decides, "
+             "not this command.\n"
+             "eval:  reads JSON lines "
+             "{\"Na\":1,\"Ni\":1,\"Nu\":0,\"Ea\":1,\"Ei\":\"1|0|linked\",\"Linked\":0} and answers "
+             "lines\n"
+             "       "
+             "{\"network\":\"conform|fail\",\"endpoint\":...,\"combined\":...,\"relief\":[...],"
+             "\"missing\":[...]}\n",
     .run = run,
 };

@@ -32,11 +32,13 @@ static int show(const struct mmr_evidence_report *r, const char *dir, bool is_js
             (void)json_object_object_add(o, "bad_record", json_object_new_uint64(r->bad_seq));
             (void)json_object_object_add(o, "why", json_object_new_string(r->bad));
         }
-        (void)puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        (void)puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
         (void)json_object_put(o);
     } else if (is_good) {
-        (void)printf("%s: %" PRIu64 " records in an unbroken chain, %" PRIu64 " checkpoints, signed up to record %" PRIu64 "\n", dir,
-                     r->records, r->checkpoints, r->signed_upto);
+        (void)printf("%s: %" PRIu64 " records in an unbroken chain, %" PRIu64
+                     " checkpoints, signed up to record %" PRIu64 "\n",
+                     dir, r->records, r->checkpoints, r->signed_upto);
     } else {
         (void)printf("%s: first bad record %" PRIu64 ": %s\n", dir, r->bad_seq, r->bad);
     }
@@ -56,14 +58,22 @@ static int run(int argc, char **argv)
     bool is_json = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
-        case 'c': config_dir = optarg; break;
-        case 'j': is_json = true; break;
-        case 's': dir = optarg; break;
-        default: return MMR_EXIT_USAGE;
+        case 'c':
+            config_dir = optarg;
+            break;
+        case 'j':
+            is_json = true;
+            break;
+        case 's':
+            dir = optarg;
+            break;
+        default:
+            return MMR_EXIT_USAGE;
         }
     if (optind + 1 != argc || strcmp(argv[optind], "verify") != 0) {
-        (void)fprintf(stderr, "mamori evidence: expected 'verify'%s%s; see 'mamori help evidence'\n", optind < argc ? ", found " : "",
-                      optind < argc ? argv[optind] : "");
+        (void)fprintf(stderr,
+                      "mamori evidence: expected 'verify'%s%s; see 'mamori help evidence'\n",
+                      optind < argc ? ", found " : "", optind < argc ? argv[optind] : "");
         return MMR_EXIT_USAGE;
     }
     if (!dir) {
@@ -75,7 +85,9 @@ static int run(int argc, char **argv)
     }
     int status = MMR_EXIT_FAILED;
     if (!dir)
-        (void)fprintf(stderr, "mamori evidence: no state directory is configured; name one with --state DIR\n");
+        (void)fprintf(
+            stderr,
+            "mamori evidence: no state directory is configured; name one with --state DIR\n");
     else if (mmr_evidence_verify(dir, &report, &err) < 0)
         (void)fprintf(stderr, "mamori evidence: %s\n", err.text);
     else
@@ -89,6 +101,7 @@ MMR_COMMAND(evidence) = {
     .help = "checks the log of who decided what from which facts",
     .usage = "mamori evidence verify [--state DIR] [--json]\n"
              "\n"
-             "Walks the hash chain and the signatures of the checkpoints. Status 1 with the first bad record.\n",
+             "Walks the hash chain and the signatures of the checkpoints. Status 1 with the first "
+             "bad record.\n",
     .run = run,
 };

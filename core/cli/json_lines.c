@@ -11,7 +11,8 @@
 
 enum { LINE_MAX_BYTES = 64 * 1024 };
 
-/* The next line without its end into buf; *ret_len may be LINE_MAX_BYTES + 1: too long, the rest was skipped. */
+/* The next line without its end into buf; *ret_len may be LINE_MAX_BYTES + 1: too long, the rest
+ * was skipped. */
 static bool next_line(char *buf, size_t *ret_len)
 {
     size_t n = 0;
@@ -48,7 +49,8 @@ int mmr_json_lines(const char *command, mmr_json_line_fn answer)
         struct mmr_error err = {.struct_size = sizeof err};
         mmr_autofree char *out = NULL;
         if (len > LINE_MAX_BYTES) {
-            (void)fprintf(stderr, "%s: line %lu: longer than %d bytes\n", command, line, LINE_MAX_BYTES);
+            (void)fprintf(stderr, "%s: line %lu: longer than %d bytes\n", command, line,
+                          LINE_MAX_BYTES);
             status = MMR_EXIT_USAGE;
             continue;
         }

@@ -9,13 +9,24 @@
 const char *mmr_effect_name(enum mmr_effect e)
 {
     static const char *const names[] = {
-        "", "deny(src->service)", "deny(host->dst)", "deny(host->others)", "isolate", "stop", "deny_exec", "quarantine",
-        "no autostart", "neutralise", "revoke+lock", "undo harm",
+        "",
+        "deny(src->service)",
+        "deny(host->dst)",
+        "deny(host->others)",
+        "isolate",
+        "stop",
+        "deny_exec",
+        "quarantine",
+        "no autostart",
+        "neutralise",
+        "revoke+lock",
+        "undo harm",
     };
     return (unsigned)e < sizeof names / sizeof names[0] ? names[e] : "";
 }
 
-static const char *const defence_names[] = {"none", "in_progress", "unverified", "partial", "failed", "lapsed", "verified"};
+static const char *const defence_names[] = {"none",   "in_progress", "unverified", "partial",
+                                            "failed", "lapsed",      "verified"};
 
 const char *mmr_defence_name(enum mmr_defence d)
 {
@@ -40,7 +51,8 @@ bool mmr_effect_implies(enum mmr_effect have, enum mmr_effect want)
         return true;
     switch (have) {
     case MMR_EFFECT_ISOLATE:
-        return want == MMR_EFFECT_DENY_OTHERS || want == MMR_EFFECT_DENY_DST || want == MMR_EFFECT_DENY_SERVICE;
+        return want == MMR_EFFECT_DENY_OTHERS || want == MMR_EFFECT_DENY_DST ||
+               want == MMR_EFFECT_DENY_SERVICE;
     case MMR_EFFECT_DENY_OTHERS:
         return want == MMR_EFFECT_DENY_DST || want == MMR_EFFECT_DENY_SERVICE;
     case MMR_EFFECT_QUARANTINE:
@@ -54,7 +66,8 @@ static enum mmr_effect effect_of(const struct mmr_action_rec *a)
 {
     switch (a->verb) {
     case MMR_VERB_BLOCK_ADDR:
-        return a->target.direction == MMR_DIR_OUTBOUND ? MMR_EFFECT_DENY_DST : MMR_EFFECT_DENY_SERVICE;
+        return a->target.direction == MMR_DIR_OUTBOUND ? MMR_EFFECT_DENY_DST
+                                                       : MMR_EFFECT_DENY_SERVICE;
     case MMR_VERB_BLOCK_NAME:
         return MMR_EFFECT_DENY_DST;
     case MMR_VERB_KILL_PROCESS:
@@ -75,7 +88,8 @@ static enum mmr_effect effect_of(const struct mmr_action_rec *a)
     }
 }
 
-/* block.addr on the endpoint side acts for its own machine only; on the network side for whoever is behind. */
+/* block.addr on the endpoint side acts for its own machine only; on the network side for whoever is
+ * behind. */
 static bool acts_for(const struct mmr_action_rec *a, const struct mmr_want *w)
 {
     if (a->side != MMR_SIDE_ENDPOINT || a->target.host[0] == '\0')
@@ -89,17 +103,21 @@ static bool block_aims_at(const struct mmr_target *t, const struct mmr_want *w)
     if (t->proto[0] && (!w->proto[0] || strcmp(t->proto, w->proto) != 0))
         return false;
     if (w->effect == MMR_EFFECT_DENY_SERVICE)
-        return is_in && mmr_addr_is_set(&w->src) && mmr_cidr_has(&t->addr, &w->src) && (!t->port || t->port == w->port);
+        return is_in && mmr_addr_is_set(&w->src) && mmr_cidr_has(&t->addr, &w->src) &&
+               (!t->port || t->port == w->port);
     if (w->effect == MMR_EFFECT_DENY_DST)
-        return is_out && mmr_addr_is_set(&w->dst) && mmr_cidr_has(&t->addr, &w->dst) && (!t->port || t->port == w->port);
+        return is_out && mmr_addr_is_set(&w->dst) && mmr_cidr_has(&t->addr, &w->dst) &&
+               (!t->port || t->port == w->port);
     return false;
 }
 
 static bool isolates(const struct mmr_target *t, const struct mmr_want *w)
 {
-    /* who is cut off must be the one that would talk: the source of a service attempt, else the host */
+    /* who is cut off must be the one that would talk: the source of a service attempt, else the
+     * host */
     if (w->effect == MMR_EFFECT_DENY_SERVICE)
-        return mmr_addr_is_set(&w->src) && mmr_addr_is_set(&t->addr.addr) && mmr_addr_equal(&t->addr.addr, &w->src);
+        return mmr_addr_is_set(&w->src) && mmr_addr_is_set(&t->addr.addr) &&
+               mmr_addr_equal(&t->addr.addr, &w->src);
     return mmr_same_host(t->host, &t->addr.addr, w->host, &w->host_addr);
 }
 
@@ -113,17 +131,20 @@ bool mmr_action_aims_at(const struct mmr_action_rec *a, const struct mmr_want *w
         return false;
     switch (a->verb) {
     case MMR_VERB_BLOCK_NAME:
-        return acts_for(a, w) && !mmr_addr_is_set(&w->dst) && w->name[0] && mmr_name_within(w->name, t->text);
+        return acts_for(a, w) && !mmr_addr_is_set(&w->dst) && w->name[0] &&
+               mmr_name_within(w->name, t->text);
     case MMR_VERB_ISOLATE_HOST:
         return isolates(t, w);
     case MMR_VERB_KILL_PROCESS:
     case MMR_VERB_FREEZE_PROCESS:
-        return t->pid == w->pid && t->pid != 0 && mmr_same_host(t->host, NULL, w->host, &w->host_addr) &&
+        return t->pid == w->pid && t->pid != 0 &&
+               mmr_same_host(t->host, NULL, w->host, &w->host_addr) &&
                (!t->start_ticks || !w->start_ticks || t->start_ticks == w->start_ticks);
     case MMR_VERB_DENY_EXEC:
     case MMR_VERB_QUARANTINE_FILE:
     case MMR_VERB_REMOVE_AUTOSTART:
-        return strcmp(t->text, w->path) == 0 && mmr_same_host(t->host, NULL, w->host, &w->host_addr);
+        return strcmp(t->text, w->path) == 0 &&
+               mmr_same_host(t->host, NULL, w->host, &w->host_addr);
     case MMR_VERB_LOCK_ACCOUNT:
         return strcmp(t->text, w->name) == 0;
     default:
@@ -140,10 +161,11 @@ bool mmr_receipt_covers(const struct mmr_action_rec *a, const struct mmr_want *w
                         const struct mmr_responder_state *plugin, int64_t now_ns)
 {
     const struct mmr_receipt *r = &a->receipt;
-    return (r->result == MMR_RESULT_APPLIED || r->result == MMR_RESULT_ALREADY) && mmr_action_aims_at(a, w) &&
-           r->verified == MMR_VERIFIED_CONFIRMED && r->revoked_ns == 0 && !is_over_by_clock(r, now_ns) &&
-           a->state != MMR_STATE_EXPIRED && a->state != MMR_STATE_UNDONE && a->state != MMR_STATE_FAILED &&
-           plugin->is_registered && plugin->is_healthy && !plugin->is_dry_run && !r->is_dry_run && !a->is_planned_only;
+    return (r->result == MMR_RESULT_APPLIED || r->result == MMR_RESULT_ALREADY) &&
+           mmr_action_aims_at(a, w) && r->verified == MMR_VERIFIED_CONFIRMED &&
+           r->revoked_ns == 0 && !is_over_by_clock(r, now_ns) && a->state != MMR_STATE_EXPIRED &&
+           a->state != MMR_STATE_UNDONE && a->state != MMR_STATE_FAILED && plugin->is_registered &&
+           plugin->is_healthy && !plugin->is_dry_run && !r->is_dry_run && !a->is_planned_only;
 }
 
 /* ---- what one need, then all needs, add up to ---- */
@@ -154,7 +176,8 @@ struct tally {
 };
 
 static void tally_action(const struct mmr_action_rec *a, const struct mmr_want *w,
-                         const struct mmr_responder_state *plugin, bool is_threat_over, int64_t now_ns, struct tally *t)
+                         const struct mmr_responder_state *plugin, bool is_threat_over,
+                         int64_t now_ns, struct tally *t)
 {
     const struct mmr_receipt *r = &a->receipt;
     if (a->is_planned_only || a->state == MMR_STATE_PLANNED || r->is_dry_run || plugin->is_dry_run)
@@ -197,28 +220,32 @@ static void tally_action(const struct mmr_action_rec *a, const struct mmr_want *
         return;
     }
     const bool is_gone = r->verified == MMR_VERIFIED_REFUTED || r->revoked_ns != 0 || is_run_out ||
-                         a->state == MMR_STATE_UNDONE || !plugin->is_registered || !plugin->is_healthy;
+                         a->state == MMR_STATE_UNDONE || !plugin->is_registered ||
+                         !plugin->is_healthy;
     if (!is_gone) {
         t->unverified = true;
         return;
     }
-    int64_t at = r->revoked_ns ? r->revoked_ns : is_over_by_clock(r, now_ns) ? r->expires_ns
-                 : r->verified == MMR_VERIFIED_REFUTED && r->verified_ns     ? r->verified_ns
-                                                                             : now_ns;
+    int64_t at = r->revoked_ns                                           ? r->revoked_ns
+                 : is_over_by_clock(r, now_ns)                           ? r->expires_ns
+                 : r->verified == MMR_VERIFIED_REFUTED && r->verified_ns ? r->verified_ns
+                                                                         : now_ns;
     if (!t->lapsed || at < t->lapsed_ns)
         t->lapsed_ns = at;
     t->lapsed = true;
 }
 
-static struct mmr_responder_state state_of(mmr_responder_state_fn state, void *ctx, const struct mmr_action_rec *a)
+static struct mmr_responder_state state_of(mmr_responder_state_fn state, void *ctx,
+                                           const struct mmr_action_rec *a)
 {
     if (state)
         return state(ctx, a);
     return (struct mmr_responder_state){.is_registered = true, .is_healthy = true};
 }
 
-void mmr_defence_of(const struct mmr_incident *i, const struct mmr_site_view *site, mmr_responder_state_fn state,
-                    void *ctx, bool is_threat_over, int64_t now_ns, struct mmr_defence_view *ret)
+void mmr_defence_of(const struct mmr_incident *i, const struct mmr_site_view *site,
+                    mmr_responder_state_fn state, void *ctx, bool is_threat_over, int64_t now_ns,
+                    struct mmr_defence_view *ret)
 {
     struct mmr_needs needs;
     struct mmr_defence_view v = {0};
@@ -283,9 +310,10 @@ void mmr_defence_of(const struct mmr_incident *i, const struct mmr_site_view *si
     if (v.needs == 0)
         (void)snprintf(v.why, sizeof v.why, "D none: no threat object that a defence could cover");
     else if (v.d == MMR_D_VERIFIED)
-        (void)snprintf(v.why, sizeof v.why, "D verified: %u of %u effects proved", v.covered, v.needs);
+        (void)snprintf(v.why, sizeof v.why, "D verified: %u of %u effects proved", v.covered,
+                       v.needs);
     else
-        (void)snprintf(v.why, sizeof v.why, "D %s: %u of %u effects proved; open: %s", mmr_defence_name(v.d), v.covered,
-                       v.needs, open_effect);
+        (void)snprintf(v.why, sizeof v.why, "D %s: %u of %u effects proved; open: %s",
+                       mmr_defence_name(v.d), v.covered, v.needs, open_effect);
     *ret = v;
 }

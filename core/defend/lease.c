@@ -11,8 +11,17 @@ enum { REASONS_MAX = 16 };
 
 int mmr_action_next_state(enum mmr_action_state from, enum mmr_lease_event ev)
 {
-    enum { P = MMR_STATE_PLANNED, O = MMR_STATE_ORDERED, A = MMR_STATE_APPLIED, R = MMR_STATE_PROVED, E = MMR_STATE_EFFECTIVE,
-           F = MMR_STATE_FAILED, X = MMR_STATE_EXPIRED, U = MMR_STATE_UNDONE, N = -1 };
+    enum {
+        P = MMR_STATE_PLANNED,
+        O = MMR_STATE_ORDERED,
+        A = MMR_STATE_APPLIED,
+        R = MMR_STATE_PROVED,
+        E = MMR_STATE_EFFECTIVE,
+        F = MMR_STATE_FAILED,
+        X = MMR_STATE_EXPIRED,
+        U = MMR_STATE_UNDONE,
+        N = -1
+    };
     static const signed char next[][MMR_LEASE_EVENT_COUNT] = {
         /*             SENT APPLIED CONFIRMED OBSERVED REFUTED FAILED RAN_OUT UNDONE */
         [P] = {O, N, N, N, N, F, N, U},
@@ -20,7 +29,8 @@ int mmr_action_next_state(enum mmr_action_state from, enum mmr_lease_event ev)
         [A] = {N, A, R, E, O, F, X, U},
         [R] = {N, R, R, E, O, F, X, U},
         [E] = {N, E, E, E, O, F, X, U},
-        [F] = {O, N, N, N, N, N, N, U}, /* asserted again; or taken back though it had half failed */
+        [F] = {O, N, N, N, N, N, N,
+               U}, /* asserted again; or taken back though it had half failed */
         [X] = {N, N, N, N, N, N, N, N},
         [U] = {N, N, N, N, N, N, N, N},
     };
@@ -37,7 +47,8 @@ enum mmr_lease_event mmr_receipt_event(const struct mmr_receipt *r)
         return MMR_LEASE_FAILED;
     switch (r->verified) {
     case MMR_VERIFIED_CONFIRMED:
-        return strcmp(r->method, "observe") == 0 || r->packets ? MMR_LEASE_OBSERVED : MMR_LEASE_CONFIRMED;
+        return strcmp(r->method, "observe") == 0 || r->packets ? MMR_LEASE_OBSERVED
+                                                               : MMR_LEASE_CONFIRMED;
     case MMR_VERIFIED_REFUTED:
         return MMR_LEASE_REFUTED;
     default:
@@ -60,19 +71,23 @@ bool mmr_action_take_receipt(struct mmr_action_rec *a, const struct mmr_receipt 
         n.applied_ns = a->receipt.applied_ns ? a->receipt.applied_ns : now_ns;
     if (!n.verified_ns && n.verified != MMR_VERIFIED_NONE)
         n.verified_ns = now_ns;
-    if (!n.expires_ns && a->ttl_ms > 0 && (n.result == MMR_RESULT_APPLIED || n.result == MMR_RESULT_ALREADY))
-        n.expires_ns = a->receipt.expires_ns ? a->receipt.expires_ns : now_ns + a->ttl_ms * MMR_NS_PER_MS;
+    if (!n.expires_ns && a->ttl_ms > 0 &&
+        (n.result == MMR_RESULT_APPLIED || n.result == MMR_RESULT_ALREADY))
+        n.expires_ns =
+            a->receipt.expires_ns ? a->receipt.expires_ns : now_ns + a->ttl_ms * MMR_NS_PER_MS;
     if (n.verified == MMR_VERIFIED_INCONCLUSIVE && a->receipt.verified == MMR_VERIFIED_CONFIRMED &&
         (a->state == MMR_STATE_PROVED || a->state == MMR_STATE_EFFECTIVE)) {
-        /* a read-back that could not be made does not take away the proof; the next one will tell */
+        /* a read-back that could not be made does not take away the proof; the next one will tell
+         */
         n.verified = MMR_VERIFIED_CONFIRMED;
         n.verified_ns = a->receipt.verified_ns;
         memcpy(n.method, a->receipt.method, sizeof n.method);
     }
-    const bool is_changed = (int)a->state != to || n.result != a->receipt.result || n.verified != a->receipt.verified ||
-                            n.expires_ns != a->receipt.expires_ns || n.verified_ns != a->receipt.verified_ns ||
-                            n.packets != a->receipt.packets || n.bytes != a->receipt.bytes ||
-                            n.revoked_ns != a->receipt.revoked_ns || strcmp(n.detail, a->receipt.detail) != 0;
+    const bool is_changed =
+        (int)a->state != to || n.result != a->receipt.result || n.verified != a->receipt.verified ||
+        n.expires_ns != a->receipt.expires_ns || n.verified_ns != a->receipt.verified_ns ||
+        n.packets != a->receipt.packets || n.bytes != a->receipt.bytes ||
+        n.revoked_ns != a->receipt.revoked_ns || strcmp(n.detail, a->receipt.detail) != 0;
     a->state = (enum mmr_action_state)to;
     a->receipt = n;
     return is_changed;
@@ -101,7 +116,8 @@ static size_t slot_of(const struct mmr_leases *l, uint64_t id)
     return at;
 }
 
-int mmr_leases_new(const struct mmr_leases_limits *limits, struct mmr_leases **ret, struct mmr_error *err)
+int mmr_leases_new(const struct mmr_leases_limits *limits, struct mmr_leases **ret,
+                   struct mmr_error *err)
 {
     struct mmr_leases *l = calloc(1, sizeof *l);
     if (!l)
@@ -139,21 +155,24 @@ static struct lease *find(const struct mmr_leases *l, uint64_t id)
 
 static bool is_live(const struct mmr_action_rec *a)
 {
-    return a->state == MMR_STATE_ORDERED || a->state == MMR_STATE_APPLIED || a->state == MMR_STATE_PROVED ||
-           a->state == MMR_STATE_EFFECTIVE;
+    return a->state == MMR_STATE_ORDERED || a->state == MMR_STATE_APPLIED ||
+           a->state == MMR_STATE_PROVED || a->state == MMR_STATE_EFFECTIVE;
 }
 
 static bool same_element(const struct mmr_action_rec *a, const struct mmr_action_rec *b)
 {
-    return a->verb == b->verb && strcmp(a->node, b->node) == 0 && strcmp(a->instance, b->instance) == 0 &&
+    return a->verb == b->verb && strcmp(a->node, b->node) == 0 &&
+           strcmp(a->instance, b->instance) == 0 &&
            mmr_target_equal(a->verb, &a->target, &b->target);
 }
 
 static int grow(struct mmr_leases *l, struct mmr_error *err)
 {
     if (l->n == l->limit.max)
-        return mmr_fail(err, MMR_ETOOBIG, "leases: %u elements are held, no more can be; undo some with 'mamori block list'",
-                        l->limit.max);
+        return mmr_fail(
+            err, MMR_ETOOBIG,
+            "leases: %u elements are held, no more can be; undo some with 'mamori block list'",
+            l->limit.max);
     if (l->n < l->cap)
         return 0;
     size_t cap = l->cap ? l->cap * 2 : 32;
@@ -186,8 +205,8 @@ static void arm_renewal(struct lease *e, int64_t now_ns)
         e->renew_at_ns = e->a.receipt.expires_ns - e->a.ttl_ms * MMR_NS_PER_MS / 3;
 }
 
-int mmr_leases_hold(struct mmr_leases *l, const struct mmr_action_rec *a, uint64_t reason, int64_t now_ns,
-                    bool *ret_is_first, struct mmr_error *err)
+int mmr_leases_hold(struct mmr_leases *l, const struct mmr_action_rec *a, uint64_t reason,
+                    int64_t now_ns, bool *ret_is_first, struct mmr_error *err)
 {
     struct lease *e = find(l, a->id);
     for (size_t i = 0; !e && i < l->n; i++)
@@ -200,7 +219,8 @@ int mmr_leases_hold(struct mmr_leases *l, const struct mmr_action_rec *a, uint64
                 return 0;
             }
         if (e->n_reason == REASONS_MAX)
-            return mmr_fail(err, MMR_ETOOBIG, "lease %llu: already held for %d reasons", (unsigned long long)e->a.id, REASONS_MAX);
+            return mmr_fail(err, MMR_ETOOBIG, "lease %llu: already held for %d reasons",
+                            (unsigned long long)e->a.id, REASONS_MAX);
         e->reason[e->n_reason++] = reason;
         *ret_is_first = false;
         return 0;
@@ -220,15 +240,16 @@ int mmr_leases_hold(struct mmr_leases *l, const struct mmr_action_rec *a, uint64
     return 0;
 }
 
-int mmr_leases_release(struct mmr_leases *l, uint64_t action_id, uint64_t reason, uint64_t *ret_undo_id,
-                       struct mmr_error *err)
+int mmr_leases_release(struct mmr_leases *l, uint64_t action_id, uint64_t reason,
+                       uint64_t *ret_undo_id, struct mmr_error *err)
 {
     struct lease *e = find(l, action_id);
     uint32_t k = 0;
     while (e && k < e->n_reason && e->reason[k] != reason)
         k++;
     if (!e || k == e->n_reason)
-        return mmr_fail(err, MMR_ENOENT, "lease %llu is not held for this reason", (unsigned long long)action_id);
+        return mmr_fail(err, MMR_ENOENT, "lease %llu is not held for this reason",
+                        (unsigned long long)action_id);
     e->reason[k] = e->reason[--e->n_reason];
     *ret_undo_id = 0;
     if (e->n_reason == 0) {
@@ -238,7 +259,8 @@ int mmr_leases_release(struct mmr_leases *l, uint64_t action_id, uint64_t reason
     return 0;
 }
 
-bool mmr_leases_receipt(struct mmr_leases *l, uint64_t action_id, const struct mmr_receipt *r, int64_t now_ns)
+bool mmr_leases_receipt(struct mmr_leases *l, uint64_t action_id, const struct mmr_receipt *r,
+                        int64_t now_ns)
 {
     struct lease *e = find(l, action_id);
     if (!e)
@@ -261,7 +283,8 @@ const struct mmr_action_rec *mmr_leases_get(const struct mmr_leases *l, uint64_t
     return e ? &e->a : NULL;
 }
 
-void mmr_leases_each_reason(const struct mmr_leases *l, uint64_t action_id, void (*fn)(void *ctx, uint64_t reason), void *ctx)
+void mmr_leases_each_reason(const struct mmr_leases *l, uint64_t action_id,
+                            void (*fn)(void *ctx, uint64_t reason), void *ctx)
 {
     const struct lease *e = find(l, action_id);
     for (uint32_t k = 0; e && k < e->n_reason; k++)
@@ -309,7 +332,8 @@ int64_t mmr_leases_next_ns(const struct mmr_leases *l)
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < l->n; i++) {
         const struct lease *e = &l->v[i];
-        const int64_t at[] = {e->assert_at_ns, e->renew_at_ns, e->verify_at_ns, e->a.receipt.expires_ns};
+        const int64_t at[] = {e->assert_at_ns, e->renew_at_ns, e->verify_at_ns,
+                              e->a.receipt.expires_ns};
         for (size_t k = 0; k < sizeof at / sizeof at[0]; k++)
             if (at[k] && at[k] < next)
                 next = at[k];
@@ -317,11 +341,13 @@ int64_t mmr_leases_next_ns(const struct mmr_leases *l)
     return next;
 }
 
-size_t mmr_leases_live(const struct mmr_leases *l, const char *node, const char *instance, uint64_t *ret, size_t cap)
+size_t mmr_leases_live(const struct mmr_leases *l, const char *node, const char *instance,
+                       uint64_t *ret, size_t cap)
 {
     size_t n = 0;
     for (size_t i = 0; i < l->n && n < cap; i++)
-        if ((!node[0] || strcmp(l->v[i].a.node, node) == 0) && (!instance[0] || strcmp(l->v[i].a.instance, instance) == 0))
+        if ((!node[0] || strcmp(l->v[i].a.node, node) == 0) &&
+            (!instance[0] || strcmp(l->v[i].a.instance, instance) == 0))
             ret[n++] = l->v[i].a.id;
     return n;
 }

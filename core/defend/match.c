@@ -21,7 +21,8 @@ static bool same_name(const char *a, const char *b)
     const char *longer = la > lb ? a : b;
     size_t shorter = la > lb ? lb : la;
     /* an address is no host name with labels: 10.0.0 is not the short form of 10.0.0.1 */
-    return strncasecmp(a, b, shorter) == 0 && longer[shorter] == '.' && !mmr_addr_parse(longer, strlen(longer), &ignore);
+    return strncasecmp(a, b, shorter) == 0 && longer[shorter] == '.' &&
+           !mmr_addr_parse(longer, strlen(longer), &ignore);
 }
 
 bool mmr_same_host(const char *name_a, const struct mmr_addr *addr_a, const char *name_b,

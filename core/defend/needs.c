@@ -23,7 +23,8 @@ static bool starts_with_fold(const char *text, const char *prefix)
     return strncasecmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* "C:\Windows\..." and "\??\C:\Windows\...", "\Device\HarddiskVolume2\Windows\..." name the same folder. */
+/* "C:\Windows\..." and "\??\C:\Windows\...", "\Device\HarddiskVolume2\Windows\..." name the same
+ * folder. */
 static const char *after_volume(const char *path)
 {
     if (strncmp(path, "\\??\\", 4) == 0)
@@ -40,11 +41,15 @@ static const char *after_volume(const char *path)
 /* Folders anybody can write to: what runs from there was dropped there. */
 static bool is_dropped(const char *path)
 {
-    static const char *const unix_dirs[] = {"/tmp/", "/var/tmp/", "/dev/shm/", "/home/", "/root/", "/run/", "/var/run/",
-                                            "/var/www/", "/var/spool/", "/srv/", "/mnt/", "/media/"};
-    static const char *const windows_dirs[] = {"\\Users\\", "\\Temp\\", "\\ProgramData\\", "\\Windows\\Temp\\",
-                                               "\\Windows\\Tasks\\", "\\Windows\\System32\\Tasks\\", "\\$Recycle.Bin\\",
-                                               "\\PerfLogs\\", "\\inetpub\\", "\\Windows\\System32\\spool\\drivers\\"};
+    static const char *const unix_dirs[] = {"/tmp/",       "/var/tmp/", "/dev/shm/", "/home/",
+                                            "/root/",      "/run/",     "/var/run/", "/var/www/",
+                                            "/var/spool/", "/srv/",     "/mnt/",     "/media/"};
+    static const char *const windows_dirs[] = {
+        "\\Users\\",          "\\Temp\\",
+        "\\ProgramData\\",    "\\Windows\\Temp\\",
+        "\\Windows\\Tasks\\", "\\Windows\\System32\\Tasks\\",
+        "\\$Recycle.Bin\\",   "\\PerfLogs\\",
+        "\\inetpub\\",        "\\Windows\\System32\\spool\\drivers\\"};
     const char *win = after_volume(path);
     if (strstr(path, "/../") || strstr(path, "\\..\\"))
         return false; /* not what it says: leave it to a person */
@@ -59,9 +64,11 @@ static bool is_dropped(const char *path)
 
 bool mmr_path_is_system(const char *path)
 {
-    static const char *const unix_dirs[] = {"/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/", "/lib32/", "/boot/", "/etc/",
-                                            "/proc/", "/sys/", "/dev/", "/opt/", "/snap/"};
-    static const char *const windows_dirs[] = {"\\Windows\\", "\\Program Files\\", "\\Program Files (x86)\\"};
+    static const char *const unix_dirs[] = {"/bin/",   "/sbin/", "/usr/", "/lib/",  "/lib64/",
+                                            "/lib32/", "/boot/", "/etc/", "/proc/", "/sys/",
+                                            "/dev/",   "/opt/",  "/snap/"};
+    static const char *const windows_dirs[] = {"\\Windows\\", "\\Program Files\\",
+                                               "\\Program Files (x86)\\"};
     if (!path || !path[0])
         return false;
     if (strstr(path, "/../") || strstr(path, "\\..\\"))
@@ -89,7 +96,8 @@ static bool same_want(const struct mmr_want *a, const struct mmr_want *b)
         return mmr_addr_equal(&a->src, &b->src) && mmr_addr_equal(&a->dst, &b->dst);
     case MMR_EFFECT_DENY_DST:
         return mmr_addr_equal(&a->dst, &b->dst) && strcasecmp(a->name, b->name) == 0 &&
-               (mmr_addr_equal(&a->src, &b->src) || mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr));
+               (mmr_addr_equal(&a->src, &b->src) ||
+                mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr));
     case MMR_EFFECT_STOP:
         return a->pid == b->pid && mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr) &&
                (!a->start_ticks || !b->start_ticks || a->start_ticks == b->start_ticks) &&
@@ -97,7 +105,8 @@ static bool same_want(const struct mmr_want *a, const struct mmr_want *b)
     case MMR_EFFECT_QUARANTINE:
     case MMR_EFFECT_DENY_EXEC:
     case MMR_EFFECT_NO_AUTOSTART:
-        return strcmp(a->path, b->path) == 0 && mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr);
+        return strcmp(a->path, b->path) == 0 &&
+               mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr);
     case MMR_EFFECT_REVOKE_LOCK:
         return strcasecmp(a->name, b->name) == 0;
     case MMR_EFFECT_UNDO_HARM:
@@ -113,7 +122,8 @@ static struct mmr_threat_need *add(struct mmr_needs *n, enum mmr_phase phase, ui
     for (uint32_t k = 0; k < n->n; k++)
         if (same_want(&n->need[k].option[0], w)) {
             if (n->need[k].option[0].port != w->port)
-                n->need[k].option[0].port = 0; /* several services: only a denial of all of them is enough */
+                n->need[k].option[0].port =
+                    0; /* several services: only a denial of all of them is enough */
             return NULL;
         }
     if (n->n == MMR_NEEDS_MAX) {
@@ -161,8 +171,8 @@ static const struct mmr_host_ref *host_of(const struct mmr_incident *i, const ch
 }
 
 /* The machine a finding is about: the endpoint's own, else the inside end of the connection. */
-static void place_of(const struct mmr_incident *i, const struct mmr_finding *f, const struct mmr_site_view *site,
-                     struct mmr_want *ret)
+static void place_of(const struct mmr_incident *i, const struct mmr_finding *f,
+                     const struct mmr_site_view *site, struct mmr_want *ret)
 {
     if (f->host && f->host[0]) {
         mmr_text_copy(ret->host, sizeof ret->host, f->host);
@@ -186,10 +196,12 @@ static void place_of(const struct mmr_incident *i, const struct mmr_finding *f, 
 static bool is_file_of_process_dropped(const struct mmr_finding *f)
 {
     const char *p = f->process.path;
-    return p && p[0] && is_dropped(p) && !strstr(p, " (deleted)") && !starts_with_fold(p, "/memfd:");
+    return p && p[0] && is_dropped(p) && !strstr(p, " (deleted)") &&
+           !starts_with_fold(p, "/memfd:");
 }
 
-static bool add_process(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site)
+static bool add_process(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                        const struct mmr_site_view *site)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     struct mmr_want w = {.effect = MMR_EFFECT_STOP};
@@ -214,10 +226,11 @@ static bool add_process(struct mmr_needs *n, const struct mmr_incident *i, uint3
     return true;
 }
 
-static bool file_want(const struct mmr_incident *i, const struct mmr_finding *f, const struct mmr_site_view *site,
-                      struct mmr_want *ret)
+static bool file_want(const struct mmr_incident *i, const struct mmr_finding *f,
+                      const struct mmr_site_view *site, struct mmr_want *ret)
 {
-    if (!f->file || !f->file[0] || mmr_path_is_system(f->file) || (f->autostart && strcmp(f->autostart, f->file) == 0))
+    if (!f->file || !f->file[0] || mmr_path_is_system(f->file) ||
+        (f->autostart && strcmp(f->autostart, f->file) == 0))
         return false;
     *ret = (struct mmr_want){.effect = MMR_EFFECT_QUARANTINE};
     place_of(i, f, site, ret);
@@ -227,7 +240,8 @@ static bool file_want(const struct mmr_incident *i, const struct mmr_finding *f,
 }
 
 /* What is wrong on the machine itself: file, process, autostart. True when the cause is known. */
-static bool add_cause(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site)
+static bool add_cause(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                      const struct mmr_site_view *site)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     struct mmr_want w;
@@ -246,9 +260,10 @@ static bool add_cause(struct mmr_needs *n, const struct mmr_incident *i, uint32_
     return is_known;
 }
 
-/* Is a process on that machine named as a foothold by other evidence? Then that is the cause, with its own needs. */
-static bool is_cause_elsewhere(const struct mmr_incident *i, uint32_t ev, const struct mmr_want *place,
-                               const struct mmr_site_view *site)
+/* Is a process on that machine named as a foothold by other evidence? Then that is the cause, with
+ * its own needs. */
+static bool is_cause_elsewhere(const struct mmr_incident *i, uint32_t ev,
+                               const struct mmr_want *place, const struct mmr_site_view *site)
 {
     for (uint32_t k = 0; k < i->n_evidence; k++) {
         const struct mmr_finding *f = i->evidence[k].finding;
@@ -278,7 +293,8 @@ static void set_service(struct mmr_want *w, const struct mmr_finding *f)
     mmr_text_copy(w->proto, sizeof w->proto, f->proto);
 }
 
-static void need_inbound(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site)
+static void need_inbound(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                         const struct mmr_site_view *site)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     const bool src_in = mmr_site_has(site, &f->src), dst_in = mmr_site_has(site, &f->dst);
@@ -305,7 +321,8 @@ static void need_inbound(struct mmr_needs *n, const struct mmr_incident *i, uint
 }
 
 /* The far end of a call-back: outside if one is, else whom the connection was opened to. */
-static bool far_end(const struct mmr_finding *f, const struct mmr_site_view *site, struct mmr_want *w)
+static bool far_end(const struct mmr_finding *f, const struct mmr_site_view *site,
+                    struct mmr_want *w)
 {
     const bool src_in = mmr_site_has(site, &f->src), dst_in = mmr_site_has(site, &f->dst);
     w->effect = MMR_EFFECT_DENY_DST;
@@ -327,7 +344,8 @@ static bool far_end(const struct mmr_finding *f, const struct mmr_site_view *sit
     return w->name[0] != '\0';
 }
 
-static void need_c2(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site)
+static void need_c2(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                    const struct mmr_site_view *site)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     struct mmr_want w = {0};
@@ -341,7 +359,8 @@ static void need_c2(struct mmr_needs *n, const struct mmr_incident *i, uint32_t 
         add_neutralise(n, i, ev, &w, site);
 }
 
-static void need_user(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site)
+static void need_user(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                      const struct mmr_site_view *site)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     struct mmr_want w = {0}, q;
@@ -355,14 +374,16 @@ static void need_user(struct mmr_needs *n, const struct mmr_incident *i, uint32_
     } else if (has_file) {
         (void)add(n, f->phase, ev, &q);
     } else {
-        w.effect = MMR_EFFECT_NEUTRALISE; /* neither where it came from nor what it is: nothing can cover it */
+        w.effect = MMR_EFFECT_NEUTRALISE; /* neither where it came from nor what it is: nothing can
+                                             cover it */
         (void)add(n, f->phase, ev, &w);
     }
 }
 
-/* The inside machine that reaches for others: who opened the connection, else who plays that role. */
-static void spreader(const struct mmr_incident *i, const struct mmr_finding *f, const struct mmr_site_view *site,
-                     struct mmr_want *w)
+/* The inside machine that reaches for others: who opened the connection, else who plays that role.
+ */
+static void spreader(const struct mmr_incident *i, const struct mmr_finding *f,
+                     const struct mmr_site_view *site, struct mmr_want *w)
 {
     if (mmr_site_has(site, &f->src)) {
         w->host_addr = f->src;
@@ -382,7 +403,8 @@ static void spreader(const struct mmr_incident *i, const struct mmr_finding *f, 
     place_of(i, f, site, w);
 }
 
-static void need_spread(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site)
+static void need_spread(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                        const struct mmr_site_view *site)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     if (mmr_addr_is_set(&f->src) && !mmr_site_has(site, &f->src)) {
@@ -403,8 +425,8 @@ static void need_spread(struct mmr_needs *n, const struct mmr_incident *i, uint3
         add_neutralise(n, i, ev, &w, site);
 }
 
-static void need_account(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site,
-                         bool only_orders)
+static void need_account(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                         const struct mmr_site_view *site, bool only_orders)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     struct mmr_want w = {.effect = MMR_EFFECT_REVOKE_LOCK};
@@ -413,7 +435,8 @@ static void need_account(struct mmr_needs *n, const struct mmr_incident *i, uint
     (void)add(n, f->phase, ev, &w);
     if (!only_orders)
         return;
-    /* Not needed by the standard, but it stops who uses the account: where he comes from, and with what. */
+    /* Not needed by the standard, but it stops who uses the account: where he comes from, and with
+     * what. */
     if (mmr_addr_is_set(&f->src) && !mmr_addr_is_loopback(&f->src)) {
         struct mmr_want d = {0};
         if (mmr_site_has(site, &f->src)) {
@@ -426,8 +449,8 @@ static void need_account(struct mmr_needs *n, const struct mmr_incident *i, uint
     (void)add_cause(n, i, ev, site);
 }
 
-static void need_impact(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev, const struct mmr_site_view *site,
-                        bool only_orders)
+static void need_impact(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
+                        const struct mmr_site_view *site, bool only_orders)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     struct mmr_want w = {.effect = MMR_EFFECT_UNDO_HARM};
@@ -463,7 +486,8 @@ static bool may_order(const struct mmr_evidence *e)
     return (f->phase == MMR_PHASE_ACCOUNT || is_brute_force(f)) && e->count >= REPEATED;
 }
 
-void mmr_needs_of(const struct mmr_incident *i, const struct mmr_site_view *site, bool only_orders, struct mmr_needs *ret)
+void mmr_needs_of(const struct mmr_incident *i, const struct mmr_site_view *site, bool only_orders,
+                  struct mmr_needs *ret)
 {
     memset(ret, 0, sizeof *ret);
     for (uint32_t ev = 0; ev < i->n_evidence; ev++) {
@@ -501,5 +525,6 @@ void mmr_needs_of(const struct mmr_incident *i, const struct mmr_site_view *site
         }
     }
     if (i->evicted && ret->n)
-        ret->dropped += i->evicted; /* findings that were not kept may have had needs of their own */
+        ret->dropped +=
+            i->evicted; /* findings that were not kept may have had needs of their own */
 }

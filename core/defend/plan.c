@@ -1,4 +1,5 @@
-/* plan.c - candidates of either side for each need, best first, and the next when one does not do it. */
+/* plan.c - candidates of either side for each need, best first, and the next when one does not do
+ * it. */
 #include "defend/plan.h"
 
 #include "defend/match.h"
@@ -13,7 +14,8 @@ enum { CANDIDATES_MAX = 48 };
 
 void mmr_policy_default(struct mmr_policy *p)
 {
-    *p = (struct mmr_policy){.mode = MMR_AUTO_DRY_RUN, .ttl_ms = 3600 * 1000, .answer_ms = 30 * 1000};
+    *p = (struct mmr_policy){
+        .mode = MMR_AUTO_DRY_RUN, .ttl_ms = 3600 * 1000, .answer_ms = 30 * 1000};
 }
 
 uint64_t mmr_plan_order_id(const struct mmr_action_rec *a)
@@ -21,8 +23,9 @@ uint64_t mmr_plan_order_id(const struct mmr_action_rec *a)
     char line[1400], addr[MMR_ADDR_TEXT_MAX + 4];
     const struct mmr_target *t = &a->target;
     mmr_cidr_format(&t->addr, addr);
-    int n = snprintf(line, sizeof line, "%llx|%d|%d|%s|%s|%u|%s|%d|%u|%s|%lld|%lld|%s|%s", (unsigned long long)a->incident,
-                     (int)a->verb, (int)a->side, a->node, a->instance, a->attempt, addr, (int)t->direction, t->port, t->proto,
+    int n = snprintf(line, sizeof line, "%llx|%d|%d|%s|%s|%u|%s|%d|%u|%s|%lld|%lld|%s|%s",
+                     (unsigned long long)a->incident, (int)a->verb, (int)a->side, a->node,
+                     a->instance, a->attempt, addr, (int)t->direction, t->port, t->proto,
                      (long long)t->pid, (long long)t->start_ticks, t->host, t->text);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
     uint64_t id = mmr_hash64(line, len, UINT64_C(0x6d616d6f7269));
@@ -59,13 +62,15 @@ static bool sends_events(const struct planner *p, const struct mmr_want *w)
         return p->env->has_endpoint(p->env->ctx, w->host, &w->host_addr);
     for (uint32_t k = 0; k < p->i->n_evidence; k++) {
         const struct mmr_finding *f = p->i->evidence[k].finding;
-        if (f->side == MMR_SIDE_ENDPOINT && mmr_same_host(f->host, &f->host_addr, w->host, &w->host_addr))
+        if (f->side == MMR_SIDE_ENDPOINT &&
+            mmr_same_host(f->host, &f->host_addr, w->host, &w->host_addr))
             return true;
     }
     return false;
 }
 
-static bool is_on_host(const struct planner *p, const struct mmr_responder *r, const struct mmr_want *w)
+static bool is_on_host(const struct planner *p, const struct mmr_responder *r,
+                       const struct mmr_want *w)
 {
     if (r->side != MMR_SIDE_ENDPOINT)
         return false;
@@ -80,12 +85,14 @@ static bool is_on_host(const struct planner *p, const struct mmr_responder *r, c
     return !has_addr && (w->host[0] || mmr_addr_is_set(&w->host_addr)) && sends_events(p, w);
 }
 
-static struct candidate *put(struct candidates *c, const struct mmr_responder *r, enum mmr_verb verb, int rank)
+static struct candidate *put(struct candidates *c, const struct mmr_responder *r,
+                             enum mmr_verb verb, int rank)
 {
     if (c->n == CANDIDATES_MAX)
         return NULL;
     struct candidate *x = &c->v[c->n++];
-    *x = (struct candidate){.r = r, .verb = verb, .rank = rank + (r->is_dry_run ? 100 : 0) + (r->is_linked ? 1 : 0)};
+    *x = (struct candidate){
+        .r = r, .verb = verb, .rank = rank + (r->is_dry_run ? 100 : 0) + (r->is_linked ? 1 : 0)};
     return x;
 }
 
@@ -96,12 +103,14 @@ static void put_host(struct mmr_target *t, const struct mmr_responder *r, const 
         mmr_addr_format(&w->host_addr, t->host);
 }
 
-/* deny(src->dst service) and deny(host->dst): the address to deny is the far end, seen from what is to be protected. */
+/* deny(src->dst service) and deny(host->dst): the address to deny is the far end, seen from what is
+ * to be protected. */
 static void deny_candidates(const struct planner *p, const struct mmr_want *w, struct candidates *c)
 {
     const struct mmr_site_view *site = &p->env->site;
     const bool is_service = w->effect == MMR_EFFECT_DENY_SERVICE;
-    const struct mmr_addr *far = is_service ? &w->src : &w->dst, *near = is_service ? &w->dst : &w->src;
+    const struct mmr_addr *far = is_service ? &w->src : &w->dst,
+                          *near = is_service ? &w->dst : &w->src;
     const bool far_in = mmr_site_has(site, far);
     const bool near_in = !mmr_addr_is_set(near) || mmr_site_has(site, near);
     for (uint32_t k = 0; k < p->env->n_responder; k++) {
@@ -122,13 +131,15 @@ static void deny_candidates(const struct planner *p, const struct mmr_want *w, s
         }
         if (!has_verb(r, MMR_VERB_BLOCK_ADDR) || (is_net && far_in && near_in && !r->sees_inside))
             continue; /* the packets do not cross it */
-        /* the gateway protects everybody at once, and does not depend on a machine that may be the enemy's */
+        /* the gateway protects everybody at once, and does not depend on a machine that may be the
+         * enemy's */
         struct candidate *x = put(c, r, MMR_VERB_BLOCK_ADDR, is_net ? (far_in ? 5 : 0) : 10);
         if (!x)
             continue;
         x->target.addr = (struct mmr_cidr){.addr = *far, .bits = 128};
         if (!far_in) {
-            x->target.direction = MMR_DIR_UNKNOWN; /* an attacker outside has no business in either direction */
+            x->target.direction =
+                MMR_DIR_UNKNOWN; /* an attacker outside has no business in either direction */
         } else {
             x->target.direction = is_service ? MMR_DIR_INBOUND : MMR_DIR_OUTBOUND;
             if (is_net) { /* an inside machine keeps its other services */
@@ -141,14 +152,16 @@ static void deny_candidates(const struct planner *p, const struct mmr_want *w, s
     }
 }
 
-static void isolate_candidates(const struct planner *p, const struct mmr_want *w, struct candidates *c)
+static void isolate_candidates(const struct planner *p, const struct mmr_want *w,
+                               struct candidates *c)
 {
     for (uint32_t k = 0; k < p->env->n_responder; k++) {
         const struct mmr_responder *r = &p->env->responder[k];
         const bool is_net = r->side == MMR_SIDE_NETWORK;
         if (!r->is_healthy || !has_verb(r, MMR_VERB_ISOLATE_HOST))
             continue;
-        if (is_net ? !r->sees_inside || !mmr_site_has(&p->env->site, &w->host_addr) : !is_on_host(p, r, w))
+        if (is_net ? !r->sees_inside || !mmr_site_has(&p->env->site, &w->host_addr)
+                   : !is_on_host(p, r, w))
             continue;
         /* the network's hold does not depend on a machine that may be the enemy's by now */
         struct candidate *x = put(c, r, MMR_VERB_ISOLATE_HOST, is_net ? 0 : 10);
@@ -160,7 +173,8 @@ static void isolate_candidates(const struct planner *p, const struct mmr_want *w
     }
 }
 
-static void host_candidates(const struct planner *p, const struct mmr_want *w, enum mmr_verb verb, struct candidates *c)
+static void host_candidates(const struct planner *p, const struct mmr_want *w, enum mmr_verb verb,
+                            struct candidates *c)
 {
     for (uint32_t k = 0; k < p->env->n_responder; k++) {
         const struct mmr_responder *r = &p->env->responder[k];
@@ -178,7 +192,8 @@ static void host_candidates(const struct planner *p, const struct mmr_want *w, e
             mmr_text_copy(x->target.text, sizeof x->target.text, w->name);
             mmr_text_copy(x->target.exe, sizeof x->target.exe, w->path);
         } else {
-            mmr_text_copy(x->target.text, sizeof x->target.text, w->effect == MMR_EFFECT_REVOKE_LOCK ? w->name : w->path);
+            mmr_text_copy(x->target.text, sizeof x->target.text,
+                          w->effect == MMR_EFFECT_REVOKE_LOCK ? w->name : w->path);
         }
     }
 }
@@ -216,7 +231,8 @@ static void candidates_of(const struct planner *p, const struct mmr_want *w, str
     default:
         break;
     }
-    for (uint32_t a = 1; a < c->n; a++) { /* stable: equal ranks keep the order of the configuration */
+    for (uint32_t a = 1; a < c->n;
+         a++) { /* stable: equal ranks keep the order of the configuration */
         struct candidate x = c->v[a];
         uint32_t b = a;
         for (; b > 0 && c->v[b - 1].rank > x.rank; b--)
@@ -227,11 +243,13 @@ static void candidates_of(const struct planner *p, const struct mmr_want *w, str
 
 /* ---- what was done so far ---- */
 
-static const struct mmr_responder *responder_of(const struct planner *p, const struct mmr_action_rec *a)
+static const struct mmr_responder *responder_of(const struct planner *p,
+                                                const struct mmr_action_rec *a)
 {
     for (uint32_t k = 0; k < p->env->n_responder; k++) {
         const struct mmr_responder *r = &p->env->responder[k];
-        if (r->side == a->side && strcmp(r->node, a->node) == 0 && strcmp(r->instance, a->instance) == 0)
+        if (r->side == a->side && strcmp(r->node, a->node) == 0 &&
+            strcmp(r->instance, a->instance) == 0)
             return r;
     }
     return NULL;
@@ -239,7 +257,8 @@ static const struct mmr_responder *responder_of(const struct planner *p, const s
 
 static bool is_spent(const struct mmr_action_rec *a)
 {
-    return a->state == MMR_STATE_FAILED || a->state == MMR_STATE_EXPIRED || a->state == MMR_STATE_UNDONE ||
+    return a->state == MMR_STATE_FAILED || a->state == MMR_STATE_EXPIRED ||
+           a->state == MMR_STATE_UNDONE ||
            (a->receipt.result != MMR_RESULT_NONE && a->receipt.result != MMR_RESULT_APPLIED &&
             a->receipt.result != MMR_RESULT_ALREADY);
 }
@@ -256,8 +275,8 @@ static bool is_serving(const struct planner *p, const struct mmr_action_rec *a)
 
 static bool same_target(enum mmr_verb verb, const struct mmr_target *a, const struct mmr_target *b)
 {
-    return mmr_target_equal(verb, a, b) && a->port == b->port && mmr_same_host(a->host[0] ? a->host : "-", NULL,
-                                                                              b->host[0] ? b->host : "-", NULL);
+    return mmr_target_equal(verb, a, b) && a->port == b->port &&
+           mmr_same_host(a->host[0] ? a->host : "-", NULL, b->host[0] ? b->host : "-", NULL);
 }
 
 /* What was ordered before, and what this call ordered already. */
@@ -266,13 +285,15 @@ struct tried {
     uint32_t n;
 };
 
-/* Tried already with this responder? An expired lease may be asked again when the threat went on after it. */
+/* Tried already with this responder? An expired lease may be asked again when the threat went on
+ * after it. */
 static bool is_tried(const struct planner *p, const struct candidate *c, const struct tried *list)
 {
     for (uint32_t k = 0; k < list->n; k++) {
         const struct mmr_action_rec *a = list->v[k];
         if (a->verb != c->verb || a->side != c->r->side || strcmp(a->node, c->r->node) != 0 ||
-            strcmp(a->instance, c->r->instance) != 0 || !same_target(a->verb, &a->target, &c->target))
+            strcmp(a->instance, c->r->instance) != 0 ||
+            !same_target(a->verb, &a->target, &c->target))
             continue;
         if (a->state == MMR_STATE_EXPIRED && p->i->last_ns > a->receipt.expires_ns)
             continue;
@@ -281,8 +302,8 @@ static bool is_tried(const struct planner *p, const struct candidate *c, const s
     return false;
 }
 
-static bool is_need_served(const struct planner *p, const struct mmr_threat_need *need, const struct tried *list,
-                           uint32_t *ret_attempts)
+static bool is_need_served(const struct planner *p, const struct mmr_threat_need *need,
+                           const struct tried *list, uint32_t *ret_attempts)
 {
     for (uint32_t k = 0; k < list->n; k++)
         for (uint32_t o = 0; o < need->n_option; o++) {
@@ -317,12 +338,12 @@ static void set_state(const struct planner *p, struct mmr_action_rec *a)
 
 static bool has_lease(enum mmr_verb v)
 {
-    return v == MMR_VERB_BLOCK_ADDR || v == MMR_VERB_BLOCK_NAME || v == MMR_VERB_ISOLATE_HOST || v == MMR_VERB_DENY_EXEC ||
-           v == MMR_VERB_FREEZE_PROCESS;
+    return v == MMR_VERB_BLOCK_ADDR || v == MMR_VERB_BLOCK_NAME || v == MMR_VERB_ISOLATE_HOST ||
+           v == MMR_VERB_DENY_EXEC || v == MMR_VERB_FREEZE_PROCESS;
 }
 
-static bool emit(const struct planner *p, const struct mmr_threat_need *need, const struct mmr_want *w,
-                 const struct candidate *c, uint32_t attempt)
+static bool emit(const struct planner *p, const struct mmr_threat_need *need,
+                 const struct mmr_want *w, const struct candidate *c, uint32_t attempt)
 {
     struct mmr_plan *out = p->out;
     const struct mmr_finding *f = p->i->evidence[need->evidence].finding;
@@ -335,14 +356,16 @@ static bool emit(const struct planner *p, const struct mmr_threat_need *need, co
     a->target = c->target;
     a->incident = p->i->id;
     a->ordered_ns = p->now_ns;
-    a->ttl_ms = has_lease(c->verb) ? (p->env->policy.ttl_ms ? p->env->policy.ttl_ms : 3600 * 1000) : 0;
+    a->ttl_ms =
+        has_lease(c->verb) ? (p->env->policy.ttl_ms ? p->env->policy.ttl_ms : 3600 * 1000) : 0;
     a->attempt = attempt;
     mmr_text_copy(a->node, sizeof a->node, c->r->node);
     mmr_text_copy(a->instance, sizeof a->instance, c->r->instance);
     (void)snprintf(a->reason, sizeof a->reason, "%s: %.90s", mmr_effect_name(w->effect), what);
     a->id = mmr_plan_order_id(a);
     out->n++;
-    if (p->env->rails && mmr_rails_check(p->env->rails, a->verb, &a->target, true, p->now_ns, why) < 0) {
+    if (p->env->rails &&
+        mmr_rails_check(p->env->rails, a->verb, &a->target, true, p->now_ns, why) < 0) {
         a->state = MMR_STATE_FAILED;
         mmr_rails_refuse(why, p->now_ns, &a->receipt);
         return false;
@@ -373,7 +396,8 @@ static void serve(struct planner *p, const struct mmr_threat_need *need)
         for (uint32_t k = 0; k < c.n; k++) {
             if (is_tried(p, &c.v[k], &list))
                 continue;
-            if (p->out->n == MMR_PLAN_ORDERS_MAX || p->i->n_actions + p->out->n >= MMR_INCIDENT_ACTIONS_MAX) {
+            if (p->out->n == MMR_PLAN_ORDERS_MAX ||
+                p->i->n_actions + p->out->n >= MMR_INCIDENT_ACTIONS_MAX) {
                 p->out->is_more = p->i->n_actions + p->out->n < MMR_INCIDENT_ACTIONS_MAX;
                 p->out->is_exhausted |= !p->out->is_more;
                 return;
@@ -385,8 +409,9 @@ static void serve(struct planner *p, const struct mmr_threat_need *need)
     p->out->is_exhausted = true;
 }
 
-/* No one can stop it on the machine itself and nothing else is ordered: the network cuts the machine off. It is
- * never a cover for stop or neutralise, only the least bad until a person comes. */
+/* No one can stop it on the machine itself and nothing else is ordered: the network cuts the
+ * machine off. It is never a cover for stop or neutralise, only the least bad until a person comes.
+ */
 static void last_resort(struct planner *p, const struct mmr_needs *needs)
 {
     for (uint32_t k = 0; k < p->i->n_actions; k++)
@@ -398,7 +423,8 @@ static void last_resort(struct planner *p, const struct mmr_needs *needs)
     for (uint32_t k = 0; k < needs->n; k++) {
         const struct mmr_threat_need *x = &needs->need[k];
         const enum mmr_effect e = x->option[0].effect;
-        if (x->phase < MMR_PHASE_FOOTHOLD_PROCESS || (e != MMR_EFFECT_STOP && e != MMR_EFFECT_NEUTRALISE))
+        if (x->phase < MMR_PHASE_FOOTHOLD_PROCESS ||
+            (e != MMR_EFFECT_STOP && e != MMR_EFFECT_NEUTRALISE))
             continue;
         struct mmr_threat_need iso = *x;
         iso.n_option = 1;
@@ -409,7 +435,8 @@ static void last_resort(struct planner *p, const struct mmr_needs *needs)
     }
 }
 
-void mmr_plan_incident(const struct mmr_plan_env *env, const struct mmr_incident *i, int64_t now_ns, struct mmr_plan *ret)
+void mmr_plan_incident(const struct mmr_plan_env *env, const struct mmr_incident *i, int64_t now_ns,
+                       struct mmr_plan *ret)
 {
     struct mmr_needs needs;
     struct planner p = {.env = env, .i = i, .now_ns = now_ns, .out = ret};
@@ -438,12 +465,14 @@ bool mmr_plan_timeouts(struct mmr_incident *i, const struct mmr_policy *policy, 
     bool is_changed = false;
     for (uint32_t k = 0; k < i->n_actions; k++) {
         struct mmr_action_rec *a = &i->actions[k];
-        if (a->state != MMR_STATE_ORDERED || a->receipt.result != MMR_RESULT_NONE || now_ns - a->ordered_ns < wait_ns)
+        if (a->state != MMR_STATE_ORDERED || a->receipt.result != MMR_RESULT_NONE ||
+            now_ns - a->ordered_ns < wait_ns)
             continue;
         a->state = MMR_STATE_FAILED;
         a->receipt.result = MMR_RESULT_TIMEOUT;
-        (void)snprintf(a->receipt.detail, sizeof a->receipt.detail, "no answer from %.40s within %lld s",
-                       a->instance[0] ? a->instance : "the responder", (long long)(wait_ns / MMR_NS_PER_S));
+        (void)snprintf(
+            a->receipt.detail, sizeof a->receipt.detail, "no answer from %.40s within %lld s",
+            a->instance[0] ? a->instance : "the responder", (long long)(wait_ns / MMR_NS_PER_S));
         is_changed = true;
     }
     return is_changed;

@@ -15,12 +15,25 @@ enum { ENTRIES_MAX = 1024, HELD_MAX = 512, MINUTE_SLOTS = 60, HOUR_SLOTS = 60, W
 #define MINUTE_NS (60 * MMR_NS_PER_S)
 #define HOUR_NS (60 * MINUTE_NS)
 
-struct guarded_net { struct mmr_cidr net; enum mmr_guard why; };
-struct guarded_name { char name[64]; enum mmr_guard why; };
-struct held { struct mmr_cidr addr; char host[64]; };
+struct guarded_net {
+    struct mmr_cidr net;
+    enum mmr_guard why;
+};
+struct guarded_name {
+    char name[64];
+    enum mmr_guard why;
+};
+struct held {
+    struct mmr_cidr addr;
+    char host[64];
+};
 
 /* A sliding count: `slots` buckets that together span the window. */
-struct rate { int64_t slot_ns; int64_t newest; uint32_t count[60]; };
+struct rate {
+    int64_t slot_ns;
+    int64_t newest;
+    uint32_t count[60];
+};
 
 struct mmr_rails {
     struct mmr_rails_limits limit;
@@ -37,21 +50,34 @@ struct mmr_rails {
 
 const char *mmr_guard_name(enum mmr_guard g)
 {
-    static const char *const names[] = {"protected", "loopback or special address", "our own address", "default gateway",
-                                        "DNS server", "time server", "hub", "upstream", "administrator's machine",
-                                        "domain controller", "help desk or insurer", "configured never-block entry"};
+    static const char *const names[] = {"protected",
+                                        "loopback or special address",
+                                        "our own address",
+                                        "default gateway",
+                                        "DNS server",
+                                        "time server",
+                                        "hub",
+                                        "upstream",
+                                        "administrator's machine",
+                                        "domain controller",
+                                        "help desk or insurer",
+                                        "configured never-block entry"};
     return (unsigned)g < sizeof names / sizeof names[0] ? names[g] : "protected";
 }
 
-static const struct { const char *net; enum mmr_guard why; } always[] = {
-    {"127.0.0.0/8", MMR_GUARD_LOOPBACK},    {"::1", MMR_GUARD_LOOPBACK},
-    {"0.0.0.0/8", MMR_GUARD_LOOPBACK},      {"::", MMR_GUARD_LOOPBACK},
-    {"169.254.0.0/16", MMR_GUARD_LOOPBACK}, {"fe80::/10", MMR_GUARD_LOOPBACK},
-    {"224.0.0.0/4", MMR_GUARD_LOOPBACK},    {"ff00::/8", MMR_GUARD_LOOPBACK},
+static const struct {
+    const char *net;
+    enum mmr_guard why;
+} always[] = {
+    {"127.0.0.0/8", MMR_GUARD_LOOPBACK},     {"::1", MMR_GUARD_LOOPBACK},
+    {"0.0.0.0/8", MMR_GUARD_LOOPBACK},       {"::", MMR_GUARD_LOOPBACK},
+    {"169.254.0.0/16", MMR_GUARD_LOOPBACK},  {"fe80::/10", MMR_GUARD_LOOPBACK},
+    {"224.0.0.0/4", MMR_GUARD_LOOPBACK},     {"ff00::/8", MMR_GUARD_LOOPBACK},
     {"255.255.255.255", MMR_GUARD_LOOPBACK},
 };
 
-int mmr_rails_new(const struct mmr_rails_limits *limits, struct mmr_rails **ret, struct mmr_error *err)
+int mmr_rails_new(const struct mmr_rails_limits *limits, struct mmr_rails **ret,
+                  struct mmr_error *err)
 {
     struct mmr_rails *r = calloc(1, sizeof *r);
     if (r) {
@@ -104,21 +130,26 @@ static bool same_net(const struct mmr_cidr *a, const struct mmr_cidr *b)
     return a->bits == b->bits && mmr_addr_equal(&a->addr, &b->addr);
 }
 
-int mmr_rails_protect(struct mmr_rails *r, const struct mmr_cidr *net, enum mmr_guard why, struct mmr_error *err)
+int mmr_rails_protect(struct mmr_rails *r, const struct mmr_cidr *net, enum mmr_guard why,
+                      struct mmr_error *err)
 {
     for (uint32_t i = 0; i < r->n_net; i++)
         if (same_net(&r->net[i].net, net) && r->net[i].why == why)
             return 0;
     if (r->n_net == ENTRIES_MAX)
-        return mmr_fail(err, MMR_ETOOBIG, "never-block list is full at %d networks; write wider networks", ENTRIES_MAX);
+        return mmr_fail(err, MMR_ETOOBIG,
+                        "never-block list is full at %d networks; write wider networks",
+                        ENTRIES_MAX);
     r->net[r->n_net++] = (struct guarded_net){.net = *net, .why = why};
     return 0;
 }
 
-int mmr_rails_protect_name(struct mmr_rails *r, const char *name, enum mmr_guard why, struct mmr_error *err)
+int mmr_rails_protect_name(struct mmr_rails *r, const char *name, enum mmr_guard why,
+                           struct mmr_error *err)
 {
     if (!name[0] || strlen(name) >= sizeof r->name[0].name)
-        return mmr_fail(err, MMR_EINVAL, "never-block name '%.60s' has %zu bytes; expected 1 to 63", name, strlen(name));
+        return mmr_fail(err, MMR_EINVAL, "never-block name '%.60s' has %zu bytes; expected 1 to 63",
+                        name, strlen(name));
     for (uint32_t i = 0; i < r->n_name; i++)
         if (strcasecmp(r->name[i].name, name) == 0 && r->name[i].why == why)
             return 0;
@@ -144,8 +175,8 @@ void mmr_rails_unprotect(struct mmr_rails *r, enum mmr_guard why)
     r->n_name = k;
 }
 
-int mmr_rails_inside(struct mmr_rails *r, const struct mmr_cidr *home, uint32_t n_home, uint32_t known_hosts,
-                     struct mmr_error *err)
+int mmr_rails_inside(struct mmr_rails *r, const struct mmr_cidr *home, uint32_t n_home,
+                     uint32_t known_hosts, struct mmr_error *err)
 {
     if (n_home > sizeof r->home / sizeof r->home[0])
         return mmr_fail(err, MMR_ETOOBIG, "%u inside networks; at most %zu can be kept", n_home,
@@ -177,7 +208,8 @@ static int check_net(const struct mmr_rails *r, const struct mmr_cidr *t, char *
     mmr_cidr_format(t, text);
     if (!mmr_addr_is_set(&t->addr) || t->bits > 128)
         return refuse(why, MMR_EPERM, text, "no address to block");
-    uint8_t least = mmr_addr_is_v4(&t->addr) && t->bits >= 96 ? (uint8_t)(96 + r->limit.min_bits_v4) : r->limit.min_bits_v6;
+    uint8_t least = mmr_addr_is_v4(&t->addr) && t->bits >= 96 ? (uint8_t)(96 + r->limit.min_bits_v4)
+                                                              : r->limit.min_bits_v6;
     if (t->bits < least)
         return refuse(why, MMR_EPERM, text, "network is wider than may be blocked");
     for (uint32_t i = 0; i < r->n_net; i++)
@@ -200,13 +232,18 @@ static int check_name(const struct mmr_rails *r, const char *name, char *why)
 static bool is_vital_process(const struct mmr_target *t)
 {
     static const char *const names[] = {
-        "systemd", "init", "systemd-journald", "systemd-logind", "systemd-udevd", "systemd-networkd", "systemd-resolved",
-        "dbus-daemon", "NetworkManager", "mamori", "kthreadd",
-        "System", "Registry", "smss.exe", "csrss.exe", "wininit.exe", "winlogon.exe", "services.exe", "lsass.exe",
-        "lsaiso.exe", "svchost.exe", "fontdrvhost.exe", "dwm.exe", "memory compression",
+        "systemd",          "init",          "systemd-journald",
+        "systemd-logind",   "systemd-udevd", "systemd-networkd",
+        "systemd-resolved", "dbus-daemon",   "NetworkManager",
+        "mamori",           "kthreadd",      "System",
+        "Registry",         "smss.exe",      "csrss.exe",
+        "wininit.exe",      "winlogon.exe",  "services.exe",
+        "lsass.exe",        "lsaiso.exe",    "svchost.exe",
+        "fontdrvhost.exe",  "dwm.exe",       "memory compression",
     };
     /* only where the real ones live: malware likes these names */
-    static const char *const homes[] = {"/usr/", "/bin/", "/sbin/", "/lib/", ":\\Windows\\System32\\"};
+    static const char *const homes[] = {"/usr/", "/bin/", "/sbin/", "/lib/",
+                                        ":\\Windows\\System32\\"};
     const char *base = t->exe[0] ? mmr_path_base(t->exe) : t->text;
     bool is_named = false, is_home = t->exe[0] == '\0';
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -220,12 +257,14 @@ static bool is_vital_process(const struct mmr_target *t)
 
 static bool is_vital_path(const char *path)
 {
-    return path[0] == '\0' || strcmp(path, "/") == 0 || strstr(path, "/../") || strstr(path, "\\..\\");
+    return path[0] == '\0' || strcmp(path, "/") == 0 || strstr(path, "/../") ||
+           strstr(path, "\\..\\");
 }
 
 static bool is_vital_account(const char *user)
 {
-    static const char *const names[] = {"root", "SYSTEM", "NT AUTHORITY\\SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE", "krbtgt"};
+    static const char *const names[] = {"root",          "SYSTEM",          "NT AUTHORITY\\SYSTEM",
+                                        "LOCAL SERVICE", "NETWORK SERVICE", "krbtgt"};
     const char *base = mmr_path_base(user);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcasecmp(base, names[i]) == 0 || strcasecmp(user, names[i]) == 0)
@@ -234,7 +273,8 @@ static bool is_vital_account(const char *user)
     return n && user[n - 1] == '$'; /* a machine's own account */
 }
 
-static int check_list(const struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t, char *why)
+static int check_list(const struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t,
+                      char *why)
 {
     int e;
     switch (verb) {
@@ -246,11 +286,13 @@ static int check_list(const struct mmr_rails *r, enum mmr_verb verb, const struc
         if (!mmr_addr_is_set(&t->addr.addr))
             return t->host[0] ? 0 : refuse(why, MMR_EPERM, "isolate.host", "no machine is named");
         if (t->addr.bits != 128)
-            return refuse(why, MMR_EPERM, "isolate.host", "target is a network; one machine is expected");
+            return refuse(why, MMR_EPERM, "isolate.host",
+                          "target is a network; one machine is expected");
         return check_net(r, &t->addr, why);
     case MMR_VERB_BLOCK_NAME:
         if (!strchr(t->text, '.'))
-            return refuse(why, MMR_EPERM, t->text[0] ? t->text : "block.name", "no domain name with two labels");
+            return refuse(why, MMR_EPERM, t->text[0] ? t->text : "block.name",
+                          "no domain name with two labels");
         return check_name(r, t->text, why);
     case MMR_VERB_CUT_FLOW: {
         if (!mmr_addr_is_set(&t->src) || !mmr_addr_is_set(&t->dst))
@@ -264,7 +306,8 @@ static int check_list(const struct mmr_rails *r, enum mmr_verb verb, const struc
         if (t->pid <= 1)
             return refuse(why, MMR_EPERM, mmr_verb_name(verb), "process id 0 or 1, or none");
         if (is_vital_process(t))
-            return refuse(why, MMR_EPERM, t->exe[0] ? t->exe : t->text, "the machine cannot run without this process");
+            return refuse(why, MMR_EPERM, t->exe[0] ? t->exe : t->text,
+                          "the machine cannot run without this process");
         return 0;
     case MMR_VERB_QUARANTINE_FILE:
     case MMR_VERB_DENY_EXEC:
@@ -275,7 +318,8 @@ static int check_list(const struct mmr_rails *r, enum mmr_verb verb, const struc
         return t->text[0] ? 0 : refuse(why, MMR_EPERM, "remove.autostart", "no entry is named");
     case MMR_VERB_LOCK_ACCOUNT:
         if (!t->text[0] || is_vital_account(t->text))
-            return refuse(why, MMR_EPERM, t->text[0] ? t->text : "lock.account", "the machine needs this account");
+            return refuse(why, MMR_EPERM, t->text[0] ? t->text : "lock.account",
+                          "the machine needs this account");
         return 0;
     case MMR_VERB_QUERY_CONNECTION_OWNER:
         return 0;
@@ -319,7 +363,8 @@ static bool is_inside(const struct mmr_rails *r, const struct mmr_target *t)
     return false;
 }
 
-static bool takes_host_away(const struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t)
+static bool takes_host_away(const struct mmr_rails *r, enum mmr_verb verb,
+                            const struct mmr_target *t)
 {
     if (verb == MMR_VERB_ISOLATE_HOST)
         return true;
@@ -353,8 +398,8 @@ static bool is_breaker_open(const struct mmr_rails *r, int64_t now_ns)
     return now_ns < r->open_until_ns;
 }
 
-int mmr_rails_check(const struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t, bool is_automatic,
-                    int64_t now_ns, char *ret_why)
+int mmr_rails_check(const struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t,
+                    bool is_automatic, int64_t now_ns, char *ret_why)
 {
     int e = check_list(r, verb, t, ret_why);
     if (e < 0 || !is_automatic || is_harmless(verb))
@@ -363,18 +408,22 @@ int mmr_rails_check(const struct mmr_rails *r, enum mmr_verb verb, const struct 
     if (is_away && find_held(r, t))
         return 0; /* held already: nothing more is taken away */
     if (is_breaker_open(r, now_ns))
-        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb), "circuit breaker is open after failures in a row; only notices go out");
+        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb),
+                      "circuit breaker is open after failures in a row; only notices go out");
     if (rate_sum(&r->minute, now_ns) >= r->limit.per_minute)
-        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb), "ceiling of acts a minute is reached");
+        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb),
+                      "ceiling of acts a minute is reached");
     if (rate_sum(&r->hour, now_ns) >= r->limit.per_hour)
-        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb), "ceiling of acts an hour is reached");
+        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb),
+                      "ceiling of acts an hour is reached");
     if (is_away && (r->n_held >= inside_ceiling(r) || r->n_held == HELD_MAX))
-        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb), "too large a share of the office's machines would be cut off");
+        return refuse(ret_why, MMR_EAGAIN, mmr_verb_name(verb),
+                      "too large a share of the office's machines would be cut off");
     return 0;
 }
 
-int mmr_rails_take(struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t, bool is_automatic,
-                   int64_t now_ns, char *ret_why)
+int mmr_rails_take(struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t,
+                   bool is_automatic, int64_t now_ns, char *ret_why)
 {
     int e = mmr_rails_check(r, verb, t, is_automatic, now_ns, ret_why);
     if (e < 0 || is_harmless(verb))
@@ -392,8 +441,8 @@ int mmr_rails_take(struct mmr_rails *r, enum mmr_verb verb, const struct mmr_tar
     return 0;
 }
 
-void mmr_rails_report(struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t, enum mmr_result result,
-                      bool is_over, int64_t now_ns)
+void mmr_rails_report(struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t,
+                      enum mmr_result result, bool is_over, int64_t now_ns)
 {
     const bool is_bad = result == MMR_RESULT_FAILED || result == MMR_RESULT_TIMEOUT;
     if (result == MMR_RESULT_APPLIED || result == MMR_RESULT_ALREADY)

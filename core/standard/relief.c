@@ -22,7 +22,8 @@ uint32_t mmr_caps_of(const struct mmr_cap_source *s)
         caps |= MMR_CAP_EP_DETECT;
     if (s->is_dry_run)
         return caps;
-    if (s->side == MMR_SIDE_NETWORK && s->can_defend && !is_linked) /* no linked defence counts for Nu */
+    if (s->side == MMR_SIDE_NETWORK && s->can_defend &&
+        !is_linked) /* no linked defence counts for Nu */
         caps |= MMR_CAP_NET_DEFEND;
     if (s->side == MMR_SIDE_ENDPOINT && is_linked)
         caps |= MMR_CAP_EP_DEFEND_LINKED;
@@ -33,7 +34,8 @@ uint32_t mmr_caps_of(const struct mmr_cap_source *s)
 
 struct mmr_relief mmr_relief_of(uint32_t caps, bool is_linked)
 {
-    const bool na = caps & MMR_CAP_NET_DETECT_INBOUND, ni = caps & MMR_CAP_NET_DETECT_OUTBOUND, nu = caps & MMR_CAP_NET_DEFEND;
+    const bool na = caps & MMR_CAP_NET_DETECT_INBOUND, ni = caps & MMR_CAP_NET_DETECT_OUTBOUND,
+               nu = caps & MMR_CAP_NET_DEFEND;
     const bool ea = caps & MMR_CAP_EP_DETECT;
     const bool ei = (caps & MMR_CAP_EP_DEFEND) || ((caps & MMR_CAP_EP_DEFEND_LINKED) && is_linked);
     struct mmr_relief r = {
@@ -65,7 +67,8 @@ static void free_tokener(struct json_tokener **t)
         json_tokener_free(*t);
 }
 
-static int parse_object(const char *line, size_t len, struct json_object **ret, struct mmr_error *err)
+static int parse_object(const char *line, size_t len, struct json_object **ret,
+                        struct mmr_error *err)
 {
     __attribute__((cleanup(free_tokener))) struct json_tokener *tok = json_tokener_new_ex(8);
     if (!tok)
@@ -81,11 +84,14 @@ static int parse_object(const char *line, size_t len, struct json_object **ret, 
     }
     put_json(&o);
     if (e == json_tokener_continue)
-        return mmr_fail(err, MMR_EBADMSG, "the line ends in the middle of a JSON value; expected one whole object");
+        return mmr_fail(err, MMR_EBADMSG,
+                        "the line ends in the middle of a JSON value; expected one whole object");
     if (e != json_tokener_success)
-        return mmr_fail(err, MMR_EBADMSG, "no JSON object: %s at column %zu", json_tokener_error_desc(e),
-                        json_tokener_get_parse_end(tok) + 1);
-    return mmr_fail(err, MMR_EBADMSG, "found a JSON value that is no object; expected {\"Na\":…,\"Ni\":…,\"Nu\":…,\"Ea\":…,\"Ei\":…}");
+        return mmr_fail(err, MMR_EBADMSG, "no JSON object: %s at column %zu",
+                        json_tokener_error_desc(e), json_tokener_get_parse_end(tok) + 1);
+    return mmr_fail(err, MMR_EBADMSG,
+                    "found a JSON value that is no object; expected "
+                    "{\"Na\":…,\"Ni\":…,\"Nu\":…,\"Ea\":…,\"Ei\":…}");
 }
 
 /* 0 or 1, as number, text or boolean; -1 anything else */
@@ -104,11 +110,17 @@ static int flag_of(struct json_object *v)
     return -1;
 }
 
-static int read_caps(struct json_object *o, uint32_t *ret_caps, bool *ret_linked, struct mmr_error *err)
+static int read_caps(struct json_object *o, uint32_t *ret_caps, bool *ret_linked,
+                     struct mmr_error *err)
 {
-    static const struct { const char *key; uint32_t cap; bool is_needed; } fields[] = {
-        {"Na", MMR_CAP_NET_DETECT_INBOUND, true}, {"Ni", MMR_CAP_NET_DETECT_OUTBOUND, true}, {"Nu", MMR_CAP_NET_DEFEND, true},
-        {"Ea", MMR_CAP_EP_DETECT, true},   {"Ei", MMR_CAP_EP_DEFEND, true},    {"Linked", 0, false},
+    static const struct {
+        const char *key;
+        uint32_t cap;
+        bool is_needed;
+    } fields[] = {
+        {"Na", MMR_CAP_NET_DETECT_INBOUND, true}, {"Ni", MMR_CAP_NET_DETECT_OUTBOUND, true},
+        {"Nu", MMR_CAP_NET_DEFEND, true},         {"Ea", MMR_CAP_EP_DETECT, true},
+        {"Ei", MMR_CAP_EP_DEFEND, true},          {"Linked", 0, false},
     };
     enum { N = sizeof fields / sizeof fields[0] };
     uint32_t caps = 0;
@@ -120,7 +132,8 @@ static int read_caps(struct json_object *o, uint32_t *ret_caps, bool *ret_linked
         while (k < N && strcmp(key, fields[k].key) != 0)
             k++;
         if (k == N)
-            return mmr_fail(err, MMR_EBADMSG, "field '%.40s' is unknown; expected Na, Ni, Nu, Ea, Ei or Linked", key);
+            return mmr_fail(err, MMR_EBADMSG,
+                            "field '%.40s' is unknown; expected Na, Ni, Nu, Ea, Ei or Linked", key);
     }
     for (size_t k = 0; k < N; k++) {
         struct json_object *v = NULL;
@@ -128,10 +141,12 @@ static int read_caps(struct json_object *o, uint32_t *ret_caps, bool *ret_linked
         const char *expected = is_ei ? "\"1\", \"0\" or \"linked\"" : "0 or 1";
         if (!json_object_object_get_ex(o, fields[k].key, &v)) {
             if (fields[k].is_needed)
-                return mmr_fail(err, MMR_EBADMSG, "field %s is missing; expected %s", fields[k].key, expected);
+                return mmr_fail(err, MMR_EBADMSG, "field %s is missing; expected %s", fields[k].key,
+                                expected);
             continue;
         }
-        if (is_ei && json_object_is_type(v, json_type_string) && strcmp(json_object_get_string(v), "linked") == 0) {
+        if (is_ei && json_object_is_type(v, json_type_string) &&
+            strcmp(json_object_get_string(v), "linked") == 0) {
             caps |= MMR_CAP_EP_DEFEND_LINKED;
             continue;
         }
@@ -169,9 +184,13 @@ static bool add_word(struct json_object *o, const char *key, bool conforms)
 
 int mmr_relief_json(const char *line, size_t len, char **ret_json, struct mmr_error *err)
 {
-    static const struct { uint32_t cap; const char *name; } short_names[] = {
-        {MMR_CAP_NET_DETECT_INBOUND, "Na"}, {MMR_CAP_NET_DETECT_OUTBOUND, "Ni"}, {MMR_CAP_NET_DEFEND, "Nu"},
-        {MMR_CAP_EP_DETECT, "Ea"},   {MMR_CAP_EP_DEFEND, "Ei"},
+    static const struct {
+        uint32_t cap;
+        const char *name;
+    } short_names[] = {
+        {MMR_CAP_NET_DETECT_INBOUND, "Na"}, {MMR_CAP_NET_DETECT_OUTBOUND, "Ni"},
+        {MMR_CAP_NET_DEFEND, "Nu"},         {MMR_CAP_EP_DETECT, "Ea"},
+        {MMR_CAP_EP_DEFEND, "Ei"},
     };
     __attribute__((cleanup(put_json))) struct json_object *in = NULL, *out = NULL;
     uint32_t caps;

@@ -1,4 +1,5 @@
-/* actions.c - action records as rows. The record is kept field by field, little-endian, with a version. */
+/* actions.c - action records as rows. The record is kept field by field, little-endian, with a
+ * version. */
 #include "store/actions.h"
 
 #include "store/private.h"
@@ -114,12 +115,15 @@ int mmr_store_action_put(struct mmr_db *db, const struct mmr_action_rec *a, stru
     char what[40];
     record(&c, &copy);
     if (c.is_bad)
-        return mmr_fail(err, MMR_EINTERNAL, "action %016llx does not fit %d bytes", (unsigned long long)a->id, REC_MAX);
-    int r = mmr_db_write(db,
-                         "INSERT INTO action(id, incident, state, ordered, expires, verb, instance, rec)"
-                         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO UPDATE SET incident = ?2, state = ?3,"
-                         " ordered = ?4, expires = ?5, verb = ?6, instance = ?7, rec = ?8",
-                         &s, err);
+        return mmr_fail(err, MMR_EINTERNAL, "action %016llx does not fit %d bytes",
+                        (unsigned long long)a->id, REC_MAX);
+    int r = mmr_db_write(
+        db,
+        "INSERT INTO action(id, incident, state, ordered, expires, verb, instance, rec)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO UPDATE SET incident = ?2, "
+        "state = ?3,"
+        " ordered = ?4, expires = ?5, verb = ?6, instance = ?7, rec = ?8",
+        &s, err);
     if (r < 0)
         return r;
     (void)sqlite3_bind_int64(s, 1, (sqlite3_int64)a->id);
@@ -140,23 +144,28 @@ static int read_rec(sqlite3_stmt *s, struct mmr_action_rec *ret, struct mmr_erro
     const void *p = sqlite3_column_blob(s, 0);
     int n = sqlite3_column_bytes(s, 0);
     if (!p || n < 1 || n > REC_MAX)
-        return mmr_fail(err, MMR_EBADMSG, "store: an action's record has %d bytes, expected 1 to %d", n, REC_MAX);
+        return mmr_fail(err, MMR_EBADMSG,
+                        "store: an action's record has %d bytes, expected 1 to %d", n, REC_MAX);
     memcpy(buf, p, (size_t)n);
     struct codec c = {.p = buf, .at = 1, .len = (size_t)n};
     memset(ret, 0, sizeof *ret);
     record(&c, ret);
     if (buf[0] != FORMAT || c.is_bad || c.at != c.len || (unsigned)ret->verb >= MMR_VERB_COUNT ||
-        (unsigned)ret->state > MMR_STATE_UNDONE || (unsigned)ret->receipt.result > MMR_RESULT_UNSUPPORTED ||
+        (unsigned)ret->state > MMR_STATE_UNDONE ||
+        (unsigned)ret->receipt.result > MMR_RESULT_UNSUPPORTED ||
         (unsigned)ret->receipt.verified > MMR_VERIFIED_INCONCLUSIVE)
-        return mmr_fail(err, MMR_EBADMSG, "store: an action's record is damaged or of another version");
+        return mmr_fail(err, MMR_EBADMSG,
+                        "store: an action's record is damaged or of another version");
     return 0;
 }
 
-int mmr_store_actions_each(struct mmr_db *db, uint64_t incident, bool only_live, mmr_action_fn fn, void *ctx, struct mmr_error *err)
+int mmr_store_actions_each(struct mmr_db *db, uint64_t incident, bool only_live, mmr_action_fn fn,
+                           void *ctx, struct mmr_error *err)
 {
     sqlite3_stmt *s;
     int rc, r = mmr_db_ask(db,
-                           "SELECT rec FROM action WHERE (?1 = 0 OR incident = ?1) AND (?2 = 0 OR state BETWEEN 1 AND 4)"
+                           "SELECT rec FROM action WHERE (?1 = 0 OR incident = ?1) AND (?2 = 0 OR "
+                           "state BETWEEN 1 AND 4)"
                            " ORDER BY ordered, id",
                            &s, err);
     if (r < 0)
@@ -175,7 +184,8 @@ int mmr_store_actions_each(struct mmr_db *db, uint64_t incident, bool only_live,
     return r;
 }
 
-int mmr_store_action_get(struct mmr_db *db, uint64_t id, struct mmr_action_rec *ret, struct mmr_error *err)
+int mmr_store_action_get(struct mmr_db *db, uint64_t id, struct mmr_action_rec *ret,
+                         struct mmr_error *err)
 {
     sqlite3_stmt *s;
     int r = mmr_db_ask(db, "SELECT rec FROM action WHERE id = ?1", &s, err);
@@ -191,5 +201,6 @@ int mmr_store_action_get(struct mmr_db *db, uint64_t id, struct mmr_action_rec *
     if (rc != SQLITE_DONE)
         return mmr_db_fail(db, s, "reading an action", err);
     (void)sqlite3_reset(s);
-    return mmr_fail(err, MMR_ENOENT, "there is no action %016llx; see 'mamori block list'", (unsigned long long)id);
+    return mmr_fail(err, MMR_ENOENT, "there is no action %016llx; see 'mamori block list'",
+                    (unsigned long long)id);
 }

@@ -1,4 +1,5 @@
-/* db.c - opening, the schema, and group commit. The file's content is ours but may be damaged; trust no size. */
+/* db.c - opening, the schema, and group commit. The file's content is ours but may be damaged;
+ * trust no size. */
 #include "store/private.h"
 
 #include "util/clock.h"
@@ -20,33 +21,43 @@ struct mmr_db {
     uint32_t records;
     size_t bytes;
     int64_t since_ns; /* monotonic, of the batch's first record */
-    struct { const char *sql; sqlite3_stmt *s; } stmt[STATEMENTS_MAX];
+    struct {
+        const char *sql;
+        sqlite3_stmt *s;
+    } stmt[STATEMENTS_MAX];
     size_t n_stmt;
 };
 
 static const char schema[] =
     "CREATE TABLE state(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE incident(id INTEGER PRIMARY KEY, uid BLOB NOT NULL, t0 INTEGER NOT NULL, first INTEGER NOT NULL,"
-    " last INTEGER NOT NULL, updated INTEGER NOT NULL, revision INTEGER NOT NULL, class INTEGER NOT NULL,"
+    "CREATE TABLE incident(id INTEGER PRIMARY KEY, uid BLOB NOT NULL, t0 INTEGER NOT NULL, first "
+    "INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, updated INTEGER NOT NULL, revision INTEGER NOT NULL, class INTEGER "
+    "NOT NULL,"
     " peak INTEGER NOT NULL, band INTEGER NOT NULL, row INTEGER NOT NULL, closed INTEGER NOT NULL,"
     " exercise INTEGER NOT NULL, title TEXT NOT NULL, blob BLOB NOT NULL);"
     "CREATE INDEX incident_t0 ON incident(t0, id);"
     "CREATE INDEX incident_open ON incident(t0) WHERE closed = 0;"
     "CREATE TABLE received(epoch INTEGER NOT NULL, lane INTEGER NOT NULL, upto INTEGER NOT NULL,"
     " PRIMARY KEY(epoch, lane)) WITHOUT ROWID;"
-    "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, urgent INTEGER NOT NULL,"
+    "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, urgent INTEGER "
+    "NOT NULL,"
     " at INTEGER NOT NULL, json BLOB NOT NULL);"
     "CREATE TABLE forwarder(name TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE todo(forwarder TEXT NOT NULL, urgent INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " PRIMARY KEY(forwarder, urgent DESC, seq)) WITHOUT ROWID;"
-    "CREATE TABLE delivery(forwarder TEXT NOT NULL, seq INTEGER NOT NULL, level INTEGER NOT NULL, at INTEGER NOT NULL,"
+    "CREATE TABLE delivery(forwarder TEXT NOT NULL, seq INTEGER NOT NULL, level INTEGER NOT NULL, "
+    "at INTEGER NOT NULL,"
     " detail TEXT NOT NULL, PRIMARY KEY(forwarder, seq)) WITHOUT ROWID;"
-    "CREATE TABLE action(id INTEGER PRIMARY KEY, incident INTEGER NOT NULL, state INTEGER NOT NULL, ordered INTEGER NOT NULL,"
+    "CREATE TABLE action(id INTEGER PRIMARY KEY, incident INTEGER NOT NULL, state INTEGER NOT "
+    "NULL, ordered INTEGER NOT NULL,"
     " expires INTEGER NOT NULL, verb TEXT NOT NULL, instance TEXT NOT NULL, rec BLOB NOT NULL);"
     "CREATE INDEX action_incident ON action(incident);"
-    "CREATE TABLE evidence(seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,"
+    "CREATE TABLE evidence(seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, "
+    "body BLOB NOT NULL,"
     " prev BLOB NOT NULL, hash BLOB NOT NULL);"
-    "CREATE TABLE checkpoint(seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, hash BLOB NOT NULL, key BLOB NOT NULL,"
+    "CREATE TABLE checkpoint(seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, hash BLOB NOT NULL, "
+    "key BLOB NOT NULL,"
     " sig BLOB NOT NULL);"
     "PRAGMA user_version = 1;";
 
@@ -87,7 +98,8 @@ static const char *remedy_of(int rc)
 
 static int fail_sql(struct mmr_db *db, int rc, const char *what, struct mmr_error *err)
 {
-    return mmr_fail(err, code_of(rc), "store '%.100s': %.40s: %.60s%s", db->dir, what, sqlite3_errmsg(db->h), remedy_of(rc));
+    return mmr_fail(err, code_of(rc), "store '%.100s': %.40s: %.60s%s", db->dir, what,
+                    sqlite3_errmsg(db->h), remedy_of(rc));
 }
 
 sqlite3 *mmr_db_handle(struct mmr_db *db)
@@ -129,12 +141,15 @@ static int migrate(struct mmr_db *db, unsigned flags, struct mmr_error *err)
     if (r < 0)
         return r;
     if (version > SCHEMA_VERSION)
-        return mmr_fail(err, MMR_EBADMSG, "store '%.100s' has schema %lld, this mamori knows up to %d; run a newer mamori", db->dir,
-                        (long long)version, SCHEMA_VERSION);
+        return mmr_fail(
+            err, MMR_EBADMSG,
+            "store '%.100s' has schema %lld, this mamori knows up to %d; run a newer mamori",
+            db->dir, (long long)version, SCHEMA_VERSION);
     if (version == SCHEMA_VERSION)
         return 0;
     if (!(flags & MMR_DB_CREATE))
-        return mmr_fail(err, MMR_EBADMSG, "store '%.100s' is a database without mamori's tables", db->dir);
+        return mmr_fail(err, MMR_EBADMSG, "store '%.100s' is a database without mamori's tables",
+                        db->dir);
     if ((r = exec(db, "BEGIN IMMEDIATE", "making its tables", err)) < 0)
         return r;
     /* another process may have been first */
@@ -160,11 +175,13 @@ int mmr_db_open(const char *dir, unsigned flags, struct mmr_db **ret, struct mmr
     }
     db->is_readonly = flags & MMR_DB_READONLY;
     if (!(flags & MMR_DB_CREATE) && stat(path, &st) < 0) {
-        r = mmr_fail(err, errno == ENOENT ? MMR_ENOENT : MMR_EIO, "no store at '%.150s': %s", path, strerror(errno));
+        r = mmr_fail(err, errno == ENOENT ? MMR_ENOENT : MMR_EIO, "no store at '%.150s': %s", path,
+                     strerror(errno));
         mmr_db_close(db);
         return r;
     }
-    if (flags & MMR_DB_CREATE) { /* what it holds is nobody else's business: the mode is set before the first byte */
+    if (flags & MMR_DB_CREATE) { /* what it holds is nobody else's business: the mode is set before
+                                    the first byte */
         mmr_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0) {
             r = mmr_fail(err, MMR_EIO, "store '%.150s': %s", path, strerror(errno));
@@ -173,20 +190,28 @@ int mmr_db_open(const char *dir, unsigned flags, struct mmr_db **ret, struct mmr
         }
     }
     int rc = sqlite3_open_v2(path, &db->h,
-                             (db->is_readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+                             (db->is_readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
                              NULL);
     if (rc != SQLITE_OK) {
-        r = mmr_fail(err, code_of(rc), "store '%.150s': %s%s", path, db->h ? sqlite3_errmsg(db->h) : "out of memory", remedy_of(rc));
+        r = mmr_fail(err, code_of(rc), "store '%.150s': %s%s", path,
+                     db->h ? sqlite3_errmsg(db->h) : "out of memory", remedy_of(rc));
         mmr_db_close(db);
         return r;
     }
     (void)sqlite3_busy_timeout(db->h, BUSY_MS);
     (void)sqlite3_extended_result_codes(db->h, 1);
     (void)sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_limit(db->h, SQLITE_LIMIT_LENGTH, 16 * 1024 * 1024); /* a damaged size must not become an allocation */
-    r = exec(db, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA cache_size = -2048;", "opening", err);
+    (void)sqlite3_limit(db->h, SQLITE_LIMIT_LENGTH,
+                        16 * 1024 * 1024); /* a damaged size must not become an allocation */
+    r = exec(db,
+             "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA cache_size = -2048;",
+             "opening", err);
     if (r == 0 && !db->is_readonly)
-        r = exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;", "opening", err);
+        r = exec(db,
+                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint "
+                 "= 1000;",
+                 "opening", err);
     if (r == 0)
         r = migrate(db, flags, err);
     if (r < 0) {
@@ -219,7 +244,10 @@ int mmr_db_begin(struct mmr_db *db, struct mmr_error *err)
     if (db->is_readonly)
         return mmr_fail(err, MMR_EIO, "store '%.100s' is open for reading only", db->dir);
     if (db->is_broken)
-        return mmr_fail(err, MMR_EIO, "store '%.100s': an earlier write of this batch failed; roll it back and write again", db->dir);
+        return mmr_fail(
+            err, MMR_EIO,
+            "store '%.100s': an earlier write of this batch failed; roll it back and write again",
+            db->dir);
     if (db->has_batch)
         return 0;
     int rc = sqlite3_exec(db->h, "BEGIN IMMEDIATE", NULL, NULL, NULL);
@@ -235,7 +263,9 @@ int mmr_db_begin(struct mmr_db *db, struct mmr_error *err)
 int mmr_db_commit(struct mmr_db *db, struct mmr_error *err)
 {
     if (db->is_broken)
-        return mmr_fail(err, MMR_EIO, "store '%.100s': a write of this batch failed; roll it back and write again", db->dir);
+        return mmr_fail(
+            err, MMR_EIO,
+            "store '%.100s': a write of this batch failed; roll it back and write again", db->dir);
     if (!db->has_batch)
         return 0;
     int rc = sqlite3_exec(db->h, "COMMIT", NULL, NULL, NULL);
@@ -265,8 +295,8 @@ bool mmr_db_has_batch(const struct mmr_db *db)
 
 bool mmr_db_is_due(const struct mmr_db *db, int64_t mono_ns)
 {
-    return db->has_batch && (db->records >= MMR_DB_BATCH_RECORDS || db->bytes >= MMR_DB_BATCH_BYTES ||
-                             mono_ns >= mmr_db_deadline_ns(db));
+    return db->has_batch && (db->records >= MMR_DB_BATCH_RECORDS ||
+                             db->bytes >= MMR_DB_BATCH_BYTES || mono_ns >= mmr_db_deadline_ns(db));
 }
 
 int64_t mmr_db_deadline_ns(const struct mmr_db *db)
@@ -286,7 +316,8 @@ int mmr_db_ask(struct mmr_db *db, const char *sql, sqlite3_stmt **ret, struct mm
             return 0;
         }
     if (db->n_stmt == STATEMENTS_MAX)
-        return mmr_fail(err, MMR_EINTERNAL, "store: more than %d kinds of statements", STATEMENTS_MAX);
+        return mmr_fail(err, MMR_EINTERNAL, "store: more than %d kinds of statements",
+                        STATEMENTS_MAX);
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v3(db->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL);
     if (rc != SQLITE_OK)
@@ -303,7 +334,8 @@ int mmr_db_write(struct mmr_db *db, const char *sql, sqlite3_stmt **ret, struct 
     return r < 0 ? r : mmr_db_ask(db, sql, ret, err);
 }
 
-int mmr_db_done(struct mmr_db *db, sqlite3_stmt *s, size_t bytes, const char *what, struct mmr_error *err)
+int mmr_db_done(struct mmr_db *db, sqlite3_stmt *s, size_t bytes, const char *what,
+                struct mmr_error *err)
 {
     int rc = sqlite3_step(s);
     if (rc != SQLITE_DONE) {
@@ -337,17 +369,23 @@ int mmr_db_check(struct mmr_db *db, struct mmr_error *err)
         return mmr_db_fail(db, s, "checking", err);
     const char *text = (const char *)sqlite3_column_text(s, 0);
     if (!text || strcmp(text, "ok") != 0)
-        r = mmr_fail(err, MMR_EBADMSG, "store '%.100s' is damaged: %.100s", db->dir, text ? text : "no answer");
+        r = mmr_fail(err, MMR_EBADMSG, "store '%.100s' is damaged: %.100s", db->dir,
+                     text ? text : "no answer");
     (void)sqlite3_reset(s);
     return r;
 }
 
-int mmr_db_set(struct mmr_db *db, const char *key, const void *value, size_t len, struct mmr_error *err)
+int mmr_db_set(struct mmr_db *db, const char *key, const void *value, size_t len,
+               struct mmr_error *err)
 {
     sqlite3_stmt *s;
     if (len > VALUE_MAX)
-        return mmr_fail(err, MMR_ETOOBIG, "store: value of '%.60s' has %zu bytes, at most %d", key, len, VALUE_MAX);
-    int r = mmr_db_write(db, "INSERT INTO state(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2", &s, err);
+        return mmr_fail(err, MMR_ETOOBIG, "store: value of '%.60s' has %zu bytes, at most %d", key,
+                        len, VALUE_MAX);
+    int r = mmr_db_write(
+        db,
+        "INSERT INTO state(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2",
+        &s, err);
     if (r < 0)
         return r;
     (void)sqlite3_bind_text(s, 1, key, -1, SQLITE_STATIC);
@@ -355,7 +393,8 @@ int mmr_db_set(struct mmr_db *db, const char *key, const void *value, size_t len
     return mmr_db_done(db, s, len, key, err);
 }
 
-int mmr_db_get(struct mmr_db *db, const char *key, void **ret, size_t *ret_len, struct mmr_error *err)
+int mmr_db_get(struct mmr_db *db, const char *key, void **ret, size_t *ret_len,
+               struct mmr_error *err)
 {
     sqlite3_stmt *s;
     int r = mmr_db_ask(db, "SELECT value FROM state WHERE key = ?1", &s, err);

@@ -32,8 +32,9 @@ static uint8_t *put_be(uint8_t *p, uint64_t v, unsigned bytes)
     return p;
 }
 
-void mmr_chain_hash(uint64_t seq, int64_t time_ns, const char *kind, size_t kind_len, const void *body, size_t len,
-                    const uint8_t prev[MMR_EVIDENCE_HASH], uint8_t ret[MMR_EVIDENCE_HASH])
+void mmr_chain_hash(uint64_t seq, int64_t time_ns, const char *kind, size_t kind_len,
+                    const void *body, size_t len, const uint8_t prev[MMR_EVIDENCE_HASH],
+                    uint8_t ret[MMR_EVIDENCE_HASH])
 {
     static const char domain[] = "mamori evidence 1";
     uint8_t head[8 + 8 + 4 + 8], *p = head;
@@ -63,7 +64,8 @@ void mmr_chain_signed_bytes(uint64_t seq, int64_t time_ns, const uint8_t hash[MM
 
 /* ---- key ---- */
 
-static int write_file(const char *path, const void *p, size_t len, mode_t mode, struct mmr_error *err)
+static int write_file(const char *path, const void *p, size_t len, mode_t mode,
+                      struct mmr_error *err)
 {
     mmr_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0 || write(fd, p, len) != (ssize_t)len || fsync(fd) < 0)
@@ -84,18 +86,22 @@ static int read_seed(const char *path, uint8_t seed[crypto_sign_SEEDBYTES], stru
     struct stat st;
     mmr_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return mmr_fail(err, errno == ENOENT ? MMR_ENOENT : MMR_EIO, "signing key '%.150s': %s", path, strerror(errno));
+        return mmr_fail(err, errno == ENOENT ? MMR_ENOENT : MMR_EIO, "signing key '%.150s': %s",
+                        path, strerror(errno));
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return mmr_fail(err, MMR_EPERM, "signing key '%.150s' is no plain file", path);
     if (st.st_mode & (S_IRWXG | S_IRWXO))
-        return mmr_fail(err, MMR_EPERM, "signing key '%.150s' can be read by others; chmod 600 it", path);
-    if (st.st_size != crypto_sign_SEEDBYTES || read(fd, seed, crypto_sign_SEEDBYTES) != crypto_sign_SEEDBYTES)
-        return mmr_fail(err, MMR_EBADMSG, "signing key '%.150s' has %lld bytes, expected %d", path, (long long)st.st_size,
-                        (int)crypto_sign_SEEDBYTES);
+        return mmr_fail(err, MMR_EPERM, "signing key '%.150s' can be read by others; chmod 600 it",
+                        path);
+    if (st.st_size != crypto_sign_SEEDBYTES ||
+        read(fd, seed, crypto_sign_SEEDBYTES) != crypto_sign_SEEDBYTES)
+        return mmr_fail(err, MMR_EBADMSG, "signing key '%.150s' has %lld bytes, expected %d", path,
+                        (long long)st.st_size, (int)crypto_sign_SEEDBYTES);
     return 0;
 }
 
-static int make_key(const char *dir, const char *key_path, uint8_t seed[crypto_sign_SEEDBYTES], struct mmr_error *err)
+static int make_key(const char *dir, const char *key_path, uint8_t seed[crypto_sign_SEEDBYTES],
+                    struct mmr_error *err)
 {
     uint8_t pk[crypto_sign_PUBLICKEYBYTES], sk[crypto_sign_SECRETKEYBYTES];
     mmr_autofree char *pub_path = NULL;
@@ -106,14 +112,16 @@ static int make_key(const char *dir, const char *key_path, uint8_t seed[crypto_s
     randombytes_buf(seed, crypto_sign_SEEDBYTES);
     (void)crypto_sign_seed_keypair(pk, sk, seed);
     sodium_memzero(sk, sizeof sk);
-    (void)unlink(pub_path); /* of a key whose secret half is gone: nothing was signed with it, the log is empty */
+    (void)unlink(pub_path); /* of a key whose secret half is gone: nothing was signed with it, the
+                               log is empty */
     int r = write_file(key_path, seed, crypto_sign_SEEDBYTES, 0600, err);
     if (r == 0)
         r = write_file(pub_path, pk, sizeof pk, 0644, err);
     return r == 0 ? sync_dir(dir, err) : r;
 }
 
-static int ask_head(struct mmr_db *db, uint64_t *ret_seq, uint8_t hash[MMR_EVIDENCE_HASH], struct mmr_error *err)
+static int ask_head(struct mmr_db *db, uint64_t *ret_seq, uint8_t hash[MMR_EVIDENCE_HASH],
+                    struct mmr_error *err)
 {
     sqlite3_stmt *s;
     int r = mmr_db_ask(db, "SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1", &s, err);
@@ -125,7 +133,8 @@ static int ask_head(struct mmr_db *db, uint64_t *ret_seq, uint8_t hash[MMR_EVIDE
     if (rc == SQLITE_ROW) {
         *ret_seq = (uint64_t)sqlite3_column_int64(s, 0);
         if (sqlite3_column_bytes(s, 1) != MMR_EVIDENCE_HASH)
-            r = mmr_fail(err, MMR_EBADMSG, "evidence record %llu has no whole hash; run 'mamori evidence verify'",
+            r = mmr_fail(err, MMR_EBADMSG,
+                         "evidence record %llu has no whole hash; run 'mamori evidence verify'",
                          (unsigned long long)*ret_seq);
         else
             memcpy(hash, sqlite3_column_blob(s, 1), MMR_EVIDENCE_HASH);
@@ -152,8 +161,9 @@ int mmr_evidence_open(struct mmr_db *db, struct mmr_evidence_log **ret, struct m
         return r;
     r = read_seed(path, seed, err);
     if (r == MMR_ENOENT && seq > 0)
-        return mmr_fail(err, MMR_EPERM, "signing key '%.100s' is missing beside a log of %llu records; restore it", path,
-                        (unsigned long long)seq);
+        return mmr_fail(err, MMR_EPERM,
+                        "signing key '%.100s' is missing beside a log of %llu records; restore it",
+                        path, (unsigned long long)seq);
     if (r == MMR_ENOENT)
         r = make_key(mmr_db_dir(db), path, seed, err);
     if (r < 0)
@@ -176,24 +186,29 @@ void mmr_evidence_close(struct mmr_evidence_log *e)
     free(e);
 }
 
-int mmr_evidence_append(struct mmr_evidence_log *e, const char *kind, int64_t time_ns, const void *body, size_t len,
-                        uint64_t *ret_seq, struct mmr_error *err)
+int mmr_evidence_append(struct mmr_evidence_log *e, const char *kind, int64_t time_ns,
+                        const void *body, size_t len, uint64_t *ret_seq, struct mmr_error *err)
 {
     uint8_t prev[MMR_EVIDENCE_HASH], hash[MMR_EVIDENCE_HASH];
     const size_t kind_len = strlen(kind);
     uint64_t seq;
     sqlite3_stmt *s;
     if (kind_len == 0 || kind_len > MMR_EVIDENCE_KIND_MAX)
-        return mmr_fail(err, MMR_EINVAL, "evidence: kind '%.60s' has %zu bytes, expected 1 to %d", kind, kind_len, MMR_EVIDENCE_KIND_MAX);
+        return mmr_fail(err, MMR_EINVAL, "evidence: kind '%.60s' has %zu bytes, expected 1 to %d",
+                        kind, kind_len, MMR_EVIDENCE_KIND_MAX);
     if (len > MMR_EVIDENCE_BODY_MAX)
-        return mmr_fail(err, MMR_ETOOBIG, "evidence: a %.40s of %zu bytes, at most %d", kind, len, MMR_EVIDENCE_BODY_MAX);
+        return mmr_fail(err, MMR_ETOOBIG, "evidence: a %.40s of %zu bytes, at most %d", kind, len,
+                        MMR_EVIDENCE_BODY_MAX);
     /* the head is read from the database each time: after a rollback it is right again by itself */
     int r = mmr_db_begin(e->db, err);
     if (r < 0 || (r = ask_head(e->db, &seq, prev, err)) < 0)
         return r;
     seq++;
     mmr_chain_hash(seq, time_ns, kind, kind_len, len ? body : "", len, prev, hash);
-    r = mmr_db_write(e->db, "INSERT INTO evidence(seq, time, kind, body, prev, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6)", &s, err);
+    r = mmr_db_write(
+        e->db,
+        "INSERT INTO evidence(seq, time, kind, body, prev, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        &s, err);
     if (r < 0)
         return r;
     (void)sqlite3_bind_int64(s, 1, (sqlite3_int64)seq);
@@ -221,7 +236,9 @@ int mmr_evidence_checkpoint(struct mmr_evidence_log *e, int64_t time_ns, struct 
         return r;
     mmr_chain_signed_bytes(seq, time_ns, hash, bytes);
     (void)crypto_sign_detached(sig, NULL, bytes, sizeof bytes, e->secret);
-    r = mmr_db_write(e->db, "INSERT INTO checkpoint(seq, time, hash, key, sig) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(seq) DO NOTHING",
+    r = mmr_db_write(e->db,
+                     "INSERT INTO checkpoint(seq, time, hash, key, sig) VALUES(?1, ?2, ?3, ?4, ?5) "
+                     "ON CONFLICT(seq) DO NOTHING",
                      &s, err);
     if (r < 0)
         return r;
@@ -242,11 +259,14 @@ bool mmr_evidence_is_checkpoint_due(const struct mmr_evidence_log *e, int64_t no
 }
 
 int mmr_evidence_each(struct mmr_db *db, uint64_t from_seq,
-                      int (*fn)(void *ctx, uint64_t seq, int64_t time_ns, const char *kind, const void *body, size_t len),
+                      int (*fn)(void *ctx, uint64_t seq, int64_t time_ns, const char *kind,
+                                const void *body, size_t len),
                       void *ctx, struct mmr_error *err)
 {
     sqlite3_stmt *s;
-    int rc, r = mmr_db_ask(db, "SELECT seq, time, kind, body FROM evidence WHERE seq >= ?1 ORDER BY seq", &s, err);
+    int rc,
+        r = mmr_db_ask(
+            db, "SELECT seq, time, kind, body FROM evidence WHERE seq >= ?1 ORDER BY seq", &s, err);
     if (r < 0)
         return r;
     (void)sqlite3_bind_int64(s, 1, (sqlite3_int64)from_seq);
@@ -254,8 +274,8 @@ int mmr_evidence_each(struct mmr_db *db, uint64_t from_seq,
         if (rc != SQLITE_ROW)
             return mmr_db_fail(db, s, "reading the evidence log", err);
         const char *kind = (const char *)sqlite3_column_text(s, 2);
-        r = fn(ctx, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1), kind ? kind : "", sqlite3_column_blob(s, 3),
-               (size_t)sqlite3_column_bytes(s, 3));
+        r = fn(ctx, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1),
+               kind ? kind : "", sqlite3_column_blob(s, 3), (size_t)sqlite3_column_bytes(s, 3));
     }
     (void)sqlite3_reset(s);
     return r;

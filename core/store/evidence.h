@@ -1,7 +1,7 @@
 /*
- * evidence.h - append-only log of who decided what from which facts: each record holds the hash of the
- * one before (BLAKE2b-256 over canonical bytes), checkpoints are signed (Ed25519). It lives in the same database and
- * commits with the incident it is about.
+ * evidence.h - append-only log of who decided what from which facts: each record holds the hash of
+ * the one before (BLAKE2b-256 over canonical bytes), checkpoints are signed (Ed25519). It lives in
+ * the same database and commits with the incident it is about.
  */
 #ifndef MMR_STORE_EVIDENCE_H
 #define MMR_STORE_EVIDENCE_H
@@ -14,17 +14,20 @@ enum { MMR_EVIDENCE_KIND_MAX = 48, MMR_EVIDENCE_BODY_MAX = 1024 * 1024, MMR_EVID
 /*
  * mmr_evidence_open - continue the log of this database.
  *
- * The signing key is <dir>/evidence.key (32 bytes, mode 0600; made when absent and the log is empty), its public half
- * <dir>/evidence.pub. errors MMR_EPERM the key is readable by others or missing beside a log; MMR_EIO
+ * The signing key is <dir>/evidence.key (32 bytes, mode 0600; made when absent and the log is
+ * empty), its public half <dir>/evidence.pub. errors MMR_EPERM the key is readable by others or
+ * missing beside a log; MMR_EIO
  */
 int mmr_evidence_open(struct mmr_db *db, struct mmr_evidence_log **ret, struct mmr_error *err);
 void mmr_evidence_close(struct mmr_evidence_log *e); /* accepts NULL; the db stays open */
-/* kind: "incident.class", "action.ordered", "receipt", "rails.refused" …; body: JSON text. Part of the batch. */
-int mmr_evidence_append(struct mmr_evidence_log *e, const char *kind, int64_t time_ns, const void *body, size_t len,
-                        uint64_t *ret_seq, struct mmr_error *err);
+/* kind: "incident.class", "action.ordered", "receipt", "rails.refused" …; body: JSON text. Part of
+ * the batch. */
+int mmr_evidence_append(struct mmr_evidence_log *e, const char *kind, int64_t time_ns,
+                        const void *body, size_t len, uint64_t *ret_seq, struct mmr_error *err);
 /* Sign the head. Part of the batch; nothing new since the last one: 0, nothing written. */
 int mmr_evidence_checkpoint(struct mmr_evidence_log *e, int64_t time_ns, struct mmr_error *err);
-bool mmr_evidence_is_checkpoint_due(const struct mmr_evidence_log *e, int64_t now_ns); /* 256 records or 10 min */
+bool mmr_evidence_is_checkpoint_due(const struct mmr_evidence_log *e,
+                                    int64_t now_ns); /* 256 records or 10 min */
 
 struct mmr_evidence_report {
     uint64_t records, checkpoints, signed_upto; /* signed_upto: seq of the last good checkpoint */
@@ -39,7 +42,8 @@ struct mmr_evidence_report {
 int mmr_evidence_verify(const char *dir, struct mmr_evidence_report *ret, struct mmr_error *err);
 /* Each record in order; fn not 0 stops. */
 int mmr_evidence_each(struct mmr_db *db, uint64_t from_seq,
-                      int (*fn)(void *ctx, uint64_t seq, int64_t time_ns, const char *kind, const void *body, size_t len),
+                      int (*fn)(void *ctx, uint64_t seq, int64_t time_ns, const char *kind,
+                                const void *body, size_t len),
                       void *ctx, struct mmr_error *err);
 
 #endif

@@ -43,9 +43,15 @@ static struct story *attempt(void)
     s->host.addr[0] = addr("192.168.2.5");
     s->host.role = MMR_ROLE_VICTIM;
     s->i.t0_ns = s->i.first_ns = s->i.last_ns = 1000 * S;
-    s->f[0] = (struct mmr_finding){.phase = MMR_PHASE_ATTEMPT_INBOUND, .potential = MMR_POTENTIAL_HIGH, .side = MMR_SIDE_NETWORK,
-                                   .rule = "r1", .title = "attempt", .time_ns = 1000 * S, .src = addr("198.51.100.6"),
-                                   .dst = addr("192.168.2.5"), .dst_port = 22};
+    s->f[0] = (struct mmr_finding){.phase = MMR_PHASE_ATTEMPT_INBOUND,
+                                   .potential = MMR_POTENTIAL_HIGH,
+                                   .side = MMR_SIDE_NETWORK,
+                                   .rule = "r1",
+                                   .title = "attempt",
+                                   .time_ns = 1000 * S,
+                                   .src = addr("198.51.100.6"),
+                                   .dst = addr("192.168.2.5"),
+                                   .dst_port = 22};
     s->ev[0] = (struct mmr_evidence){.finding = &s->f[0], .count = 1};
     s->i.n_evidence = 1;
     s->actions[0].verb = MMR_VERB_BLOCK_ADDR;
@@ -59,7 +65,10 @@ static struct story *attempt(void)
 static void prove(struct mmr_action_rec *a, int64_t now)
 {
     a->state = MMR_STATE_PROVED;
-    a->receipt = (struct mmr_receipt){.result = MMR_RESULT_APPLIED, .verified = MMR_VERIFIED_CONFIRMED, .applied_ns = now, .verified_ns = now};
+    a->receipt = (struct mmr_receipt){.result = MMR_RESULT_APPLIED,
+                                      .verified = MMR_VERIFIED_CONFIRMED,
+                                      .applied_ns = now,
+                                      .verified_ns = now};
 }
 
 static enum mmr_yes normal(void *ctx, const struct mmr_host_ref *h)
@@ -69,7 +78,8 @@ static enum mmr_yes normal(void *ctx, const struct mmr_host_ref *h)
     return MMR_NO;
 }
 
-static bool clean(void *ctx, const char *host, const struct mmr_addr *a, int64_t from, int64_t to, struct mmr_window *ret)
+static bool clean(void *ctx, const char *host, const struct mmr_addr *a, int64_t from, int64_t to,
+                  struct mmr_window *ret)
 {
     (void)host;
     (void)a;
@@ -92,7 +102,8 @@ static void pending_then_defended_when_the_proof_comes(void **state)
     assert_int_equal(s->i.row, 12);
     assert_true(s->i.n_why >= 3);
     assert_int_equal(mmr_classify_incident(&s->i, &ctx, 1003 * S), 0); /* no news */
-    s->actions[0].receipt.verified = MMR_VERIFIED_REFUTED; /* any class may rise, with a new clock */
+    s->actions[0].receipt.verified =
+        MMR_VERIFIED_REFUTED; /* any class may rise, with a new clock */
     s->actions[0].receipt.verified_ns = 2000 * S;
     unsigned c = mmr_classify_incident(&s->i, &ctx, 2001 * S);
     assert_true(c & MMR_CHANGE_CLASS && c & MMR_CHANGE_CLOCK);
@@ -127,16 +138,27 @@ static void late_defence_contains_but_severe_stays(void **state)
 static void a_foothold_is_harmless_only_with_telemetry_without_gap(void **state)
 {
     (void)state;
-    static const struct { struct mmr_window w; char want; } rows[] = {
-        {{.is_gap_free = true}, 'n'}, {{.is_gap_free = false}, 'u'}, {{.is_gap_free = true, .data_sent = true}, 'u'},
-        {{.is_gap_free = true, .account_used = true}, 'u'}, {{.is_gap_free = true, .others_files_changed = true}, 'u'},
+    static const struct {
+        struct mmr_window w;
+        char want;
+    } rows[] = {
+        {{.is_gap_free = true}, 'n'},
+        {{.is_gap_free = false}, 'u'},
+        {{.is_gap_free = true, .data_sent = true}, 'u'},
+        {{.is_gap_free = true, .account_used = true}, 'u'},
+        {{.is_gap_free = true, .others_files_changed = true}, 'u'},
     };
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
         struct story *s = attempt();
         struct mmr_facts f;
         struct mmr_window w = rows[k].w;
-        s->f[0] = (struct mmr_finding){.phase = MMR_PHASE_FOOTHOLD_PROCESS, .potential = MMR_POTENTIAL_HIGH, .side = MMR_SIDE_ENDPOINT,
-                                       .host = "PC1", .title = "t", .time_ns = 1000 * S, .process = {.pid = 9, .path = "/usr/bin/sh"}};
+        s->f[0] = (struct mmr_finding){.phase = MMR_PHASE_FOOTHOLD_PROCESS,
+                                       .potential = MMR_POTENTIAL_HIGH,
+                                       .side = MMR_SIDE_ENDPOINT,
+                                       .host = "PC1",
+                                       .title = "t",
+                                       .time_ns = 1000 * S,
+                                       .process = {.pid = 9, .path = "/usr/bin/sh"}};
         s->actions[0].verb = MMR_VERB_KILL_PROCESS;
         s->actions[0].target.pid = 9;
         memcpy(s->actions[0].target.host, "PC1", 4);
@@ -164,8 +186,12 @@ static void harm_that_comes_late_raises_and_starts_a_clock(void **state)
     prove(&s->actions[0], 1001 * S);
     (void)mmr_classify_incident(&s->i, &ctx, 1002 * S);
     assert_int_equal(s->i.class_current, MMR_CLASS_OF_DEFENDED);
-    s->f[1] = (struct mmr_finding){.phase = MMR_PHASE_IMPACT, .potential = MMR_POTENTIAL_HIGH, .title = "files rewritten", .host = "PC1",
-                                   .side = MMR_SIDE_ENDPOINT, .time_ns = 5000 * S};
+    s->f[1] = (struct mmr_finding){.phase = MMR_PHASE_IMPACT,
+                                   .potential = MMR_POTENTIAL_HIGH,
+                                   .title = "files rewritten",
+                                   .host = "PC1",
+                                   .side = MMR_SIDE_ENDPOINT,
+                                   .time_ns = 5000 * S};
     s->ev[1] = (struct mmr_evidence){.finding = &s->f[1], .count = 1};
     s->i.n_evidence = 2;
     unsigned c = mmr_classify_incident(&s->i, &ctx, 5001 * S);
@@ -178,11 +204,17 @@ static void harm_that_comes_late_raises_and_starts_a_clock(void **state)
 static void only_named_proof_is_benign(void **state)
 {
     (void)state;
-    static const struct { struct mmr_benign_proof p; bool want; } rows[] = {
-        {{.kind = MMR_BENIGN_ALLOW_RULE, .owner = "A", .reason = "scanner", .expires_ns = 9999 * S}, true},
-        {{.kind = MMR_BENIGN_ALLOW_RULE, .owner = "A", .reason = "scanner", .expires_ns = 1000 * S}, false},
+    static const struct {
+        struct mmr_benign_proof p;
+        bool want;
+    } rows[] = {
+        {{.kind = MMR_BENIGN_ALLOW_RULE, .owner = "A", .reason = "scanner", .expires_ns = 9999 * S},
+         true},
+        {{.kind = MMR_BENIGN_ALLOW_RULE, .owner = "A", .reason = "scanner", .expires_ns = 1000 * S},
+         false},
         {{.kind = MMR_BENIGN_ALLOW_RULE, .owner = "A", .reason = "scanner"}, false},
-        {{.kind = MMR_BENIGN_ALLOW_RULE, .owner = "", .reason = "scanner", .expires_ns = 9999 * S}, false},
+        {{.kind = MMR_BENIGN_ALLOW_RULE, .owner = "", .reason = "scanner", .expires_ns = 9999 * S},
+         false},
         {{.kind = MMR_BENIGN_ANALYST, .owner = "A", .reason = "looked"}, true},
         {{.kind = MMR_BENIGN_ANALYST, .reason = "looked"}, false},
         {{.kind = MMR_BENIGN_DUPLICATE, .duplicate_of = 1}, false}, /* of itself */
@@ -262,10 +294,13 @@ static void the_same_again_after_containment_recurs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pending_then_defended_when_the_proof_comes), cmocka_unit_test(late_defence_contains_but_severe_stays),
+        cmocka_unit_test(pending_then_defended_when_the_proof_comes),
+        cmocka_unit_test(late_defence_contains_but_severe_stays),
         cmocka_unit_test(a_foothold_is_harmless_only_with_telemetry_without_gap),
-        cmocka_unit_test(harm_that_comes_late_raises_and_starts_a_clock), cmocka_unit_test(only_named_proof_is_benign),
-        cmocka_unit_test(accounts_and_isolation_leave_something_to_do), cmocka_unit_test(the_same_again_after_containment_recurs),
+        cmocka_unit_test(harm_that_comes_late_raises_and_starts_a_clock),
+        cmocka_unit_test(only_named_proof_is_benign),
+        cmocka_unit_test(accounts_and_isolation_leave_something_to_do),
+        cmocka_unit_test(the_same_again_after_containment_recurs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_defend_plan.c - from findings to needs, orders, receipts and D, on stories of made-up documentation
- * addresses; what is expected is worked out from SERVICE_STANDARD 3.3.
+ * test_defend_plan.c - from findings to needs, orders, receipts and D, on stories of made-up
+ * documentation addresses; what is expected is worked out from SERVICE_STANDARD 3.3.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,10 +54,16 @@ static void story_free(struct story *s)
     free(s);
 }
 
-static struct mmr_finding *add(struct story *s, enum mmr_phase phase, enum mmr_side side, const char *src, const char *dst)
+static struct mmr_finding *add(struct story *s, enum mmr_phase phase, enum mmr_side side,
+                               const char *src, const char *dst)
 {
     struct mmr_finding *f = &s->f[s->i.n_evidence];
-    *f = (struct mmr_finding){.kind = "finding", .phase = phase, .side = side, .potential = MMR_POTENTIAL_HIGH, .rule = "r", .title = "t",
+    *f = (struct mmr_finding){.kind = "finding",
+                              .phase = phase,
+                              .side = side,
+                              .potential = MMR_POTENTIAL_HIGH,
+                              .rule = "r",
+                              .title = "t",
                               .time_ns = 1000 * S};
     if (src)
         f->src = addr(src);
@@ -68,7 +74,8 @@ static struct mmr_finding *add(struct story *s, enum mmr_phase phase, enum mmr_s
     return f;
 }
 
-static struct mmr_finding *add_process(struct story *s, const char *host, int64_t pid, const char *path)
+static struct mmr_finding *add_process(struct story *s, const char *host, int64_t pid,
+                                       const char *path)
 {
     struct mmr_finding *f = add(s, MMR_PHASE_FOOTHOLD_PROCESS, MMR_SIDE_ENDPOINT, NULL, NULL);
     f->host = host;
@@ -76,14 +83,25 @@ static struct mmr_finding *add_process(struct story *s, const char *host, int64_
     return f;
 }
 
-#define NET_VERBS (1u << MMR_VERB_BLOCK_ADDR | 1u << MMR_VERB_ISOLATE_HOST | 1u << MMR_VERB_BLOCK_NAME)
-#define EP_VERBS                                                                                   \
-    (1u << MMR_VERB_BLOCK_ADDR | 1u << MMR_VERB_KILL_PROCESS | 1u << MMR_VERB_QUARANTINE_FILE |     \
+#define NET_VERBS \
+    (1u << MMR_VERB_BLOCK_ADDR | 1u << MMR_VERB_ISOLATE_HOST | 1u << MMR_VERB_BLOCK_NAME)
+#define EP_VERBS                                                                                \
+    (1u << MMR_VERB_BLOCK_ADDR | 1u << MMR_VERB_KILL_PROCESS | 1u << MMR_VERB_QUARANTINE_FILE | \
      1u << MMR_VERB_REMOVE_AUTOSTART | 1u << MMR_VERB_ISOLATE_HOST | 1u << MMR_VERB_LOCK_ACCOUNT)
 
 static const struct mmr_responder both[2] = {
-    {.node = "gw", .instance = "nft", .side = MMR_SIDE_NETWORK, .verbs = NET_VERBS, .is_healthy = true, .sees_inside = true},
-    {.node = "pc1", .instance = "contain", .side = MMR_SIDE_ENDPOINT, .verbs = EP_VERBS, .host = "PC1", .is_healthy = true},
+    {.node = "gw",
+     .instance = "nft",
+     .side = MMR_SIDE_NETWORK,
+     .verbs = NET_VERBS,
+     .is_healthy = true,
+     .sees_inside = true},
+    {.node = "pc1",
+     .instance = "contain",
+     .side = MMR_SIDE_ENDPOINT,
+     .verbs = EP_VERBS,
+     .host = "PC1",
+     .is_healthy = true},
 };
 
 static struct mmr_plan_env env_of(const struct mmr_responder *r, uint32_t n)
@@ -114,7 +132,10 @@ static const struct mmr_action_rec *find(const struct story *s, enum mmr_verb v,
 
 static struct mmr_receipt proved(int64_t now)
 {
-    return (struct mmr_receipt){.result = MMR_RESULT_APPLIED, .verified = MMR_VERIFIED_CONFIRMED, .method = "readback", .applied_ns = now,
+    return (struct mmr_receipt){.result = MMR_RESULT_APPLIED,
+                                .verified = MMR_VERIFIED_CONFIRMED,
+                                .method = "readback",
+                                .applied_ns = now,
                                 .verified_ns = now};
 }
 
@@ -138,7 +159,8 @@ static void an_outside_attacker_is_denied_at_the_gateway_and_proof_counts(void *
     (void)state;
     struct story *s = story_new();
     struct mmr_plan_env e = env_of(both, 2);
-    add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5")->dst_port = 22;
+    add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5")->dst_port =
+        22;
     assert_int_equal(d_of(s, 0), MMR_D_NONE);
     struct mmr_plan *p = plan(&e, s, S);
     assert_int_equal(p->n, 1);
@@ -157,7 +179,8 @@ static void an_outside_attacker_is_denied_at_the_gateway_and_proof_counts(void *
     r = proved(3 * S);
     assert_true(mmr_action_take_receipt(&s->i.actions[0], &r, 3 * S));
     assert_int_equal(d_of(s, 3 * S), MMR_D_VERIFIED);
-    assert_int_equal(d_of(s, 3 * S + 3601 * S), MMR_D_LAPSED); /* lease ran out, threat not shown over */
+    assert_int_equal(d_of(s, 3 * S + 3601 * S),
+                     MMR_D_LAPSED); /* lease ran out, threat not shown over */
     r.verified = MMR_VERIFIED_REFUTED;
     r.verified_ns = 4 * S;
     assert_true(mmr_action_take_receipt(&s->i.actions[0], &r, 4 * S));
@@ -169,11 +192,13 @@ static void an_outside_attacker_is_denied_at_the_gateway_and_proof_counts(void *
 static void refusal_falls_through_to_the_other_side(void **state)
 {
     (void)state;
-    static const enum mmr_result results[] = {MMR_RESULT_REFUSED, MMR_RESULT_UNSUPPORTED, MMR_RESULT_FAILED, MMR_RESULT_TIMEOUT};
+    static const enum mmr_result results[] = {MMR_RESULT_REFUSED, MMR_RESULT_UNSUPPORTED,
+                                              MMR_RESULT_FAILED, MMR_RESULT_TIMEOUT};
     for (size_t k = 0; k < 4; k++) {
         struct story *s = story_new();
         struct mmr_plan_env e = env_of(both, 2);
-        struct mmr_finding *f = add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_ENDPOINT, "198.51.100.6", NULL);
+        struct mmr_finding *f =
+            add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_ENDPOINT, "198.51.100.6", NULL);
         f->host = "PC1";
         free(plan(&e, s, S));
         assert_int_equal(s->i.n_actions, 1);
@@ -185,7 +210,8 @@ static void refusal_falls_through_to_the_other_side(void **state)
         assert_int_equal(s->i.actions[1].side, MMR_SIDE_ENDPOINT);
         assert_string_equal(s->i.actions[1].target.host, "PC1");
         assert_int_equal(s->i.actions[1].attempt, 1);
-        /* a refusal attempted nothing; a failed block is told at once, the next path does not delay it */
+        /* a refusal attempted nothing; a failed block is told at once, the next path does not delay
+         * it */
         assert_int_equal(d_of(s, 2 * S), k < 2 ? MMR_D_IN_PROGRESS : MMR_D_FAILED);
         const struct mmr_receipt good = proved(3 * S);
         assert_true(mmr_action_take_receipt(&s->i.actions[1], &good, 3 * S));
@@ -201,7 +227,8 @@ static void a_silent_or_dead_responder_is_passed_over(void **state)
     struct story *s = story_new();
     struct mmr_responder r[2] = {both[0], both[1]};
     struct mmr_plan_env e = env_of(r, 2);
-    struct mmr_finding *f = add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_ENDPOINT, "198.51.100.6", NULL);
+    struct mmr_finding *f =
+        add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_ENDPOINT, "198.51.100.6", NULL);
     f->host = "PC1";
     free(plan(&e, s, S));
     assert_false(mmr_plan_timeouts(&s->i, &e.policy, 2 * S));
@@ -250,8 +277,10 @@ static void the_endpoints_proved_effects_meet_what_the_network_saw(void **state)
     assert_int_equal(kill->target.pid, 4711);
     assert_int_equal(kill->target.start_ticks, 5);
     assert_true(kill->target.is_tree);
-    assert_string_equal(find(s, MMR_VERB_QUARANTINE_FILE, MMR_SIDE_ENDPOINT)->target.text, "/tmp/.x/agent");
-    assert_string_equal(find(s, MMR_VERB_REMOVE_AUTOSTART, MMR_SIDE_ENDPOINT)->target.text, "/etc/cron.d/agent");
+    assert_string_equal(find(s, MMR_VERB_QUARANTINE_FILE, MMR_SIDE_ENDPOINT)->target.text,
+                        "/tmp/.x/agent");
+    assert_string_equal(find(s, MMR_VERB_REMOVE_AUTOSTART, MMR_SIDE_ENDPOINT)->target.text,
+                        "/etc/cron.d/agent");
     assert_int_equal(s->i.n_actions, 4);
     const struct mmr_receipt r = proved(2 * S);
     for (uint32_t k = 0; k < 3; k++)
@@ -265,11 +294,20 @@ static void the_endpoints_proved_effects_meet_what_the_network_saw(void **state)
 static void system_programs_are_stopped_but_never_moved(void **state)
 {
     (void)state;
-    static const struct { const char *path; bool is_system, is_moved; } rows[] = {
-        {"/bin/bash", true, false}, {"/usr/bin/curl", true, false}, {"/opt/app/bin/java", true, false}, {"/tmp/x", false, true},
-        {"/home/u/.cache/x", false, true}, {"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe", true, false},
-        {"C:\\Users\\u\\AppData\\x.exe", false, true}, {"C:\\Windows\\Temp\\x.exe", false, true},
-        {"\\Device\\HarddiskVolume2\\Windows\\System32\\cmd.exe", true, false}, {"/tmp/../bin/sh", true, false},
+    static const struct {
+        const char *path;
+        bool is_system, is_moved;
+    } rows[] = {
+        {"/bin/bash", true, false},
+        {"/usr/bin/curl", true, false},
+        {"/opt/app/bin/java", true, false},
+        {"/tmp/x", false, true},
+        {"/home/u/.cache/x", false, true},
+        {"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe", true, false},
+        {"C:\\Users\\u\\AppData\\x.exe", false, true},
+        {"C:\\Windows\\Temp\\x.exe", false, true},
+        {"\\Device\\HarddiskVolume2\\Windows\\System32\\cmd.exe", true, false},
+        {"/tmp/../bin/sh", true, false},
         {"C:\\Program Files\\App\\a.exe", true, false},
     };
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
@@ -277,7 +315,8 @@ static void system_programs_are_stopped_but_never_moved(void **state)
         struct mmr_plan_env e = env_of(both, 2);
         add_process(s, "PC1", 99, rows[k].path);
         free(plan(&e, s, S));
-        if (mmr_path_is_system(rows[k].path) != rows[k].is_system || !find(s, MMR_VERB_KILL_PROCESS, MMR_SIDE_ENDPOINT) ||
+        if (mmr_path_is_system(rows[k].path) != rows[k].is_system ||
+            !find(s, MMR_VERB_KILL_PROCESS, MMR_SIDE_ENDPOINT) ||
             (find(s, MMR_VERB_QUARANTINE_FILE, MMR_SIDE_ENDPOINT) != NULL) != rows[k].is_moved)
             fail_msg("%s", rows[k].path);
         story_free(s);
@@ -317,8 +356,10 @@ static void hints_and_low_findings_order_nothing(void **state)
     (void)state;
     struct story *s = story_new();
     struct mmr_plan_env e = env_of(both, 2);
-    add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5")->potential = MMR_POTENTIAL_LOW;
-    add(s, MMR_PHASE_FOOTHOLD_C2, MMR_SIDE_NETWORK, "192.168.2.5", "203.0.113.9")->potential = MMR_POTENTIAL_INFO;
+    add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5")->potential =
+        MMR_POTENTIAL_LOW;
+    add(s, MMR_PHASE_FOOTHOLD_C2, MMR_SIDE_NETWORK, "192.168.2.5", "203.0.113.9")->potential =
+        MMR_POTENTIAL_INFO;
     add(s, MMR_PHASE_NONE, MMR_SIDE_NETWORK, "192.168.2.5", "203.0.113.9");
     struct mmr_plan *p = plan(&e, s, S);
     assert_int_equal(p->n, 0);
@@ -335,7 +376,14 @@ static void hints_and_low_findings_order_nothing(void **state)
 static void modes_decide_what_is_sent(void **state)
 {
     (void)state;
-    static const struct { enum mmr_auto mode; bool replay; uint32_t agreed; enum mmr_action_state want; bool planned_only, waits; uint32_t n; } rows[] = {
+    static const struct {
+        enum mmr_auto mode;
+        bool replay;
+        uint32_t agreed;
+        enum mmr_action_state want;
+        bool planned_only, waits;
+        uint32_t n;
+    } rows[] = {
         {MMR_AUTO_OFF, false, 0, MMR_STATE_PLANNED, false, false, 0},
         {MMR_AUTO_DRY_RUN, false, UINT32_MAX, MMR_STATE_ORDERED, true, false, 1},
         {MMR_AUTO_APPROVE, false, UINT32_MAX, MMR_STATE_PLANNED, false, true, 1},
@@ -352,7 +400,8 @@ static void modes_decide_what_is_sent(void **state)
         add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5");
         struct mmr_plan *p = plan(&e, s, S);
         if (p->n != rows[k].n || p->is_waiting_for_person != rows[k].waits ||
-            (p->n && (p->order[0].state != rows[k].want || p->order[0].is_planned_only != rows[k].planned_only)))
+            (p->n && (p->order[0].state != rows[k].want ||
+                      p->order[0].is_planned_only != rows[k].planned_only)))
             fail_msg("row %zu: %u orders, state %d", k, p->n, (int)p->order[0].state);
         if (rows[k].planned_only)
             assert_int_equal(d_of(s, S), MMR_D_NONE); /* planned is not done */
@@ -375,7 +424,8 @@ static void rails_refuse_while_planning_and_the_refusal_is_a_receipt(void **stat
     assert_int_equal(s->i.actions[0].receipt.result, MMR_RESULT_REFUSED);
     assert_non_null(strstr(s->i.actions[0].receipt.detail, "DNS"));
     for (uint32_t k = 0; k < s->i.n_actions; k++)
-        assert_true(s->i.actions[k].verb != MMR_VERB_BLOCK_ADDR || s->i.actions[k].state == MMR_STATE_FAILED);
+        assert_true(s->i.actions[k].verb != MMR_VERB_BLOCK_ADDR ||
+                    s->i.actions[k].state == MMR_STATE_FAILED);
     mmr_rails_free(e.rails);
     story_free(s);
 }
@@ -402,12 +452,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_outside_attacker_is_denied_at_the_gateway_and_proof_counts),
-        cmocka_unit_test(refusal_falls_through_to_the_other_side), cmocka_unit_test(a_silent_or_dead_responder_is_passed_over),
+        cmocka_unit_test(refusal_falls_through_to_the_other_side),
+        cmocka_unit_test(a_silent_or_dead_responder_is_passed_over),
         cmocka_unit_test(a_network_block_alone_never_covers_a_foothold),
         cmocka_unit_test(the_endpoints_proved_effects_meet_what_the_network_saw),
         cmocka_unit_test(system_programs_are_stopped_but_never_moved),
-        cmocka_unit_test(spread_isolates_the_inside_source_at_the_network), cmocka_unit_test(hints_and_low_findings_order_nothing),
-        cmocka_unit_test(modes_decide_what_is_sent), cmocka_unit_test(rails_refuse_while_planning_and_the_refusal_is_a_receipt),
+        cmocka_unit_test(spread_isolates_the_inside_source_at_the_network),
+        cmocka_unit_test(hints_and_low_findings_order_nothing),
+        cmocka_unit_test(modes_decide_what_is_sent),
+        cmocka_unit_test(rails_refuse_while_planning_and_the_refusal_is_a_receipt),
         cmocka_unit_test(the_same_order_has_the_same_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

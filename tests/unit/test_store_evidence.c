@@ -22,7 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct world { char dir[64]; };
+struct world {
+    char dir[64];
+};
 
 static int set_up(void **state)
 {
@@ -34,7 +36,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    static const char *const names[] = {"mamori.db", "mamori.db-wal", "mamori.db-shm", "evidence.key", "evidence.pub"};
+    static const char *const names[] = {"mamori.db", "mamori.db-wal", "mamori.db-shm",
+                                        "evidence.key", "evidence.pub"};
     struct world *w = *state;
     char path[128];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -46,12 +49,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct mmr_error err = {.struct_size = sizeof err};                                        \
-        int ok_ = (call);                                                                          \
-        if (ok_ != 0)                                                                              \
-            fail_msg("%s: %d %s", #call, ok_, err.text);                                           \
+#define OK(call)                                            \
+    do {                                                    \
+        struct mmr_error err = {.struct_size = sizeof err}; \
+        int ok_ = (call);                                   \
+        if (ok_ != 0)                                       \
+            fail_msg("%s: %d %s", #call, ok_, err.text);    \
     } while (0)
 
 static struct mmr_db *open_db(const char *dir)
@@ -71,7 +74,8 @@ static void write_log(const char *dir, int n)
         char body[64];
         uint64_t seq = 0;
         (void)snprintf(body, sizeof body, "{\"decision\":%d,\"marker\":\"M%04dM\"}", i, i);
-        OK(mmr_evidence_append(log, "incident.class", i * INT64_C(1000), body, strlen(body), &seq, &err));
+        OK(mmr_evidence_append(log, "incident.class", i * INT64_C(1000), body, strlen(body), &seq,
+                               &err));
         assert_int_equal(seq, i);
         if (i % 10 == 0)
             OK(mmr_evidence_checkpoint(log, i * INT64_C(1000), &err));
@@ -128,7 +132,10 @@ static void a_whole_log_verifies_and_goes_on_after_reopening(void **state)
 static void every_change_is_named_by_its_record(void **state)
 {
     struct world *w = *state;
-    static const struct { const char *why, *sql; uint64_t bad; } rows[] = {
+    static const struct {
+        const char *why, *sql;
+        uint64_t bad;
+    } rows[] = {
         {"body", "UPDATE evidence SET body = replace(body, 'M0007M', 'M0008M') WHERE seq = 7", 7},
         {"time", "UPDATE evidence SET time = time + 1 WHERE seq = 3", 3},
         {"kind", "UPDATE evidence SET kind = 'receipt' WHERE seq = 25", 25},
@@ -152,7 +159,8 @@ static void every_change_is_named_by_its_record(void **state)
         sql(f->dir, rows[i].sql);
         struct mmr_evidence_report r = verify(f->dir);
         if (r.bad_seq != rows[i].bad)
-            fail_msg("%s: bad record %llu (%s), want %llu", rows[i].why, (unsigned long long)r.bad_seq, r.bad, (unsigned long long)rows[i].bad);
+            fail_msg("%s: bad record %llu (%s), want %llu", rows[i].why,
+                     (unsigned long long)r.bad_seq, r.bad, (unsigned long long)rows[i].bad);
         (void)tear_down(&fresh);
     }
     (void)w;
@@ -187,7 +195,8 @@ static void a_truncated_or_foreign_file_is_refused_in_words(void **state)
     assert_int_equal(mmr_evidence_verify(w->dir, &r, &err), MMR_ENOENT);
     assert_non_null(strstr(err.text, w->dir));
     mmr_db_close(open_db(w->dir));
-    assert_int_equal(mmr_evidence_verify(w->dir, &r, &err), MMR_ENOENT); /* empty log: nothing proved */
+    assert_int_equal(mmr_evidence_verify(w->dir, &r, &err),
+                     MMR_ENOENT); /* empty log: nothing proved */
     write_log(w->dir, 200);
     sql(w->dir, "PRAGMA wal_checkpoint(TRUNCATE)");
     (void)snprintf(path, sizeof path, "%s/mamori.db", w->dir);
@@ -198,7 +207,11 @@ static void a_truncated_or_foreign_file_is_refused_in_words(void **state)
     assert_true(e == MMR_EBADMSG || (e == 0 && r.bad_seq > 0));
     assert_int_equal(truncate(path, 0), 0);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    assert_int_equal(write(fd, "this is no database, whatever its name says; it has to be long enough to be looked at as one....", 96), 96);
+    assert_int_equal(write(fd,
+                           "this is no database, whatever its name says; it has to be long enough "
+                           "to be looked at as one....",
+                           96),
+                     96);
     (void)close(fd);
     assert_int_equal(mmr_evidence_verify(w->dir, &r, &err), MMR_EBADMSG);
 }
@@ -219,9 +232,15 @@ static void a_key_others_can_read_or_that_is_gone_is_refused(void **state)
     mmr_db_close(db);
 }
 
-static int put_incident(struct mmr_db *db, uint64_t id, uint32_t revision, const char *blob, struct mmr_error *err)
+static int put_incident(struct mmr_db *db, uint64_t id, uint32_t revision, const char *blob,
+                        struct mmr_error *err)
 {
-    struct mmr_incident_row row = {.id = id, .t0_ns = (int64_t)id, .revision = revision, .title = "t", .blob = blob, .len = strlen(blob),
+    struct mmr_incident_row row = {.id = id,
+                                   .t0_ns = (int64_t)id,
+                                   .revision = revision,
+                                   .title = "t",
+                                   .blob = blob,
+                                   .len = strlen(blob),
                                    .class_current = MMR_CLASS_OF_SEVERE};
     return mmr_store_incident_put(db, &row, err);
 }
@@ -247,14 +266,16 @@ static void kill_9_loses_and_doubles_nothing_acknowledged(void **state)
             struct mmr_evidence_log *log = NULL;
             uint64_t upto = 0;
             (void)close(pipe_fd[0]);
-            if (mmr_db_open(w->dir, MMR_DB_CREATE, &db, NULL) || mmr_evidence_open(db, &log, NULL) ||
-                mmr_store_received_get(db, 7, 0, &upto, NULL))
+            if (mmr_db_open(w->dir, MMR_DB_CREATE, &db, NULL) ||
+                mmr_evidence_open(db, &log, NULL) || mmr_store_received_get(db, 7, 0, &upto, NULL))
                 _exit(1);
             for (;;) {
                 for (int k = 0; k < 5; k++) {
                     upto++;
-                    if (put_incident(db, upto, 1, "blob", NULL) || mmr_store_received_put(db, 7, 0, upto, NULL) ||
-                        mmr_evidence_append(log, "incident.class", (int64_t)upto, "{}", 2, NULL, NULL) ||
+                    if (put_incident(db, upto, 1, "blob", NULL) ||
+                        mmr_store_received_put(db, 7, 0, upto, NULL) ||
+                        mmr_evidence_append(log, "incident.class", (int64_t)upto, "{}", 2, NULL,
+                                            NULL) ||
                         mmr_store_outbox_add(db, "incident", true, 0, "{}", 2, NULL, NULL))
                         _exit(2);
                 }
@@ -316,7 +337,8 @@ static void a_full_disk_breaks_the_batch_and_nothing_else(void **state)
     }
     bool is_said = strstr(err.text, "full") != NULL;
     struct mmr_error again = {.struct_size = sizeof again};
-    int after = db ? put_incident(db, 1000, 1, "y", &again) : 0; /* the broken batch stays broken until it is rolled back */
+    int after = db ? put_incident(db, 1000, 1, "y", &again)
+                   : 0; /* the broken batch stays broken until it is rolled back */
     int rows = 0;
     if (db) {
         const struct mmr_incident_filter all = {0};
@@ -333,7 +355,11 @@ static void a_full_disk_breaks_the_batch_and_nothing_else(void **state)
     assert_int_equal(rows, committed);
 }
 
-struct seen { uint64_t seq[16]; int level[16]; int n; };
+struct seen {
+    uint64_t seq[16];
+    int level[16];
+    int n;
+};
 static int see(void *ctx, const struct mmr_outbox_row *row)
 {
     struct seen *s = ctx;
@@ -457,11 +483,16 @@ int main(void)
     (void)umask(022);
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(a_whole_log_verifies_and_goes_on_after_reopening), T(every_change_is_named_by_its_record),
-        T(a_flipped_bit_in_the_file_is_named), T(a_truncated_or_foreign_file_is_refused_in_words),
-        T(a_key_others_can_read_or_that_is_gone_is_refused), T(kill_9_loses_and_doubles_nothing_acknowledged),
-        T(a_full_disk_breaks_the_batch_and_nothing_else), T(the_outbox_gives_severe_first_and_each_once),
-        T(actions_come_back_as_they_were), T(older_revisions_and_lower_numbers_change_nothing),
+        T(a_whole_log_verifies_and_goes_on_after_reopening),
+        T(every_change_is_named_by_its_record),
+        T(a_flipped_bit_in_the_file_is_named),
+        T(a_truncated_or_foreign_file_is_refused_in_words),
+        T(a_key_others_can_read_or_that_is_gone_is_refused),
+        T(kill_9_loses_and_doubles_nothing_acknowledged),
+        T(a_full_disk_breaks_the_batch_and_nothing_else),
+        T(the_outbox_gives_severe_first_and_each_once),
+        T(actions_come_back_as_they_were),
+        T(older_revisions_and_lower_numbers_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
