@@ -76,7 +76,7 @@ static int decode(size_t row, double seconds)
         at = now_ns();
     }
     const struct mmr_logdec_stats *s = mmr_logdec_stats(d);
-    printf("{\"bench\":\"log\",\"case\":\"%s\",\"lines_per_s\":%.0f,\"mb_per_s\":%.0f,\"line_bytes\":%zu,\"event_bytes\":%llu}\n",
+    printf("{\"what\":\"log: %s\",\"per_s\":%.0f,\"mb_per_s\":%.0f,\"line_bytes\":%zu,\"event_bytes\":%llu}\n",
            rows[row].name, (double)lines * 1e9 / (double)(at - start), (double)(lines * len) * 1e3 / (double)(at - start), len,
            (unsigned long long)(s->events ? bytes / s->events : 0));
     int bad = s->events != lines;
@@ -100,7 +100,7 @@ static int matching(const char *name, const char *line, bool want, double second
         }
         at = now_ns();
     }
-    printf("{\"bench\":\"log\",\"case\":\"%s\",\"lines_per_s\":%.0f}\n", name, (double)lines * 1e9 / (double)(at - start));
+    printf("{\"what\":\"log: %s\",\"per_s\":%.0f}\n", name, (double)lines * 1e9 / (double)(at - start));
     mmr_auth_matcher_free(m);
     return hits != (want ? lines : 0);
 }

@@ -1,6 +1,6 @@
 /* link: mmr_plugin_authfail_objects mmr_liblog mamori-sdk mmr_lib_pcre2 */
 /* fuzz_authfail.c - hostile lines through the patterns: bounded work, and a host that is one text. */
-#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "match.h"
@@ -17,8 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     mmr_syslog_read((const char *)data, size, &s);
     if (mmr_auth_match(m, s.app, s.msg, &hit)) {
-        assert(memchr(hit.host, '\0', sizeof hit.host) && memchr(hit.other, '\0', sizeof hit.other));
-        assert(!hit.user.p || (hit.user.p >= s.msg.p && hit.user.p + hit.user.n <= s.msg.p + s.msg.n));
+        if (!memchr(hit.host, '\0', sizeof hit.host) || !memchr(hit.other, '\0', sizeof hit.other) ||
+            (hit.user.p && (hit.user.p < s.msg.p || hit.user.p + hit.user.n > s.msg.p + s.msg.n)))
+            abort();
     }
     return 0;
 }

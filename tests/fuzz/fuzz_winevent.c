@@ -1,6 +1,5 @@
 /* link: mmr_liblog mamori-sdk */
 /* fuzz_winevent.c - hostile lines through the log decoder: whatever comes, the events are valid. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +13,9 @@ static void check(void *ctx, const void *msgpack, size_t len, int64_t time_ns)
 {
     struct mmr_event_view *v = ctx;
     (void)time_ns;
-    assert(mmr_event_read(msgpack, len, v, NULL) == 0);
-    assert(mmr_event_get(v, "mamori.kind") && mmr_event_get(v, "class_uid") && mmr_event_get(v, "time"));
+    if (mmr_event_read(msgpack, len, v, NULL) != 0 || !mmr_event_get(v, "mamori.kind") || !mmr_event_get(v, "class_uid") ||
+        !mmr_event_get(v, "time"))
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -105,7 +105,7 @@ static void many_accounts_from_one_source_are_a_spray(void **state)
     (void)state;
     struct world w = begin();
     for (int k = 0; k < 6; k++, w.t += 90 * MMR_TH_S) { /* Windows, slower than guessing counts */
-        char user[8];
+        char user[24];
         snprintf(user, sizeof user, "user%d", k);
         feed(&w, "auth.fail", NULL, "10.1.2.3", user);
     }
