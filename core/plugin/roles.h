@@ -1,0 +1,22 @@
+/*
+ * roles.h - what the supervisor tells the brain (or the agent) over its control channel, and back: types of our
+ * own above MMR_MSG_OWN. Maps are flat; both ends are the same executable.
+ */
+#ifndef MMR_PLUGIN_ROLES_H
+#define MMR_PLUGIN_ROLES_H
+
+#include "plugin/channel.h"
+
+enum mmr_tell {
+    /* supervisor -> role, at each start, then as things change */
+    MMR_TELL_CONFIG = MMR_MSG_OWN, /* [dir]: the site's configuration folder; over: text laid over it */
+    MMR_TELL_SLOT,     /* slot, host, endpoint; tail: the start-up secret */
+    MMR_TELL_INSTANCE, /* slot, index, name, plugin, version, side, caps, roles, actions (space separated), dry_run, events */
+    MMR_TELL_DOWN,     /* slot: its process ended */
+    MMR_TELL_FACT,     /* tail: an event of the core itself (sensor.lost, …), not stamped */
+    MMR_TELL_REQUEST,  /* id, command, [text]: asked over the control socket */
+    /* role -> supervisor */
+    MMR_TELL_ANSWER = MMR_MSG_OWN + 32, /* id, more (0: the last part), status; tail: part of the JSON */
+};
+
+#endif
