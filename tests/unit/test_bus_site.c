@@ -19,10 +19,10 @@
 
 #include <cmocka.h>
 
-const char *__tsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
-    return "called_from_lib:libzmq.so\nrace:libzmq.so\nthread:libzmq.so\n";
+    return "called_from_lib:libzmq.so\ncalled_from_lib:libsodium.so\nrace:libsodium.so\nrace:libzmq.so\nthread:libzmq.so\n";
 }
 
 struct end {
