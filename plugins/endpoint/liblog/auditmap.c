@@ -283,7 +283,7 @@ static void originals(const struct mmr_audit_group *g, struct mmr_outev *o, cons
         if (mmr_slice_is(k, "syscall") || mmr_slice_is(k, "res") || mmr_slice_is(k, "addr") || mmr_slice_is(k, "type"))
             continue;
         const struct mmr_sigma_field *m = mmr_sigma_field_find(kind, NULL, k.p, k.n);
-        if (!m || !mmr_out_has(o, m->ocsf))
+        if (!m || !mmr_out_has(o, m->ocsf) || mmr_slice_is(k, "comm")) /* comm is the thread's name, not the file's */
             mmr_out_unmapped(o, k, v);
     }
     if (n_names)

@@ -264,14 +264,14 @@ static void alerts_of_an_ids_are_findings(void **state)
 
 /* ---- live ---- */
 
-static struct mmr_testhost *follow(const char *file, const char *state_of, const char **ret_dir)
+static struct mmr_testhost *follow(const char *file, const char *state_of, char *ret_offsets, size_t cap)
 {
     struct mmr_error err = {.struct_size = sizeof err};
     struct mmr_testhost *th = mmr_testhost_new();
     const char *const cfg[] = {"files", file, NULL};
     const char *made = mmr_testhost_make_state_dir(th);
-    if (ret_dir)
-        *ret_dir = made;
+    if (ret_offsets)
+        snprintf(ret_offsets, cap, "%s/offsets", made);
     if (state_of) { /* go on where another one stopped */
         char cmd[600];
         snprintf(cmd, sizeof cmd, "cp '%s' '%s/offsets'", state_of, made);
@@ -296,7 +296,7 @@ static void a_growing_file_is_followed_through_both_kinds_of_rotation(void **sta
     (void)state;
     char old[300];
     write_file(path, "Jan  2 03:04:05 h a: before\n", 28, false);
-    struct mmr_testhost *th = follow(path, NULL, NULL);
+    struct mmr_testhost *th = follow(path, NULL, NULL, 0);
     write_file(path, "Jan  2 03:04:05 h a: one\nJan  2 03:04:05 h a: ha", 48, true);
     wait_for(th, 1); /* not what was there before, not half a line */
     write_file(path, "lf\n", 3, true);
@@ -308,6 +308,28 @@ static void a_growing_file_is_followed_through_both_kinds_of_rotation(void **sta
     wait_for(th, 4);
     write_file(path, "Jan  2 03:04:05 h a: short\n", 27, false); /* truncated in place */
     wait_for(th, 5);
+    mmr_testhost_free(th);
+}
+
+static void a_restart_goes_on_behind_the_last_committed_line(void **state)
+{
+    (void)state;
+    char offsets[512], kept[300], cmd[900];
+    write_file(path, "", 0, false);
+    struct mmr_testhost *th = follow(path, NULL, offsets, sizeof offsets);
+    write_file(path, "Jan  2 03:04:05 h a: one\nJan  2 03:04:05 h a: two\n", 50, true);
+    wait_for(th, 2);
+    mmr_plugin_log.sensor->on_committed(mmr_testhost_self(th, 0), 1); /* the second is not safe yet */
+    mmr_testhost_stop(th);
+    snprintf(kept, sizeof kept, "%s/kept", dir);
+    snprintf(cmd, sizeof cmd, "cp '%s' '%s'", offsets, kept);
+    assert_int_equal(system(cmd), 0);
+    mmr_testhost_free(th);
+    write_file(path, "Jan  2 03:04:05 h a: three\n", 27, true);
+    th = follow(path, kept, NULL, 0);
+    wait_for(th, 2);
+    assert_non_null(strstr(mmr_testhost_text(th, 0, "message"), "two"));
+    assert_non_null(strstr(mmr_testhost_text(th, 1, "message"), "three"));
     mmr_testhost_free(th);
 }
 
@@ -324,6 +346,7 @@ int main(void)
         cmocka_unit_test(hostile_lines_cost_only_themselves),
         cmocka_unit_test(alerts_of_an_ids_are_findings),
         cmocka_unit_test(a_growing_file_is_followed_through_both_kinds_of_rotation),
+        cmocka_unit_test(a_restart_goes_on_behind_the_last_committed_line),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
