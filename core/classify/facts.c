@@ -114,13 +114,30 @@ static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ct
 
 /* ---- S, B, R, A, U ---- */
 
+/* One weak rule (severity stated as low) about an attempt, and nothing beside it: information, not a threat. */
+static bool is_single_weak(const struct mmr_incident *i)
+{
+    const char *rule = NULL;
+    for (uint32_t k = 0; k < i->n_evidence; k++) {
+        const struct mmr_finding *f = i->evidence[k].finding;
+        if (f->phase == MMR_PHASE_NONE)
+            continue;
+        bool is_attempt = f->phase == MMR_PHASE_ATTEMPT_INBOUND || f->phase == MMR_PHASE_ATTEMPT_USER;
+        if (!is_attempt || f->is_harm || !f->rule || f->severity_id < 1 || f->severity_id > 2 ||
+            (rule && strcmp(rule, f->rule) != 0))
+            return false;
+        rule = f->rule;
+    }
+    return rule != NULL && i->evicted == 0;
+}
+
 static enum mmr_potential potential_of(const struct mmr_incident *i)
 {
     enum mmr_potential p = MMR_POTENTIAL_INFO;
     for (uint32_t k = 0; k < i->n_evidence; k++)
         if (i->evidence[k].finding->potential > p)
             p = i->evidence[k].finding->potential;
-    return p;
+    return p == MMR_POTENTIAL_LOW && is_single_weak(i) ? MMR_POTENTIAL_INFO : p;
 }
 
 static bool is_proof(const struct mmr_benign_proof *p, const struct mmr_incident *i, int64_t now_ns)

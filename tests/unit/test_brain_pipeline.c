@@ -102,7 +102,7 @@ static void close_world(struct world *w)
 struct ev {
     int64_t at;
     const char *side, *kind, *rule, *phase, *potential, *src, *dst, *host, *name, *uid, *parent, *parent_name;
-    int sport, dport, pid;
+    int sport, dport, pid, severity;
 };
 
 static void feed_as(struct world *w, const struct ev *e, int64_t now, uint64_t index)
@@ -110,7 +110,7 @@ static void feed_as(struct world *w, const struct ev *e, int64_t now, uint64_t i
     uint8_t buf[4096];
     struct mmr_event ev;
     struct mmr_event_view v;
-    mmr_event_begin(&ev, buf, sizeof buf, e->kind, 2004, 1, e->at, 4);
+    mmr_event_begin(&ev, buf, sizeof buf, e->kind, 2004, 1, e->at, e->severity ? (uint32_t)e->severity : 4);
     mmr_event_str(&ev, "mamori.side", e->side);
     mmr_event_str(&ev, "mamori.input", e->side);
     mmr_event_int(&ev, "mamori.index", (int64_t)index);
@@ -293,6 +293,22 @@ static void quiet_incidents_close(void **state)
     close_world(&w);
 }
 
+static void one_weak_rule_is_for_the_weekly_report(void **state)
+{
+    struct world w;
+    (void)state;
+    for (int severity = 2; severity <= 3; severity++) {
+        open_world(&w, true);
+        struct ev e = story[0];
+        e.potential = "low";
+        e.severity = severity;
+        feed(&w, &e, T0);
+        assert_int_equal(mmr_pipeline_finish(w.p, NULL), 0);
+        assert_int_equal(w.class_now[0], severity == 2 ? MMR_CLASS_OF_NO_RESPONSE : MMR_CLASS_OF_SEVERE);
+        close_world(&w);
+    }
+}
+
 static void what_serves_everybody_is_never_blocked(void **state)
 {
     struct world w;
@@ -366,6 +382,7 @@ int main(void)
         cmocka_unit_test(nobody_answers_and_it_becomes_severe),
         cmocka_unit_test(a_restart_goes_on_where_it_was),
         cmocka_unit_test(quiet_incidents_close),
+        cmocka_unit_test(one_weak_rule_is_for_the_weekly_report),
         cmocka_unit_test(what_serves_everybody_is_never_blocked),
         cmocka_unit_test(output_is_valid_ocsf),
     };
