@@ -69,9 +69,10 @@ static enum dest dest_of(const struct mmr_field *f)
     size_t lo = 0, hi = sizeof fields / sizeof fields[0];
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        int c = strncmp(fields[mid].key, f->key, f->key_len);
-        if (c == 0 && fields[mid].key[f->key_len])
-            c = 1;
+        size_t n = strlen(fields[mid].key), least = n < f->key_len ? n : f->key_len;
+        int c = memcmp(fields[mid].key, f->key, least); /* a key from outside may hold a NUL */
+        if (c == 0)
+            c = n < f->key_len ? -1 : n > f->key_len;
         if (c == 0)
             return fields[mid].dest;
         if (c < 0)
