@@ -291,7 +291,7 @@ MMR_PLUGIN(behaviour) = {
     .destroy = destroy,
     .subscribes = (const char *const[]){"flow.start", "flow.end", "http.request", "http.response", "dns.query",
                                         "smb.session", "smb.open", "smb.write", "dcerpc.call", "krb.request",
-                                        "krb.reply", "ftp.reply", "ldap.search", "ldap.bind", "arp.claim", NULL},
+                                        "krb.reply", "tls.heartbeat", "ftp.reply", "ldap.search", "ldap.bind", "arp.claim", NULL},
     .analyzer = &analyzer,
     .extension = extension,
 };

@@ -101,28 +101,21 @@ static void on_mining(struct beh *b, const struct mmr_chunk *c)
 }
 
 /*
- * TLS heartbeats in clear (before encryption starts): a request whose length field is larger than its
- * record asks for memory; an answer much larger than the request gives it (CVE-2014-0160, RFC 6520).
+ * RFC 6520: the answer to a heartbeat repeats the request, so its record is as long. One that is
+ * longer by more than padding gives the server's memory away (CVE-2014-0160), encrypted or not; in clear
+ * an answer to a request whose claimed length and padding do not fit its record does: it must be dropped.
  */
-static void on_heartbeat(struct beh *b, const struct mmr_chunk *c)
+static void on_heartbeat(struct beh *b, const struct beh_event *e)
 {
-    const uint8_t *p = c->data;
-    struct beh_where w;
+    const struct beh_where *w = &e->where;
+    int64_t record = beh_int(e, "unmapped.record_length", 0), request = beh_int(e, "unmapped.request_length", 0);
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
-    if (c->len < 8 || p[0] != 24 || p[1] != 3 || p[2] > 3)
+    /* 256: the longest padding of a CBC record */
+    if (!beh_is(e, "unmapped.from", "server") || request == 0 || (record <= request + 256 && !beh_flag(e, "unmapped.asked_too_much")))
         return;
-    size_t record = (size_t)p[3] << 8 | p[4], claims = (size_t)p[6] << 8 | p[7];
-    if (p[5] == 1 && claims + 3 > record && c->dir == MMR_TO_SERVER) {
-        beh_where_flow(&w, c->flow, c->packet);
-        c->flow->bits |= UINT64_C(1) << 40; /* behaviour: asked for too much; the answer decides */
-        return;
-    }
-    if (c->dir == MMR_TO_CLIENT && (c->flow->bits & UINT64_C(1) << 40) && record > 64) {
-        beh_where_flow(&w, c->flow, c->packet);
-        beh_find(b, &heartbleed, &w,
-                 "%s asked %s port %u for more than its TLS heartbeat held and got %zu bytes of memory: Heartbleed (CVE-2014-0160)",
-                 net_addr_text(&c->flow->client, src), net_addr_text(&c->flow->server, dst), c->flow->server_port, record);
-    }
+    beh_find(b, &heartbleed, w,
+             "%s sent a TLS heartbeat of %lld bytes to %s port %u and got %lld bytes back: Heartbleed (CVE-2014-0160), memory leaked",
+             net_addr_text(&w->src, src), (long long)request, net_addr_text(&w->dst, dst), w->dst_port, (long long)record);
 }
 
 void content_chunk(struct beh *b, const struct mmr_chunk *c)
@@ -132,8 +125,6 @@ void content_chunk(struct beh *b, const struct mmr_chunk *c)
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     if (f->proto != IPPROTO_TCP || c->len < 4 || c->offset > LOOK_OFFSET)
         return;
-    if (c->data[0] == 24)
-        on_heartbeat(b, c);
     if (f->app && strcmp(f->app, "http") != 0)
         return; /* another parser knows it: mail, SMB and the like may carry such text */
     on_mining(b, c);
@@ -161,6 +152,8 @@ void content_event(struct beh *b, const struct beh_event *e)
     const struct beh_where *w = &e->where;
     char path[512], type[96], file[32], agent[160], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     bool wrong = false;
+    if (strcmp(e->kind, "tls.heartbeat") == 0)
+        on_heartbeat(b, e);
     if (strcmp(e->kind, "http.response") != 0)
         return;
     (void)beh_text(e, "unmapped.file_type", file, sizeof file);

@@ -9,8 +9,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-enum { WINDOW_S = 300, WEB_WINDOW_S = 60, WEB_ERRORS = 60, HTTP_GUESSES_EXTRA = 7 };
+enum { WINDOW_S = 300, WEB_WINDOW_S = 60, WEB_ERRORS = 60, WEB_BLIND = 40, WEB_KINDS = 4, HTTP_GUESSES_EXTRA = 7 };
 struct count {
     int64_t since_ns;
     uint32_t n, ok, users;
@@ -48,28 +49,31 @@ static struct count *count_of(struct memory *m, const struct beh_where *w, uint6
     return c;
 }
 
-static void failure(struct beh *b, const struct beh_event *e, enum service svc, const char *user, uint32_t limit)
+/* each_name: repeated tries of one name count once (a misconfigured machine asks for ever). */
+static void failure(struct beh *b, const struct beh_event *e, enum service svc, const char *user, uint32_t limit,
+                    bool each_name)
 {
     struct count *c = count_of(&b->guess, &e->where, svc, WINDOW_S);
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     if (!c)
         return;
-    c->n++;
     if (user[0]) {
         uint64_t h = name_hash(user);
         uint32_t i = 0;
         while (i < c->users && c->user_hash[i] != h)
             i++;
+        if (i < c->users && each_name)
+            return;
         if (i == c->users && c->users < 16)
             c->user_hash[c->users++] = h;
     }
-    if (c->n < limit)
+    if (++c->n < limit)
         return;
     bool many = c->users >= 6 && c->users * 2 >= c->n;
     beh_find(b, many ? &spraying : &guessing, &e->where,
-             "%s failed %u logins at %s of %s in %lld s (limit %u%s%s)", net_addr_text(&e->where.src, src), c->n,
+             "%s failed %u logins at %s of %s in %lld s (limit %u), last account \"%s\": password guessing", net_addr_text(&e->where.src, src), c->n,
              service_name(svc), net_addr_text(&e->where.dst, dst), (long long)((e->where.time_ns - c->since_ns) / SECOND),
-             limit, user[0] ? "), last account " : ")", user);
+             limit, user);
 }
 
 /* Encrypted logins: a session that ends after a handshake and little more, again and again. */
@@ -130,6 +134,49 @@ static void web_answer(struct beh *b, const struct beh_event *e)
                  beh_text(e, "http_request.user_agent", agent, sizeof agent), path);
 }
 
+/* Kinds of server programs asked for: one site is made with one or two of them, a scanner tries all. */
+static uint64_t technology(const char *path)
+{
+    static const char *const ends[] = {".php", ".asp", ".aspx", ".jsp", ".cgi", ".pl", ".cfm", ".nsf", ".exe", ".dll",
+                                       ".do", ".jhtml", ".shtml", ".bat", ".mdb"};
+    size_t n = strcspn(path, "?#;");
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (n >= strlen(ends[i]) && strncasecmp(path + n - strlen(ends[i]), ends[i], strlen(ends[i])) == 0)
+            return i + 1;
+    return 0;
+}
+
+static void web_request(struct beh *b, const struct beh_event *e)
+{
+    static const char *const tools[] = {"Nikto", "sqlmap", "Nmap Scripting Engine", "masscan", "zgrab", "gobuster",
+                                        "DirBuster", "WPScan", "nuclei", "Nessus", "OpenVAS", "w3af", "feroxbuster"};
+    struct count *c = count_of(&b->web, &e->where, 0x10000U | e->where.dst_port, WEB_WINDOW_S);
+    char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT], path[1024], agent[256], referer[64];
+    const char *tool = NULL;
+    if (!c)
+        return;
+    (void)beh_text(e, "http_request.url.path", path, sizeof path);
+    (void)beh_text(e, "http_request.user_agent", agent, sizeof agent);
+    if (!beh_text(e, "http_request.referrer", referer, sizeof referer)[0])
+        c->n++;
+    uint64_t kind = technology(path);
+    uint32_t i = 0;
+    while (kind && i < c->users && c->user_hash[i] != kind)
+        i++;
+    if (kind && i == c->users && c->users < 16)
+        c->user_hash[c->users++] = kind;
+    for (size_t t = 0; !tool && t < sizeof tools / sizeof tools[0]; t++)
+        if (strcasestr(agent, tools[t]))
+            tool = tools[t];
+    if (c->n < (tool ? 5U : WEB_BLIND) || (!tool && c->users < WEB_KINDS))
+        return;
+    beh_find(b, &web_scan, &e->where,
+             "%s asked %s port %u for %u things nothing referred to, programs of %u kinds, in %lld s (limits %d, %d)%s%s, last %.200s: a web scan",
+             net_addr_text(&e->where.src, src), net_addr_text(&e->where.dst, dst), e->where.dst_port, c->n, c->users,
+             (long long)((e->where.time_ns - c->since_ns) / SECOND), WEB_BLIND, WEB_KINDS, tool ? ", by its own name " : "",
+             tool ? tool : "", path);
+}
+
 void guess_event(struct beh *b, const struct beh_event *e)
 {
     uint32_t limit = (uint32_t)b->cfg->guesses;
@@ -141,18 +188,20 @@ void guess_event(struct beh *b, const struct beh_event *e)
         static const char *const bad[] = {"0xc000006d", "0xc000006a", "0xc0000064", "0xc0000234", "0xc0000072"};
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
             if (beh_is(e, "unmapped.nt_status", bad[i]))
-                failure(b, e, SVC_SMB, beh_text(e, "user.name", user, sizeof user), limit);
+                failure(b, e, SVC_SMB, beh_text(e, "user.name", user, sizeof user), limit, false);
     } else if (strcmp(e->kind, "krb.reply") == 0) {
         int64_t code = beh_int(e, "unmapped.error_code", 0);
         if (code == 24 || code == 6 || code == 18) /* preauthentication failed, unknown client, revoked */
-            failure(b, e, SVC_KERBEROS, beh_text(e, "user.name", user, sizeof user), limit);
+            failure(b, e, SVC_KERBEROS, beh_text(e, "user.name", user, sizeof user), limit, code != 24);
     } else if (strcmp(e->kind, "ftp.reply") == 0) {
         if (beh_int(e, "unmapped.code", 0) == 530)
-            failure(b, e, SVC_FTP, beh_text(e, "user.name", user, sizeof user), limit);
+            failure(b, e, SVC_FTP, beh_text(e, "user.name", user, sizeof user), limit, false);
+    } else if (strcmp(e->kind, "http.request") == 0) {
+        web_request(b, e);
     } else if (strcmp(e->kind, "http.response") == 0) {
         if (beh_int(e, "http_response.code", 0) == 401 &&
             (beh_is(e, "unmapped.authorization_type", "Basic") || beh_is(e, "unmapped.authorization_type", "Digest")))
-            failure(b, e, SVC_HTTP, "", limit + HTTP_GUESSES_EXTRA);
+            failure(b, e, SVC_HTTP, "", limit + HTTP_GUESSES_EXTRA, false);
         web_answer(b, e);
     }
 }

@@ -170,6 +170,19 @@ static void on_request(struct beh *b, const struct beh_event *e)
              path, beh_text(e, "http_request.user_agent", agent, sizeof agent), net_addr_text(&w->dst, dst), w->dst_port);
 }
 
+/* Is number one of the comma separated ones in list? */
+static bool has_number(const char *list, const char *number)
+{
+    size_t n = strlen(number);
+    for (const char *p = list; *p;) {
+        size_t len = strcspn(p, ",");
+        if (len == n && memcmp(p, number, n) == 0)
+            return true;
+        p += len + (p[len] == ',');
+    }
+    return false;
+}
+
 static void on_kerberos(struct beh *b, const struct beh_event *e)
 {
     const struct beh_where *w = &e->where;
@@ -179,8 +192,7 @@ static void on_kerberos(struct beh *b, const struct beh_event *e)
         return;
     (void)beh_text(e, "unmapped.etypes", etypes, sizeof etypes);
     /* 23, 24: RC4; every Windows since Vista offers AES (17, 18) too, so this is a tool or a relic */
-    bool rc4 = strstr(etypes, "23") != NULL, aes = strstr(etypes, "17") || strstr(etypes, "18") || strstr(etypes, "20");
-    if (!rc4 || aes)
+    if (!has_number(etypes, "23") || has_number(etypes, "17") || has_number(etypes, "18") || has_number(etypes, "20"))
         return;
     beh_find(b, &weak_ticket, w, "%s asked %s for a ticket of %s with RC4 only (etypes %s)", net_addr_text(&w->src, src),
              net_addr_text(&w->dst, dst), beh_text(e, "user.name", user, sizeof user), etypes);

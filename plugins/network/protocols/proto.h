@@ -10,11 +10,17 @@
 #include <mamori/net.h>
 #include <mamori/plugin.h>
 
-enum { PROTO_HOLD_BYTES = 2048, PROTO_BUFFERS_MAX = 64, PROTO_EVENT_BYTES = MMR_EVENT_BYTES_MAX };
+enum { PROTO_CLAIMS = 1024, PROTO_HOLD_BYTES = 2048, PROTO_BUFFERS_MAX = 64, PROTO_EVENT_BYTES = MMR_EVENT_BYTES_MAX };
 
 struct proto_config {
     int64_t body_max, flow_memory_max;
     bool events;
+};
+struct proto_claim { /* who said last that an address is his */
+    struct mmr_addr addr;
+    uint8_t mac[6];
+    bool is_used;
+    uint32_t changes;
 };
 struct proto { /* the plugin instance */
     const struct mmr_host *host;
@@ -24,6 +30,7 @@ struct proto { /* the plugin instance */
     struct proto_flow *flows;
     uint64_t n_flows, n_unknown, n_errors;
     bool is_replay;
+    struct proto_claim claims[PROTO_CLAIMS];
     struct mmr_event ev;
     struct mmr_buffer bufs[PROTO_BUFFERS_MAX]; /* the transaction being built */
     size_t n_bufs;

@@ -3,6 +3,7 @@
  * that parser, and sends transactions and events. Ports are a hint only where content cannot tell.
  */
 #include "http.h"
+#include "net_decode.h"
 #include "net_text.h"
 #include "proto.h"
 
@@ -16,8 +17,9 @@ enum {
     TRIES_MIDSTREAM = 64, /* and when not: a message may begin at any later chunk */
 };
 
-static const struct proto_parser *const tcp_parsers[] = {&proto_http, &proto_smb, &proto_dcerpc, &proto_dns_tcp};
-static const struct proto_parser *const udp_parsers[] = {&proto_dns_udp};
+static const struct proto_parser *const tcp_parsers[] = {&proto_http, &proto_tls, &proto_smb, &proto_ssh, &proto_dcerpc,
+                                                         &proto_dns_tcp, &proto_krb_tcp, &proto_ldap, &proto_smtp, &proto_ftp};
+static const struct proto_parser *const udp_parsers[] = {&proto_dns_udp, &proto_dhcp, &proto_krb_udp};
 
 void proto_buf(struct proto *m, const char *name, const void *data, size_t len)
 {
@@ -341,6 +343,13 @@ static void on_flow_end(void *self, const void *item)
     u.flow->slot[MMR_SLOT_PROTOCOLS] = NULL;
 }
 
+static void on_packet(void *self, const void *item)
+{
+    const struct mmr_packet *p = item;
+    if (p->ethertype == NET_ETH_ARP || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6)
+        proto_link_packet(self, p);
+}
+
 /* ---- plugin ---- */
 
 static void destroy(void *self)
@@ -374,11 +383,15 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
 static const struct mmr_sink chunk_sink = {.struct_size = sizeof chunk_sink, .item = on_chunk};
 static const struct mmr_sink flow_sink = {.struct_size = sizeof flow_sink, .item = on_flow_end};
 
+static const struct mmr_sink packet_sink = {.struct_size = sizeof packet_sink, .item = on_packet};
+
 static const void *extension(const char *id)
 {
     if (strcmp(id, MMR_TOPIC_STREAM) == 0)
         return &chunk_sink;
-    return strcmp(id, MMR_TOPIC_FLOW) == 0 ? &flow_sink : NULL;
+    if (strcmp(id, MMR_TOPIC_FLOW) == 0)
+        return &flow_sink;
+    return strcmp(id, MMR_TOPIC_PACKET) == 0 ? &packet_sink : NULL;
 }
 
 static const struct mmr_cfg_key config[] = {
@@ -399,7 +412,7 @@ MMR_PLUGIN(protocols) = {
     .license = "Apache-2.0",
     .doc = "what the protocols of an office say: HTTP, DNS, TLS, SSH, SMB, DCE/RPC, Kerberos, LDAP, mail, DHCP, ARP",
     .side = MMR_SIDE_NETWORK,
-    .events = (const char *const[]){"http.request", "http.response", "dns.query", "dns.answer", "tls.hello",
+    .events = (const char *const[]){"http.request", "http.response", "dns.query", "dns.answer", "tls.hello", "tls.server", "tls.heartbeat",
                                     "ssh.banner", "smb.tree", "smb.open", "smb.write", "smb.session", "dcerpc.bind",
                                     "dcerpc.call", "krb.request", "krb.reply", "ldap.search", "ldap.bind",
                                     "ftp.command", "ftp.reply", "smtp.mail", "smtp.file", "dhcp.lease", "host.addr",

@@ -1,0 +1,122 @@
+/* ftp.c - FTP control connections: commands and replies. Passwords never leave. Source: RFC 959. */
+#include "lines.h"
+#include "proto.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct ftp_flow {
+    struct lines dir[2];
+    char user[64];
+    uint32_t n_bad;
+};
+
+static const char *const commands[] = {"USER", "PASS", "ACCT", "CWD", "CDUP", "QUIT", "PORT", "PASV", "TYPE", "STRU", "MODE",
+                                       "RETR", "STOR", "STOU", "APPE", "REST", "RNFR", "RNTO", "ABOR", "DELE", "RMD",
+                                       "MKD", "PWD", "LIST", "NLST", "SITE", "SYST", "STAT", "HELP", "NOOP", "FEAT",
+                                       "OPTS", "SIZE", "MDTM", "EPSV", "EPRT", "AUTH", "PBSZ", "PROT", "MLSD", "MLST",
+                                       "XPWD", "XCWD", "CLNT", "LANG", "ALLO"};
+
+static const char *command_of(const char *line, size_t n)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        size_t len = strlen(commands[i]);
+        if (n >= len && strncasecmp(line, commands[i], len) == 0 && (n == len || line[len] == ' ' || line[len] == '\r'))
+            return commands[i];
+    }
+    return NULL;
+}
+
+static enum proto_match probe(const uint8_t *p, size_t n, uint8_t dir, uint16_t port)
+{
+    const uint8_t *nl = memchr(p, '\n', n);
+    if (dir == MMR_TO_SERVER) {
+        if (n >= 5 && (strncasecmp((const char *)p, "USER ", 5) == 0 || (port == 21 && command_of((const char *)p, nl ? (size_t)(nl - p) : n))))
+            return PROTO_YES;
+        return n < 5 ? PROTO_MORE : PROTO_NO;
+    }
+    if (n < 4)
+        return PROTO_MORE;
+    /* the greeting is SMTP's too: the port or the word decides */
+    return memcmp(p, "220", 3) == 0 && (p[3] == ' ' || p[3] == '-') &&
+                   (port == 21 || memmem(p, n, "FTP", 3) || memmem(p, n, "ftp", 3)) && !memmem(p, n, "SMTP", 4)
+               ? PROTO_YES
+               : PROTO_NO;
+}
+
+static void *ftp_open(struct proto *m, struct mmr_flow *flow)
+{
+    (void)m;
+    (void)flow;
+    return calloc(1, sizeof(struct ftp_flow));
+}
+
+static void ftp_close(struct proto *m, void *state)
+{
+    (void)m;
+    free(state);
+}
+
+static bool on_command(struct proto *m, struct proto_flow *pf, struct ftp_flow *f, const struct mmr_chunk *c, const char *line)
+{
+    const char *name = command_of(line, strlen(line));
+    char arg[512] = "";
+    if (!name)
+        return ++f->n_bad < 16;
+    f->n_bad = 0;
+    if (line[strlen(name)] == ' ')
+        proto_text(arg, sizeof arg, line + strlen(name) + 1, strlen(line + strlen(name) + 1));
+    if (strcmp(name, "USER") == 0)
+        proto_text(f->user, sizeof f->user, arg, strlen(arg));
+    m->n_bufs = 0;
+    proto_buf(m, "ftp.command", name, strlen(name));
+    proto_buf(m, "ftp.command_data", arg, strlen(arg));
+    proto_tx_send(m, pf, c->packet, MMR_TO_SERVER, false, "ftp", NULL);
+    struct mmr_event *ev = proto_event(m, pf->flow, c->packet, "ftp.command", MMR_CLASS_FTP, 99);
+    mmr_event_str(ev, "unmapped.command", name);
+    mmr_event_str(ev, "unmapped.argument", strcmp(name, "PASS") == 0 ? "(hidden)" : arg);
+    mmr_event_str(ev, "user.name", f->user[0] ? f->user : NULL);
+    proto_event_send(m);
+    if (strcmp(name, "AUTH") == 0)
+        pf->is_switching = true; /* TLS follows when the server agrees; if not, commands are recognised again */
+    return true;
+}
+
+static bool on_reply(struct proto *m, struct proto_flow *pf, struct ftp_flow *f, const struct mmr_chunk *c, const char *line)
+{
+    if (strlen(line) < 3 || line[0] < '1' || line[0] > '6' || line[1] < '0' || line[1] > '9' || line[2] < '0' || line[2] > '9')
+        return true; /* the inside of a reply of several lines */
+    if (line[3] == '-')
+        return true;
+    int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+    char text[256];
+    proto_text(text, sizeof text, line, strlen(line));
+    m->n_bufs = 0;
+    proto_buf(m, "ftp.reply", text, strlen(text));
+    proto_tx_send(m, pf, c->packet, MMR_TO_CLIENT, true, "ftp", NULL);
+    struct mmr_event *ev = proto_event(m, pf->flow, c->packet, "ftp.reply", MMR_CLASS_FTP, 99);
+    mmr_event_int(ev, "unmapped.code", code);
+    mmr_event_str(ev, "message", text);
+    mmr_event_str(ev, "user.name", f->user[0] ? f->user : NULL);
+    proto_event_send(m);
+    return true;
+}
+
+static bool ftp_data(struct proto *m, struct proto_flow *pf, const struct mmr_chunk *c)
+{
+    struct ftp_flow *f = pf->state;
+    struct lines *l = &f->dir[c->dir];
+    const uint8_t *p = c->data;
+    size_t left = c->len;
+    if (c->flags & MMR_CHUNK_GAP)
+        l->is_over = true;
+    while (lines_next(l, &p, &left))
+        if (!(c->dir == MMR_TO_SERVER ? on_command(m, pf, f, c, l->buf) : on_reply(m, pf, f, c, l->buf)))
+            return false;
+    return true;
+}
+
+const struct proto_parser proto_ftp = {
+    .app = "ftp", .ip_proto = IPPROTO_TCP, .probe = probe, .open = ftp_open, .data = ftp_data, .close = ftp_close};

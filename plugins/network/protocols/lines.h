@@ -1,0 +1,37 @@
+/* lines.h - cuts a stream of one direction into lines with a ceiling; for FTP and SMTP. */
+#ifndef MMR_PROTO_LINES_H
+#define MMR_PROTO_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LINES_MAX_BYTES = 2048 };
+struct lines {
+    char buf[LINES_MAX_BYTES + 1];
+    size_t n;
+    bool is_over; /* the rest of a line that was too long is skipped */
+};
+/* Take bytes up to the next line end; true when l->buf holds a line (NUL-terminated, without CR LF). */
+static inline bool lines_next(struct lines *l, const uint8_t **p, size_t *left)
+{
+    while (*left > 0) {
+        uint8_t b = *(*p)++;
+        --*left;
+        if (b == '\n') {
+            while (l->n > 0 && l->buf[l->n - 1] == '\r')
+                l->n--;
+            l->buf[l->n] = '\0';
+            l->n = 0;
+            l->is_over = false;
+            return true;
+        }
+        if (l->n == LINES_MAX_BYTES)
+            l->is_over = true;
+        if (!l->is_over)
+            l->buf[l->n++] = (char)(b ? b : ' ');
+    }
+    return false;
+}
+
+#endif

@@ -1,0 +1,231 @@
+/*
+ * smtp.c - mail on its way: envelope, subject, names and kinds of attachments, URLs are left to rules on
+ * file.data. Source: RFC 5321, RFC 2045, RFC 2183. Bodies are looked at up to a ceiling.
+ */
+#include "lines.h"
+#include "proto.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { TEXT = 256, FILE_BYTES = 48 * 1024, RCPT_MAX = 16 };
+enum smtp_state { IN_COMMANDS = 0, IN_HEADERS, IN_PART_HEADERS, IN_BODY };
+struct smtp_flow {
+    struct lines dir[2];
+    enum smtp_state state;
+    char helo[TEXT], from[TEXT], subject[TEXT], rcpt[RCPT_MAX][TEXT];
+    uint32_t n_rcpt, n_bad, n_files;
+    char file[TEXT], type[64];
+    bool is_base64, wants_data;
+    uint8_t *content; /* of the attachment being read, decoded */
+    size_t n_content;
+    uint32_t bits;
+    uint8_t n_bits;
+};
+
+static enum proto_match probe(const uint8_t *p, size_t n, uint8_t dir, uint16_t port)
+{
+    if (dir == MMR_TO_SERVER) {
+        if (n < 5)
+            return PROTO_MORE;
+        return strncasecmp((const char *)p, "EHLO ", 5) == 0 || strncasecmp((const char *)p, "HELO ", 5) == 0 ||
+                       strncasecmp((const char *)p, "MAIL ", 5) == 0 || strncasecmp((const char *)p, "LHLO ", 5) == 0
+                   ? PROTO_YES
+                   : PROTO_NO;
+    }
+    if (n < 4)
+        return PROTO_MORE;
+    return memcmp(p, "220", 3) == 0 && (port == 25 || port == 587 || memmem(p, n, "SMTP", 4)) ? PROTO_YES : PROTO_NO;
+}
+
+static void *smtp_open(struct proto *m, struct mmr_flow *flow)
+{
+    (void)m;
+    (void)flow;
+    return calloc(1, sizeof(struct smtp_flow));
+}
+
+static void smtp_close(struct proto *m, void *state)
+{
+    struct smtp_flow *s = state;
+    (void)m;
+    free(s->content);
+    free(s);
+}
+
+static void end_file(struct proto *m, struct proto_flow *pf, struct smtp_flow *s, const struct mmr_packet *pkt)
+{
+    if (s->file[0] || s->n_content) {
+        m->n_bufs = 0;
+        proto_buf(m, "file.data", s->content, s->n_content);
+        proto_buf(m, "file.name", s->file, strlen(s->file));
+        proto_tx_send(m, pf, pkt, MMR_TO_SERVER, false, "smtp", NULL);
+    }
+    if (s->file[0]) {
+        struct mmr_event *ev = proto_event(m, pf->flow, pkt, "smtp.file", MMR_CLASS_EMAIL, 1);
+        mmr_event_str(ev, "file.name", s->file);
+        mmr_event_str(ev, "email.from", s->from);
+        mmr_event_str(ev, "email.subject", s->subject[0] ? s->subject : NULL);
+        mmr_event_str(ev, "unmapped.content_type", s->type[0] ? s->type : NULL);
+        mmr_event_str(ev, "unmapped.file_type", s->content ? proto_file_type(s->content, s->n_content) : NULL);
+        proto_event_send(m);
+        s->n_files++;
+    }
+    s->file[0] = s->type[0] = '\0';
+    s->is_base64 = false;
+    s->n_content = 0;
+    s->n_bits = 0;
+}
+
+static void end_mail(struct proto *m, struct proto_flow *pf, struct smtp_flow *s, const struct mmr_packet *pkt)
+{
+    const char *rcpt[RCPT_MAX];
+    end_file(m, pf, s, pkt);
+    for (uint32_t i = 0; i < s->n_rcpt; i++)
+        rcpt[i] = s->rcpt[i];
+    m->n_bufs = 0;
+    proto_buf(m, "smtp.helo", s->helo, strlen(s->helo));
+    proto_buf(m, "smtp.mail_from", s->from, strlen(s->from));
+    for (uint32_t i = 0; i < s->n_rcpt; i++)
+        proto_buf(m, "smtp.rcpt_to", s->rcpt[i], strlen(s->rcpt[i]));
+    proto_buf(m, "email.subject", s->subject, strlen(s->subject));
+    proto_tx_send(m, pf, pkt, MMR_TO_SERVER, true, "smtp", NULL);
+    struct mmr_event *ev = proto_event(m, pf->flow, pkt, "smtp.mail", MMR_CLASS_EMAIL, 1);
+    mmr_event_str(ev, "email.from", s->from);
+    mmr_event_strv(ev, "email.to", rcpt, s->n_rcpt);
+    mmr_event_str(ev, "email.subject", s->subject[0] ? s->subject : NULL);
+    mmr_event_str(ev, "unmapped.helo", s->helo[0] ? s->helo : NULL);
+    mmr_event_int(ev, "unmapped.attachments", s->n_files);
+    proto_event_send(m);
+    s->state = IN_COMMANDS;
+    s->from[0] = s->subject[0] = '\0';
+    s->n_rcpt = s->n_files = 0;
+}
+
+static void address(const char *line, char *buf, size_t cap)
+{
+    const char *p = strchr(line, '<'), *end = p ? strchr(p, '>') : NULL;
+    if (p && end)
+        proto_text(buf, cap, p + 1, (size_t)(end - p - 1));
+}
+
+/* name="x" or filename="x" or name=x */
+static void attachment_name(const char *line, char *buf, size_t cap)
+{
+    const char *p = strcasestr(line, "name=");
+    if (!p)
+        return;
+    p += 5;
+    size_t n = *p == '"' ? strcspn(p + 1, "\"") : strcspn(p, "; \t");
+    proto_text(buf, cap, *p == '"' ? p + 1 : p, n);
+}
+
+static void on_header(struct smtp_flow *s, const char *line)
+{
+    bool is_mail = s->state == IN_HEADERS;
+    if (is_mail && strncasecmp(line, "Subject:", 8) == 0) {
+        const char *p = line + 8 + strspn(line + 8, " ");
+        proto_text(s->subject, sizeof s->subject, p, strlen(p));
+    } else if (strncasecmp(line, "Content-Type:", 13) == 0) {
+        const char *p = line + 13 + strspn(line + 13, " ");
+        proto_text(s->type, sizeof s->type, p, strcspn(p, ";"));
+    } else if (strncasecmp(line, "Content-Transfer-Encoding:", 26) == 0) {
+        s->is_base64 = strcasestr(line, "base64") != NULL;
+    }
+    if (!s->file[0] && (strncasecmp(line, "Content-", 8) == 0 || line[0] == ' ' || line[0] == '\t'))
+        attachment_name(line, s->file, sizeof s->file);
+}
+
+static void keep(struct smtp_flow *s, uint8_t b)
+{
+    if (s->n_content < FILE_BYTES)
+        s->content[s->n_content++] = b;
+}
+
+static void on_body(struct smtp_flow *s, const char *line)
+{
+    if (!s->content && !(s->content = malloc(FILE_BYTES)))
+        return;
+    if (!s->is_base64) {
+        for (const char *p = line; *p; p++)
+            keep(s, (uint8_t)*p);
+        keep(s, '\n');
+        return;
+    }
+    for (const char *p = line; *p; p++) {
+        int v = *p >= 'A' && *p <= 'Z'   ? *p - 'A'
+                : *p >= 'a' && *p <= 'z' ? *p - 'a' + 26
+                : *p >= '0' && *p <= '9' ? *p - '0' + 52
+                : *p == '+'              ? 62
+                : *p == '/'              ? 63
+                                         : -1;
+        if (v < 0)
+            continue;
+        s->bits = s->bits << 6 | (uint32_t)v;
+        s->n_bits = (uint8_t)(s->n_bits + 6);
+        if (s->n_bits >= 8) {
+            s->n_bits = (uint8_t)(s->n_bits - 8);
+            keep(s, (uint8_t)(s->bits >> s->n_bits));
+        }
+    }
+}
+
+static bool on_command(struct proto_flow *pf, struct smtp_flow *s, const char *line)
+{
+    if (strncasecmp(line, "EHLO ", 5) == 0 || strncasecmp(line, "HELO ", 5) == 0)
+        proto_text(s->helo, sizeof s->helo, line + 5, strlen(line + 5));
+    else if (strncasecmp(line, "MAIL FROM:", 10) == 0)
+        address(line, s->from, sizeof s->from);
+    else if (strncasecmp(line, "RCPT TO:", 8) == 0 && s->n_rcpt < RCPT_MAX)
+        address(line, s->rcpt[s->n_rcpt++], TEXT);
+    else if (strcasecmp(line, "DATA") == 0)
+        s->wants_data = true;
+    else if (strncasecmp(line, "STARTTLS", 8) == 0)
+        pf->is_switching = true;
+    else if (line[0] && (line[0] < 'A' || line[0] > 'z') && ++s->n_bad > 32)
+        return false;
+    if (s->wants_data && strcasecmp(line, "DATA") == 0) {
+        s->wants_data = false;
+        s->state = IN_HEADERS; /* clients that pipeline do not wait for the 354 */
+        s->type[0] = s->file[0] = '\0';
+        s->is_base64 = false;
+    }
+    return true;
+}
+
+static bool smtp_data(struct proto *m, struct proto_flow *pf, const struct mmr_chunk *c)
+{
+    struct smtp_flow *s = pf->state;
+    struct lines *l = &s->dir[c->dir];
+    const uint8_t *p = c->data;
+    size_t left = c->len;
+    if (c->dir == MMR_TO_CLIENT)
+        return true;
+    if (c->flags & MMR_CHUNK_GAP)
+        l->is_over = true;
+    while (lines_next(l, &p, &left)) {
+        const char *line = l->buf;
+        if (s->state == IN_COMMANDS) {
+            if (!on_command(pf, s, line))
+                return false;
+        } else if (strcmp(line, ".") == 0) {
+            end_mail(m, pf, s, c->packet);
+        } else if (line[0] == '-' && line[1] == '-' && line[2] && s->state == IN_BODY) {
+            end_file(m, pf, s, c->packet); /* a boundary, or a signature's dashes: both end what came before */
+            s->state = IN_PART_HEADERS;
+        } else if (s->state == IN_HEADERS || s->state == IN_PART_HEADERS) {
+            if (line[0] == '\0')
+                s->state = IN_BODY;
+            else
+                on_header(s, line);
+        } else {
+            on_body(s, line);
+        }
+    }
+    return true;
+}
+
+const struct proto_parser proto_smtp = {
+    .app = "smtp", .ip_proto = IPPROTO_TCP, .probe = probe, .open = smtp_open, .data = smtp_data, .close = smtp_close};

@@ -1,0 +1,262 @@
+/*
+ * tls.c - TLS over TCP: records, the plain part of the handshake, heartbeats. Handshake messages are
+ * put together up to a limit; encrypted records are only counted.
+ */
+#include "proto.h"
+
+#include "net_cursor.h"
+#include "tls_hello.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RECORD_HEAD = 5, HANDSHAKE_MAX = 48 * 1024, CERTS_MAX = 4,
+    CCS = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23, HEARTBEAT = 24,
+    CLIENT_HELLO = 1, SERVER_HELLO = 2, CERTIFICATE = 11,
+    RECORD_MAX = 16384 + 2048, /* RFC 5246 6.2.3 */
+};
+struct tls_dir {
+    uint8_t head[RECORD_HEAD + 3]; /* the record's header and, of heartbeats, their first bytes */
+    uint8_t n_head, need_head;
+    uint32_t left;    /* bytes of the record still to come */
+    uint8_t *hs;      /* handshake bytes in the making */
+    size_t n_hs;
+    bool is_encrypted, is_lost; /* lost: a gap; wait for a chunk that begins with a record */
+};
+struct tls_flow {
+    struct tls_dir dir[2];
+    uint32_t asked;        /* record length of the last heartbeat request, 0 none */
+    bool asked_too_much, has_server, is_server_told;
+    struct tls_hello client, server;
+    struct tls_cert cert;
+    bool has_cert;
+};
+
+static bool is_record(const uint8_t *p, size_t n)
+{
+    return n >= RECORD_HEAD && p[0] >= CCS && p[0] <= HEARTBEAT && p[1] == 3 && p[2] <= 4 && net_be16(p + 3) > 0 &&
+           net_be16(p + 3) <= RECORD_MAX;
+}
+
+static enum proto_match probe(const uint8_t *p, size_t n, uint8_t dir, uint16_t port)
+{
+    (void)dir;
+    (void)port;
+    if (n >= RECORD_HEAD + 1)
+        return is_record(p, n) && (p[0] == HANDSHAKE ? p[5] == CLIENT_HELLO || p[5] == SERVER_HELLO : p[0] == DATA && port == 443)
+                   ? PROTO_YES
+                   : PROTO_NO;
+    return n > 0 && p[0] == HANDSHAKE && (n < 2 || p[1] == 3) ? PROTO_MORE : PROTO_NO;
+}
+
+static void tell_client(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt)
+{
+    const struct tls_hello *h = &t->client;
+    char version[16];
+    const char *v = tls_version_name(h->version, version);
+    m->n_bufs = 0;
+    if (h->sni[0])
+        proto_buf(m, "tls.sni", h->sni, strlen(h->sni));
+    proto_buf(m, "tls.version", v, strlen(v));
+    proto_buf(m, "ja3.hash", h->ja3_hash, 32);
+    proto_buf(m, "ja3.string", h->ja3, strlen(h->ja3));
+    proto_buf(m, "ja4.hash", h->ja4, strlen(h->ja4));
+    proto_tx_send(m, pf, pkt, MMR_TO_SERVER, false, "tls", NULL);
+    struct mmr_event *ev = proto_event(m, pf->flow, pkt, "tls.hello", MMR_CLASS_NETWORK, 6);
+    mmr_event_str(ev, "tls.sni", h->sni[0] ? h->sni : NULL);
+    mmr_event_str(ev, "tls.version", v);
+    mmr_event_str(ev, "tls.ja3", h->ja3_hash);
+    mmr_event_str(ev, "tls.ja4", h->ja4);
+    mmr_event_str(ev, "unmapped.alpn", h->alpn[0] ? h->alpn : NULL);
+    proto_event_send(m);
+}
+
+static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt,
+                        const uint8_t *der, size_t n_der)
+{
+    char version[16];
+    const char *v = tls_version_name(t->server.version, version);
+    if (t->is_server_told)
+        return;
+    t->is_server_told = true;
+    m->n_bufs = 0;
+    if (t->has_cert) {
+        proto_buf(m, "tls.cert_subject", t->cert.subject, strlen(t->cert.subject));
+        proto_buf(m, "tls.cert_issuer", t->cert.issuer, strlen(t->cert.issuer));
+        proto_buf(m, "tls.cert_serial", t->cert.serial, strlen(t->cert.serial));
+        proto_buf(m, "tls.certs", der, n_der);
+    }
+    if (t->client.sni[0])
+        proto_buf(m, "tls.sni", t->client.sni, strlen(t->client.sni));
+    proto_buf(m, "tls.version", v, strlen(v));
+    proto_buf(m, "ja3s.hash", t->server.ja3_hash, 32);
+    proto_buf(m, "ja3s.string", t->server.ja3, strlen(t->server.ja3));
+    proto_tx_send(m, pf, pkt, MMR_TO_CLIENT, true, "tls", NULL);
+    struct mmr_event *ev = proto_event(m, pf->flow, pkt, "tls.server", MMR_CLASS_NETWORK, 6);
+    mmr_event_str(ev, "tls.sni", t->client.sni[0] ? t->client.sni : NULL);
+    mmr_event_str(ev, "tls.version", v);
+    mmr_event_str(ev, "tls.ja3s", t->server.ja3_hash);
+    if (t->has_cert) {
+        mmr_event_str(ev, "tls.certificate.subject", t->cert.subject);
+        mmr_event_str(ev, "tls.certificate.issuer", t->cert.issuer);
+        mmr_event_str(ev, "tls.certificate.serial_number", t->cert.serial);
+        mmr_event_str(ev, "unmapped.not_after", t->cert.not_after);
+        mmr_event_bool(ev, "unmapped.self_signed", t->cert.is_self_signed);
+    }
+    proto_event_send(m);
+}
+
+static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt,
+                            const uint8_t *p, size_t n)
+{
+    struct net_cursor c = cur_of(p, n);
+    struct net_cursor all = cur_sub(&c, cur_u24be(&c));
+    size_t len = cur_u24be(&all);
+    const uint8_t *der = cur_take(&all, len);
+    if (!der)
+        return;
+    t->has_cert = tls_certificate(der, len, &t->cert); /* the first is the server's own */
+    tell_server(m, pf, t, pkt, der, len);
+}
+
+static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow *t, struct tls_dir *d, uint8_t dir,
+                         const struct mmr_packet *pkt)
+{
+    size_t at = 0;
+    while (d->n_hs - at >= 4) {
+        const uint8_t *p = d->hs + at;
+        size_t len = (size_t)p[1] << 16 | net_be16(p + 2);
+        if (len > HANDSHAKE_MAX - 4) {
+            d->is_encrypted = true; /* no plain handshake is that long: what follows is encrypted */
+            d->n_hs = 0;
+            return;
+        }
+        if (d->n_hs - at < 4 + len)
+            break;
+        if (p[0] == CLIENT_HELLO && dir == MMR_TO_SERVER && tls_client_hello(p + 4, len, false, &t->client))
+            tell_client(m, pf, t, pkt);
+        else if (p[0] == SERVER_HELLO && dir == MMR_TO_CLIENT)
+            t->has_server = tls_server_hello(p + 4, len, &t->server);
+        else if (p[0] == CERTIFICATE && dir == MMR_TO_CLIENT)
+            on_certificates(m, pf, t, pkt, p + 4, len);
+        at += 4 + len;
+    }
+    memmove(d->hs, d->hs + at, d->n_hs - at);
+    d->n_hs -= at;
+}
+
+/* RFC 6520: an answer repeats what was asked. One that is longer than the request gives memory away. */
+static void on_heartbeat(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct tls_dir *d, uint8_t dir,
+                         const struct mmr_packet *pkt)
+{
+    uint32_t record = net_be16(d->head + 3);
+    bool is_plain = !d->is_encrypted && d->need_head > RECORD_HEAD;
+    if (dir == MMR_TO_SERVER) {
+        t->asked = record;
+        t->asked_too_much = is_plain && d->head[5] == 1 && (uint32_t)net_be16(d->head + 6) + 3 + 16 > record; /* 16: least padding */
+    }
+    struct mmr_event *ev = proto_event(m, pf->flow, pkt, "tls.heartbeat", MMR_CLASS_NETWORK, 6);
+    mmr_event_str(ev, "unmapped.from", dir == MMR_TO_SERVER ? "client" : "server");
+    mmr_event_int(ev, "unmapped.record_length", record);
+    mmr_event_int(ev, "unmapped.request_length", t->asked);
+    mmr_event_bool(ev, "unmapped.asked_too_much", t->asked_too_much);
+    proto_event_send(m);
+}
+
+static void on_record_start(struct proto *m, struct proto_flow *pf, struct tls_flow *t, uint8_t dir,
+                            const struct mmr_packet *pkt)
+{
+    struct tls_dir *d = &t->dir[dir];
+    if (d->head[0] == CCS)
+        d->is_encrypted = true;
+    if (d->head[0] == HEARTBEAT)
+        on_heartbeat(m, pf, t, d, dir, pkt);
+    if ((d->head[0] == CCS || d->head[0] == DATA) && dir == MMR_TO_CLIENT && t->has_server)
+        tell_server(m, pf, t, pkt, NULL, 0); /* resumed, or TLS 1.3: the certificate is not in clear */
+}
+
+static void body(struct tls_dir *d, const uint8_t *p, size_t n)
+{
+    if (d->head[0] != HANDSHAKE || d->is_encrypted)
+        return;
+    if (!d->hs && !(d->hs = malloc(HANDSHAKE_MAX)))
+        return;
+    if (n > HANDSHAKE_MAX - d->n_hs)
+        n = HANDSHAKE_MAX - d->n_hs;
+    memcpy(d->hs + d->n_hs, p, n);
+    d->n_hs += n;
+}
+
+static void *tls_open(struct proto *m, struct mmr_flow *flow)
+{
+    (void)m;
+    (void)flow;
+    return calloc(1, sizeof(struct tls_flow));
+}
+
+static void tls_close(struct proto *m, void *state)
+{
+    struct tls_flow *t = state;
+    (void)m;
+    free(t->dir[0].hs);
+    free(t->dir[1].hs);
+    free(t);
+}
+
+static bool tls_data(struct proto *m, struct proto_flow *pf, const struct mmr_chunk *c)
+{
+    struct tls_flow *t = pf->state;
+    struct tls_dir *d = &t->dir[c->dir];
+    const uint8_t *p = c->data;
+    size_t n = c->len;
+    if (c->flags & MMR_CHUNK_GAP) {
+        if (c->gap < d->left) {
+            d->left -= c->gap; /* inside one record */
+        } else {
+            d->is_lost = true;
+            d->left = 0;
+            d->n_head = 0;
+        }
+    }
+    if ((c->flags & MMR_CHUNK_MIDSTREAM) && (c->flags & MMR_CHUNK_START) && !is_record(p, n))
+        d->is_lost = true;
+    while (n > 0) {
+        if (d->is_lost) {
+            if (!is_record(p, n))
+                return true;
+            d->is_lost = false;
+        }
+        if (d->left > 0) {
+            size_t take = n < d->left ? n : d->left;
+            body(d, p, take);
+            d->left -= (uint32_t)take;
+            p += take;
+            n -= take;
+            if (d->n_hs >= 4 && !d->is_encrypted)
+                on_handshake(m, pf, t, d, c->dir, c->packet);
+            continue;
+        }
+        if (d->n_head == 0)
+            d->need_head = RECORD_HEAD;
+        d->head[d->n_head++] = *p++;
+        n--;
+        if (d->n_head == RECORD_HEAD) {
+            if (!is_record(d->head, RECORD_HEAD))
+                return false;
+            /* a heartbeat in clear: its type and claimed length are wanted as well */
+            if (d->head[0] == HEARTBEAT && !d->is_encrypted && net_be16(d->head + 3) >= 3)
+                d->need_head = RECORD_HEAD + 3;
+        }
+        if (d->n_head == d->need_head && d->n_head >= RECORD_HEAD) {
+            d->left = net_be16(d->head + 3) - (uint32_t)(d->need_head - RECORD_HEAD);
+            on_record_start(m, pf, t, c->dir, c->packet);
+            d->n_head = 0;
+        }
+    }
+    return true;
+}
+
+const struct proto_parser proto_tls = {
+    .app = "tls", .ip_proto = IPPROTO_TCP, .probe = probe, .open = tls_open, .data = tls_data, .close = tls_close};

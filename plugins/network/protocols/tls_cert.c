@@ -1,0 +1,89 @@
+/* tls_cert.c - names, serial and dates of an X.509 certificate. Source: RFC 5280. */
+#include "net_der.h"
+#include "net_md5.h"
+#include "tls_hello.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *attribute_name(const struct net_der *oid)
+{
+    static const struct {
+        uint8_t oid[9], n;
+        const char *name;
+    } rows[] = {
+        {{0x55, 4, 3}, 3, "CN"}, {{0x55, 4, 6}, 3, "C"},  {{0x55, 4, 7}, 3, "L"},          {{0x55, 4, 8}, 3, "ST"},
+        {{0x55, 4, 10}, 3, "O"}, {{0x55, 4, 11}, 3, "OU"}, {{0x55, 4, 5}, 3, "serialNumber"},
+        {{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1}, 9, "emailAddress"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (oid->len == rows[i].n && memcmp(oid->p, rows[i].oid, rows[i].n) == 0)
+            return rows[i].name;
+    return NULL;
+}
+
+/* "C=US, O=Example, CN=www.example.org", in the order of the certificate. */
+static void name_text(const struct net_der *name, char *buf, size_t cap)
+{
+    struct net_cursor c = der_in(name), set, pair;
+    struct net_der rdn, seq, oid, value;
+    size_t at = 0;
+    buf[0] = '\0';
+    while (der_next(&c, &rdn)) {
+        set = der_in(&rdn);
+        if (!der_next(&set, &seq))
+            continue;
+        pair = der_in(&seq);
+        if (!der_next(&pair, &oid) || !der_next(&pair, &value))
+            continue;
+        const char *key = attribute_name(&oid);
+        if (!key || at + strlen(key) + 4 >= cap)
+            continue;
+        int n = snprintf(buf + at, cap - at, "%s%s=", at ? ", " : "", key);
+        at += n > 0 ? (size_t)n : 0;
+        for (size_t i = 0; i < value.len && at + 1 < cap; i++)
+            if (value.p[i] >= 0x20 && value.p[i] != 0x7f)
+                buf[at++] = (char)value.p[i];
+        buf[at] = '\0';
+    }
+}
+
+static void date_text(const struct net_der *t, char buf[24])
+{
+    size_t n = t->len < 23 ? t->len : 23;
+    for (size_t i = 0; i < n; i++)
+        buf[i] = (char)(t->p[i] >= 0x20 && t->p[i] < 0x7f ? t->p[i] : '?');
+    buf[n] = '\0';
+}
+
+bool tls_certificate(const uint8_t *der, size_t n, struct tls_cert *ret)
+{
+    struct net_cursor c = cur_of(der, n), tbs, dates;
+    struct net_der d, issuer, subject;
+    memset(ret, 0, sizeof *ret);
+    if (!der_expect(&c, 0x30, &d))
+        return false;
+    c = der_in(&d);
+    if (!der_expect(&c, 0x30, &d))
+        return false;
+    tbs = der_in(&d);
+    (void)der_expect(&tbs, 0xa0, &d); /* version, absent in version 1 */
+    if (!der_expect(&tbs, 0x02, &d))
+        return false;
+    net_hex(d.p, d.len < 31 ? d.len : 31, ret->serial);
+    if (!der_expect(&tbs, 0x30, &d) || !der_expect(&tbs, 0x30, &issuer))
+        return false;
+    if (!der_expect(&tbs, 0x30, &d))
+        return false;
+    dates = der_in(&d);
+    if (der_next(&dates, &d))
+        date_text(&d, ret->not_before);
+    if (der_next(&dates, &d))
+        date_text(&d, ret->not_after);
+    if (!der_expect(&tbs, 0x30, &subject))
+        return false;
+    name_text(&issuer, ret->issuer, sizeof ret->issuer);
+    name_text(&subject, ret->subject, sizeof ret->subject);
+    ret->is_self_signed = issuer.len == subject.len && memcmp(issuer.p, subject.p, issuer.len) == 0;
+    return true;
+}
