@@ -1,0 +1,185 @@
+/* answer.c - what the brain says when asked over the control socket: one JSON object a request. */
+#include "brain/live.h"
+
+#include "plugin/describe.h"
+#include "util/clock.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+enum { PART_BYTES = 100 * 1024 };
+
+static void add_str(struct json_object *o, const char *key, const char *text)
+{
+    json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static void add_int(struct json_object *o, const char *key, uint64_t v)
+{
+    json_object_object_add(o, key, json_object_new_int64((int64_t)v));
+}
+
+static void add_bool(struct json_object *o, const char *key, bool v)
+{
+    json_object_object_add(o, key, json_object_new_boolean(v));
+}
+
+struct counts {
+    unsigned open, severe, pending;
+};
+
+static int count_row(void *ctx, const struct mmr_incident_row *row)
+{
+    struct counts *c = ctx;
+    c->open++;
+    c->severe += row->class_current == MMR_CLASS_OF_SEVERE;
+    c->pending += row->class_current == MMR_CLASS_OF_PENDING;
+    return 0;
+}
+
+static struct json_object *nodes_json(const struct mmr_live *l)
+{
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; i < l->roster.n_nodes; i++) {
+        const struct mmr_roster_node *n = &l->roster.nodes[i];
+        struct json_object *o = json_object_new_object();
+        struct mmr_site_clock clock;
+        add_str(o, "name", n->name);
+        add_str(o, "hostname", n->hostname);
+        add_bool(o, "up", n->is_up);
+        add_str(o, "instances", n->sensors);
+        add_int(o, "responders", n->n_responder);
+        add_int(o, "caps", n->caps);
+        if (l->hub && mmr_site_hub_clock(l->hub, n->name, &clock) && clock.measured_ns) {
+            json_object_object_add(o, "clock_offset_ms", json_object_new_double((double)clock.offset_ns / 1e6));
+            json_object_object_add(o, "clock_error_ms", json_object_new_double((double)clock.error_ns / 1e6));
+        }
+        json_object_array_add(list, o);
+    }
+    return list;
+}
+
+static struct json_object *status_json(struct mmr_live *l)
+{
+    struct json_object *o = json_object_new_object(), *instances = json_object_new_array();
+    struct mmr_pipeline_stats s;
+    struct counts c = {0};
+    struct mmr_error err = {.struct_size = sizeof err};
+    const struct mmr_incident_filter f = {.only_open = true};
+    const struct mmr_persist_health *h = mmr_persist_health(l->persist);
+    mmr_pipeline_stats(l->pipeline, &s);
+    (void)mmr_store_incidents_each(mmr_persist_db(l->persist), &f, count_row, &c, &err);
+    add_str(o, "node", l->roster.node);
+    add_str(o, "hostname", l->roster.hostname);
+    add_int(o, "incidents_open", c.open);
+    add_int(o, "incidents_severe", c.severe);
+    add_int(o, "incidents_pending", c.pending);
+    add_int(o, "events", l->events);
+    add_int(o, "refused", l->refused);
+    add_int(o, "findings", s.findings);
+    add_int(o, "folded", s.folded);
+    add_int(o, "duplicates", s.duplicates);
+    add_int(o, "ordered", s.ordered);
+    add_int(o, "evicted", s.track.evicted_incidents);
+    add_bool(o, "store_ok", !h->is_failing);
+    if (h->is_failing)
+        add_str(o, "store_error", h->error);
+    add_int(o, "commits", h->commits);
+    for (uint32_t k = 0; k < MMR_LOCAL_SLOTS_MAX; k++)
+        for (uint32_t i = 0; l->roster.slot[k].instance && i < MMR_LOCAL_INSTANCES_MAX; i++) {
+            const struct mmr_roster_instance *x = &l->roster.slot[k].instance[i];
+            if (!x->is_used)
+                continue;
+            struct json_object *one = json_object_new_object();
+            add_str(one, "name", x->name);
+            add_bool(one, "up", l->roster.slot[k].is_up);
+            add_int(one, "events", x->events);
+            add_int(one, "refused", x->refused);
+            json_object_array_add(instances, one);
+        }
+    json_object_object_add(o, "instances", instances);
+    json_object_object_add(o, "nodes", nodes_json(l));
+    json_object_object_add(o, "outbox", json_object_new_object());
+    struct json_object *outbox;
+    (void)json_object_object_get_ex(o, "outbox", &outbox);
+    for (uint32_t i = 0; i < l->n_forwarder; i++) {
+        uint64_t pending = 0;
+        if (mmr_store_outbox_count(mmr_persist_db(l->persist), l->forwarder[i].name, &pending, &err) == 0)
+            add_int(outbox, l->forwarder[i].name, pending);
+    }
+    return o;
+}
+
+static int undo_one(void *ctx, const struct mmr_action_rec *a)
+{
+    struct mmr_live *l = ctx;
+    mmr_live_order(l, a, MMR_ACT_UNDO);
+    return 0;
+}
+
+static int undo(struct mmr_live *l, const char *text, struct json_object *o)
+{
+    struct json_object *args = json_tokener_parse(text), *id = NULL;
+    struct mmr_action_rec a;
+    struct mmr_error err = {.struct_size = sizeof err};
+    unsigned long long n = 0;
+    int status = 3;
+    if (!args || !json_object_object_get_ex(args, "id", &id) || sscanf(json_object_get_string(id), "%16llx", &n) != 1) {
+        add_str(o, "error", "'id' must be 16 hex digits");
+        status = 2;
+    } else if (mmr_store_action_get(mmr_persist_db(l->persist), n, &a, &err) != 0) {
+        add_str(o, "error", err.text);
+        status = 1;
+    } else {
+        mmr_live_order(l, &a, MMR_ACT_UNDO);
+        add_str(o, "undone", json_object_get_string(id));
+        status = 0;
+    }
+    json_object_put(args);
+    return status;
+}
+
+static void answer(struct mmr_live *l, int64_t id, int status, const char *json)
+{
+    size_t left = strlen(json);
+    do {
+        uint8_t buf[256];
+        struct mmr_event map;
+        size_t n = left > PART_BYTES ? PART_BYTES : left;
+        mmr_event_begin_map(&map, buf, sizeof buf);
+        mmr_event_int(&map, "id", id);
+        mmr_event_int(&map, "more", left > n);
+        mmr_event_int(&map, "status", status);
+        (void)mmr_tether_send(l->tether, MMR_TELL_ANSWER, &map, json, n, -1);
+        json += n;
+        left -= n;
+    } while (left);
+}
+
+void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
+{
+    char command[64] = "", text[4096] = "{}";
+    int64_t id = mmr_event_get_int(m->map, "id", 0);
+    struct json_object *o = NULL;
+    struct mmr_error err = {.struct_size = sizeof err};
+    int status = 0;
+    (void)mmr_event_copy_str(m->map, "command", command, sizeof command);
+    (void)mmr_event_copy_str(m->map, "text", text, sizeof text);
+    if (strcmp(command, "status") == 0) {
+        o = status_json(l);
+    } else if (strcmp(command, "block.undo-all") == 0) {
+        o = json_object_new_object();
+        status = mmr_store_actions_each(mmr_persist_db(l->persist), 0, true, undo_one, l, &err) ? 3 : 0;
+        add_int(o, "undone", l->n_undo);
+    } else if (strcmp(command, "block.undo") == 0) {
+        o = json_object_new_object();
+        status = undo(l, text, o);
+    } else {
+        o = json_object_new_object();
+        add_str(o, "error", "the brain does not know this command");
+        status = 2;
+    }
+    answer(l, id, status, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
+    mmr_live_settle(l);
+}

@@ -1,0 +1,397 @@
+/*
+ * brain.c - the brain process of a hub: start, loop, end. Everything it knows is on disk or comes again from the
+ * hosts, so that it may be killed at any instant.
+ */
+#include "brain/brain.h"
+
+#include "brain/live.h"
+#include "plugin/sandbox.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/scope.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, NODES_MAX = 1024 };
+
+/* ---- callbacks of the pipeline ---- */
+
+static void on_incident(void *ctx, const struct mmr_incident *i, enum mmr_activity activity, unsigned change)
+{
+    struct mmr_live *l = ctx;
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (mmr_persist_incident(l->persist, i, activity, change, mmr_clock_wall_ns(), &err) != 0)
+        mmr_log(MMR_LOG_ERR, "incident.not_recorded", "id=%016llx reason=\"%s\"", (unsigned long long)i->id, err.text);
+    if (change & (MMR_CHANGE_CLASS | MMR_CHANGE_CONTAINED))
+        mmr_log(i->class_current == MMR_CLASS_OF_SEVERE ? MMR_LOG_WARN : MMR_LOG_INFO, "incident.class",
+                "id=%016llx class=%s band=%s row=%d evidence=%u actions=%u", (unsigned long long)i->id,
+                mmr_class_name(i->class_current), mmr_band_name(i->band), i->row, i->n_evidence, i->n_actions);
+}
+
+static struct mmr_responder_state on_responder_state(void *ctx, const struct mmr_action_rec *a)
+{
+    struct mmr_live *l = ctx;
+    struct mmr_responder_state s = {.is_registered = true};
+    uint32_t slot, index;
+    if (a->node[0] == '\0' || strcmp(a->node, l->roster.node) == 0) {
+        if (mmr_roster_find(&l->roster, a->instance, &slot, &index)) {
+            s.is_healthy = l->roster.slot[slot].is_up;
+            s.is_dry_run = l->roster.slot[slot].instance[index].is_dry_run;
+        }
+    } else {
+        const struct mmr_roster_node *n = mmr_roster_node(&l->roster, a->node);
+        s.is_healthy = n && n->is_up;
+    }
+    return s;
+}
+
+static bool on_window(void *ctx, const char *host, const struct mmr_addr *addr, int64_t from_ns, int64_t to_ns, struct mmr_window *ret)
+{
+    struct mmr_live *l = ctx;
+    if (!host || !*host)
+        host = mmr_resolve_host(mmr_pipeline_resolve(l->pipeline), addr);
+    return host && mmr_watch_window(l->watch, host, from_ns, to_ns, ret);
+}
+
+/* ---- the loop ---- */
+
+static void arm(struct mmr_live *l)
+{
+    int64_t wall = mmr_clock_wall_ns(), mono = mmr_clock_mono_ns();
+    int64_t due = mmr_pipeline_next_due(l->pipeline);
+    int64_t wait = due == INT64_MAX ? 3600 * MMR_NS_PER_S : due - wall;
+    int64_t commit = mmr_persist_deadline(l->persist);
+    if (commit != INT64_MAX && commit - mono < wait)
+        wait = commit - mono;
+    if (wait < 0)
+        wait = 0;
+    const struct timeval tv = {.tv_sec = wait / MMR_NS_PER_S, .tv_usec = wait % MMR_NS_PER_S / 1000};
+    (void)event_add(l->timer, &tv);
+}
+
+static bool has_unacknowledged(const struct mmr_live *l)
+{
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t lane = 0; lane < MMR_LANE_OTHER; lane++)
+            if (l->roster.slot[s].has_epoch && l->roster.slot[s].upto[lane] != l->roster.slot[s].acked[lane])
+                return true;
+    for (size_t k = 0; k < l->roster.n_nodes; k++)
+        for (uint32_t lane = 0; lane < MMR_LANES; lane++)
+            if (l->roster.nodes[k].has_epoch && l->roster.nodes[k].upto[lane] != l->roster.nodes[k].acked[lane])
+                return true;
+    return false;
+}
+
+/* Commit when a batch is due; only what is durable is acknowledged. */
+static void commit(struct mmr_live *l)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    bool is_open = mmr_db_has_batch(mmr_persist_db(l->persist));
+    if (!is_open && !has_unacknowledged(l))
+        return;
+    if (is_open && !mmr_persist_is_due(l->persist, mmr_clock_mono_ns()))
+        return;
+    if (!is_open && mmr_db_begin(mmr_persist_db(l->persist), &err) == 0)
+        return; /* acknowledgements alone: they gather for a batch's time, too */
+    if (mmr_live_put_received(l, &err) == 0 && mmr_persist_commit(l->persist, mmr_clock_wall_ns(), &err) == 0) {
+        mmr_live_acknowledge(l);
+        mmr_live_forward(l);
+    } else {
+        mmr_db_rollback(mmr_persist_db(l->persist));
+    }
+}
+
+void mmr_live_settle(struct mmr_live *l)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    int64_t now = mmr_clock_wall_ns();
+    for (int round = 0; round < 8; round++) {
+        bool has_more = mmr_pipeline_work(l->pipeline, now, WORK_AT_ONCE);
+        uint32_t n = l->n_made_up;
+        struct mmr_made_up made[MMR_LIVE_MADE_UP_MAX];
+        memcpy(made, l->made_up, n * sizeof *made);
+        l->n_made_up = 0;
+        for (uint32_t i = 0; i < n; i++)
+            (void)mmr_pipeline_receipt(l->pipeline, made[i].id, &made[i].receipt, now, &err);
+        if (!has_more && n == 0)
+            break;
+    }
+    commit(l);
+    arm(l);
+}
+
+static void on_bus(evutil_socket_t fd, short what, void *ctx)
+{
+    struct mmr_live *l = ctx;
+    (void)fd;
+    (void)what;
+    (void)mmr_bus_drain(l->bus);
+    mmr_live_settle(l);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    struct mmr_live *l = ctx;
+    (void)fd;
+    (void)what;
+    mmr_pipeline_tick(l->pipeline, mmr_clock_wall_ns());
+    mmr_live_settle(l);
+}
+
+static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    struct mmr_live *l = ctx;
+    (void)fd;
+    (void)what;
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++) {
+        struct mmr_roster_slot *x = &l->roster.slot[s];
+        if (x->is_up && !x->is_reconciled && mmr_clock_wall_ns() - x->up_ns > RECONCILE_AFTER_MS * MMR_NS_PER_MS)
+            mmr_live_reconcile(l, s); /* what was not acknowledged before has come again by now */
+    }
+    mmr_live_forward(l);
+    mmr_live_settle(l);
+}
+
+void mmr_live_responders(struct mmr_live *l)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    uint32_t n = mmr_roster_responders(&l->roster, l->responders, RESPONDERS_MAX);
+    if (mmr_pipeline_responders(l->pipeline, l->responders, n, &err) != 0)
+        mmr_log(MMR_LOG_ERR, "responders.not_taken", "reason=\"%s\"", err.text);
+}
+
+/* ---- start ---- */
+
+static void say(void *ctx, const char *line)
+{
+    (void)ctx;
+    mmr_log(MMR_LOG_ERR, "config", "%s", line);
+}
+
+static int read_public(const char *path, struct mmr_public_keys *ret, struct mmr_error *err)
+{
+    char line[MMR_PUBLIC_TEXT_MAX + 2] = "";
+    FILE *f = fopen(path, "re");
+    if (!f || !fgets(line, sizeof line, f)) {
+        if (f)
+            (void)fclose(f);
+        return mmr_fail(err, MMR_EIO, "public key file '%s' cannot be read", path);
+    }
+    (void)fclose(f);
+    line[strcspn(line, "\n")] = '\0';
+    return mmr_public_keys_parse(line, ret, err);
+}
+
+/* "tcp://ADDRESS:PORT" for the urgent lanes; the bulk lanes have the next port. */
+static int bulk_endpoint(const char *urgent, char *buf, size_t cap, struct mmr_error *err)
+{
+    const char *colon = strrchr(urgent, ':');
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (!colon || *end || port < 1 || port > 65534)
+        return mmr_fail(err, MMR_ECONFIG, "'%s': expected tcp://ADDRESS:PORT with a port from 1 to 65534", urgent);
+    (void)snprintf(buf, cap, "%.*s:%ld", (int)(colon - urgent), urgent, port + 1);
+    return 0;
+}
+
+static int open_site(struct mmr_live *l, struct mmr_error *err)
+{
+    const char *listen = mmr_config_str(l->config, "site.listen");
+    char bulk[128], key_path[512];
+    struct mmr_keys keys;
+    const char *names[NODES_MAX];
+    if (!listen)
+        return 0;
+    (void)snprintf(key_path, sizeof key_path, "%s/node.key", mmr_config_str(l->config, "node.state_dir"));
+    int r = bulk_endpoint(listen, bulk, sizeof bulk, err);
+    if (!r)
+        r = mmr_keys_load(key_path, &keys, err);
+    if (r)
+        return r;
+    r = mmr_site_hub_new(l->bus, listen, bulk, &keys, &mmr_live_site_ops, l, NULL, &l->hub, err);
+    mmr_keys_done(&keys);
+    size_t n = mmr_config_names(l->config, "site.nodes", names, NODES_MAX);
+    for (size_t i = 0; i < n && i < NODES_MAX && !r; i++) {
+        struct mmr_public_keys pub;
+        char path[256];
+        (void)snprintf(path, sizeof path, "site.nodes.%s.key", names[i]);
+        const char *file = mmr_config_str(l->config, path);
+        r = file ? read_public(file, &pub, err) : mmr_fail(err, MMR_ECONFIG, "site.nodes.%s needs 'key:', its public key file", names[i]);
+        if (!r)
+            r = mmr_roster_node_add(&l->roster, names[i], err);
+        if (!r)
+            r = mmr_site_hub_allow(l->hub, names[i], &pub, err);
+    }
+    return r;
+}
+
+static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr_error *err)
+{
+    char dir[4096], over[8192];
+    bool has_dir = mmr_event_copy_str(m->map, "dir", dir, sizeof dir), has_over = mmr_event_copy_str(m->map, "over", over, sizeof over);
+    const struct mmr_instances none = {0};
+    const struct mmr_pipeline_ops ops = {.incident = on_incident, .order = mmr_live_order, .responder_state = on_responder_state,
+                                         .window = on_window, .ctx = l};
+    struct mmr_pipeline_config pc;
+    int r = mmr_config_load_site(has_dir ? dir : NULL, has_over ? over : NULL, say, NULL, &l->config, err);
+    if (!r)
+        r = mmr_setup_new(l->config, &none, NULL, false, say, NULL, &l->setup, err);
+    if (!r)
+        r = mmr_roster_init(&l->roster, mmr_config_str(l->config, "node.name"), err);
+    if (!r)
+        r = mmr_persist_open(mmr_config_str(l->config, "node.state_dir"), &l->persist, err);
+    if (r)
+        return r;
+    mmr_setup_pipeline(l->config, &l->setup, &pc);
+    r = mmr_pipeline_new(&pc, &ops, &l->pipeline, err);
+    if (!r)
+        r = mmr_stamper_init(&l->core_stamper, NULL, l->roster.node, "network", "org.mamori.core", "core", err);
+    if (!r)
+        r = mmr_bus_new(&l->bus, err);
+    if (!r)
+        r = mmr_local_server_new(l->bus, &mmr_live_local_ops, l, NULL, &l->server, err);
+    if (!r)
+        r = open_site(l, err);
+    if (r)
+        return r;
+    int restored = mmr_persist_restore(l->persist, l->pipeline, mmr_clock_wall_ns(), err);
+    if (restored > 0)
+        mmr_log(MMR_LOG_INFO, "incidents.restored", "n=%d", restored);
+    l->bus_event = event_new(l->base, mmr_bus_fd(l->bus), EV_READ | EV_PERSIST, on_bus, l);
+    l->timer = event_new(l->base, -1, 0, on_timer, l);
+    l->forward_timer = event_new(l->base, -1, EV_PERSIST, on_forward_timer, l);
+    const struct timeval every = {.tv_sec = FORWARD_EVERY_MS / 1000, .tv_usec = FORWARD_EVERY_MS % 1000 * 1000};
+    if (!l->bus_event || !l->timer || !l->forward_timer || event_add(l->bus_event, NULL) != 0 || event_add(l->forward_timer, &every) != 0)
+        return mmr_fail(err, MMR_ENOMEM, "brain: out of memory");
+    arm(l);
+    return 0;
+}
+
+static int open_slot(struct mmr_live *l, const struct mmr_message *m, struct mmr_error *err)
+{
+    char host[64], endpoint[MMR_LOCAL_ENDPOINT_MAX + 1];
+    uint32_t slot = (uint32_t)mmr_event_get_int(m->map, "slot", -1);
+    if (m->tail_len != MMR_LOCAL_SECRET || !mmr_event_copy_str(m->map, "host", host, sizeof host) ||
+        !mmr_event_copy_str(m->map, "endpoint", endpoint, sizeof endpoint))
+        return mmr_fail(err, MMR_EBADMSG, "a slot without host, endpoint or secret");
+    int r = mmr_roster_slot(&l->roster, slot, host, err);
+    return r ? r : mmr_local_slot_open(l->server, slot, endpoint, m->tail, err);
+}
+
+static void on_message(void *ctx, const struct mmr_message *m)
+{
+    struct mmr_live *l = ctx;
+    struct mmr_error err = {.struct_size = sizeof err};
+    uint32_t slot;
+    int r = 0;
+    if (!l->pipeline && m->type != MMR_TELL_CONFIG)
+        return;
+    switch (m->type) {
+    case MMR_TELL_CONFIG:
+        if (l->pipeline)
+            return;
+        r = configure(l, m, &err);
+        if (!r)
+            mmr_tether_ready(l->tether);
+        break;
+    case MMR_TELL_SLOT: r = open_slot(l, m, &err); break;
+    case MMR_TELL_INSTANCE:
+        r = mmr_roster_instance(&l->roster, m->map, &err);
+        if (!r && strstr(l->roster.slot[mmr_event_get_int(m->map, "slot", 0)].instance[mmr_event_get_int(m->map, "index", 0)].plugin, ".proc"))
+            mmr_watch_up(l->watch, l->roster.hostname, mmr_clock_wall_ns());
+        mmr_live_responders(l);
+        break;
+    case MMR_TELL_DOWN:
+        slot = (uint32_t)mmr_event_get_int(m->map, "slot", MMR_LOCAL_SLOTS_MAX);
+        if (slot < MMR_LOCAL_SLOTS_MAX && l->roster.slot[slot].is_used) {
+            mmr_live_local_ops.gone(l, slot, false);
+            l->roster.slot[slot].is_up = false;
+        }
+        break;
+    case MMR_TELL_FACT: mmr_live_fact(l, m->tail, m->tail_len); break;
+    case MMR_TELL_REQUEST: mmr_live_request(l, m); return;
+    default: return;
+    }
+    if (r) {
+        mmr_log(MMR_LOG_ERR, "brain.cannot_run", "reason=\"%s\"", err.text);
+        mmr_tether_refuse(l->tether, err.text);
+        l->is_exit = true;
+        (void)event_base_loopbreak(l->base);
+        return;
+    }
+    if (l->pipeline)
+        mmr_live_settle(l);
+}
+
+static void on_end(void *ctx)
+{
+    struct mmr_live *l = ctx;
+    (void)event_base_loopbreak(l->base);
+}
+
+static void done(struct mmr_live *l)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (l->persist && mmr_live_put_received(l, &err) == 0 && mmr_persist_commit(l->persist, mmr_clock_wall_ns(), &err) == 0)
+        mmr_live_acknowledge(l);
+    if (l->bus_event)
+        event_free(l->bus_event);
+    if (l->timer)
+        event_free(l->timer);
+    if (l->forward_timer)
+        event_free(l->forward_timer);
+    mmr_site_hub_free(l->hub);
+    mmr_local_server_free(l->server);
+    if (l->bus)
+        mmr_bus_free(l->bus);
+    mmr_pipeline_free(l->pipeline);
+    mmr_persist_close(l->persist);
+    mmr_setup_done(&l->setup);
+    mmr_config_free(l->config);
+    mmr_roster_done(&l->roster);
+    mmr_watch_free(l->watch);
+    mmr_tether_free(l->tether);
+    event_base_free(l->base);
+    free(l->view);
+    free(l->stamped);
+    free(l->responders);
+    free(l);
+}
+
+int mmr_brain_main(void)
+{
+    static const struct mmr_tether_ops ops = {.message = on_message, .end = on_end};
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_live *l = calloc(1, sizeof *l);
+    int status = 0;
+    if (!l)
+        return 3;
+    l->base = event_base_new();
+    l->view = calloc(1, sizeof *l->view);
+    l->stamped = malloc(MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX);
+    l->responders = calloc(RESPONDERS_MAX, sizeof *l->responders);
+    l->watch = mmr_watch_new();
+    if (!l->base || !l->view || !l->stamped || !l->responders || !l->watch)
+        status = 3;
+    else if (mmr_tether_new(l->base, &ops, l, &l->tether, &err) != 0) {
+        (void)fprintf(stderr, "mamori brain: %s\n", err.text);
+        status = 2;
+    }
+    if (status) {
+        free(l->view);
+        free(l->stamped);
+        free(l->responders);
+        mmr_watch_free(l->watch);
+        if (l->base)
+            event_base_free(l->base);
+        free(l);
+        return status;
+    }
+    (void)event_base_dispatch(l->base);
+    status = l->is_exit ? 2 : 0;
+    done(l);
+    return status;
+}

@@ -1,0 +1,296 @@
+/* intake.c - records of plugin hosts and nodes become events of the pipeline, receipts and delivery news. */
+#include "brain/live.h"
+
+#include "plugin/order.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <string.h>
+
+static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const void *stamped, size_t len)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    int64_t now = mmr_clock_wall_ns();
+    int r = mmr_event_read(stamped, len, l->view, &err);
+    if (!r && side != MMR_SIDE_NETWORK)
+        mmr_watch_event(l->watch, host, l->view);
+    if (!r)
+        r = mmr_pipeline_event(l->pipeline, l->view, now, &err);
+    if (r) {
+        l->refused++;
+        mmr_log(MMR_LOG_WARN, "event.refused", "from=%s reason=\"%s\"", host, err.text);
+    } else {
+        l->events++;
+    }
+}
+
+static void take_receipt(struct mmr_live *l, const char *node, uint64_t id, const void *bytes, size_t len)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_receipt r = {0};
+    const void *map;
+    size_t map_len;
+    int code;
+    int bad = mmr_receipt_unwrap(bytes, len, &code, &map, &map_len, &err);
+    if (!bad && map_len)
+        bad = mmr_receipt_decode(map, map_len, &r, &err);
+    if (bad) {
+        mmr_log(MMR_LOG_WARN, "receipt.refused", "node=%s action=%016llx reason=\"%s\"", node, (unsigned long long)id, err.text);
+        r = (struct mmr_receipt){.result = MMR_RESULT_FAILED};
+        (void)snprintf(r.detail, sizeof r.detail, "the responder's answer could not be read");
+    } else if (code != 0 && r.result == MMR_RESULT_NONE) {
+        r.result = code == MMR_EUNSUPPORTED ? MMR_RESULT_UNSUPPORTED : code == MMR_EPERM ? MMR_RESULT_REFUSED : MMR_RESULT_FAILED;
+    }
+    for (uint32_t i = 0; i < l->n_undo; i++)
+        if (l->undo[i] == id && (r.result == MMR_RESULT_APPLIED || r.result == MMR_RESULT_ALREADY)) {
+            r.revoked_ns = mmr_clock_wall_ns();
+            l->undo[i] = l->undo[--l->n_undo];
+            break;
+        }
+    if (mmr_pipeline_receipt(l->pipeline, id, &r, mmr_clock_wall_ns(), &err) != 0 && !r.revoked_ns)
+        mmr_log(MMR_LOG_INFO, "receipt.unknown", "node=%s action=%016llx what=\"nobody waits for it\"", node, (unsigned long long)id);
+}
+
+/* ---- this machine's hosts ---- */
+
+static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
+{
+    struct mmr_live *l = ctx;
+    struct mmr_roster_slot *s = &l->roster.slot[slot];
+    memcpy(s->epoch, epoch, 16);
+    s->has_epoch = s->is_up = true;
+    s->is_reconciled = false;
+    s->up_ns = mmr_clock_wall_ns();
+    for (uint32_t lane = 0; lane < MMR_LANES; lane++)
+        s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
+    mmr_local_welcome(l->server, slot, epoch, s->upto);
+    mmr_live_responders(l);
+}
+
+static void on_record(void *ctx, const struct mmr_local_record *r)
+{
+    struct mmr_live *l = ctx;
+    struct mmr_roster_instance *i = mmr_roster_get(&l->roster, r->slot, r->instance);
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (r->lane < MMR_LANES && memcmp(r->epoch, l->roster.slot[r->slot].epoch, 16) == 0 &&
+        r->seq > l->roster.slot[r->slot].upto[r->lane])
+        l->roster.slot[r->slot].upto[r->lane] = r->seq;
+    if (!i) {
+        l->refused++;
+        return;
+    }
+    if (r->kind == MMR_LOCAL_EVENT) {
+        size_t len;
+        if (mmr_stamp_event(&i->stamper, r->bytes, r->len, r->number, mmr_clock_wall_ns(), NULL, l->stamped,
+                            MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, &len, NULL, &err) != 0) {
+            i->refused++;
+            l->refused++;
+            mmr_log(MMR_LOG_WARN, "event.refused", "instance=%s reason=\"%s\"", i->name, err.text);
+            return;
+        }
+        i->events++;
+        pass_on(l, l->roster.hostname, i->side, l->stamped, len);
+    } else if (r->kind == MMR_LOCAL_RECEIPT) {
+        take_receipt(l, l->roster.node, r->number, r->bytes, r->len);
+    } else if (r->kind == MMR_LOCAL_FORWARDED) {
+        mmr_live_forwarded(l, r->slot, r->instance, r->number, r->bytes, r->len);
+    }
+}
+
+static bool watches(const struct mmr_roster_slot *s)
+{
+    for (uint32_t i = 0; s->instance && i < MMR_LOCAL_INSTANCES_MAX; i++)
+        if (s->instance[i].is_used && s->instance[i].side == MMR_SIDE_ENDPOINT && strstr(s->instance[i].plugin, ".proc"))
+            return true;
+    return false;
+}
+
+static void on_gone(void *ctx, uint32_t slot, bool is_bye)
+{
+    struct mmr_live *l = ctx;
+    (void)is_bye;
+    l->roster.slot[slot].is_up = false;
+    if (watches(&l->roster.slot[slot]))
+        mmr_watch_gap(l->watch, l->roster.hostname, mmr_clock_wall_ns());
+    mmr_live_responders(l);
+}
+
+static void on_lost(void *ctx, uint32_t slot, uint64_t seq, const struct mmr_local_lost *lost)
+{
+    struct mmr_live *l = ctx;
+    if (seq > l->roster.slot[slot].upto[MMR_LANE_FINDING])
+        l->roster.slot[slot].upto[MMR_LANE_FINDING] = seq;
+    uint8_t buf[1024];
+    struct mmr_event ev;
+    char text[200];
+    if (watches(&l->roster.slot[slot])) {
+        mmr_watch_gap(l->watch, l->roster.hostname, lost->first_ns);
+        mmr_watch_up(l->watch, l->roster.hostname, mmr_clock_wall_ns());
+    }
+    (void)snprintf(text, sizeof text, "host %s: %llu telemetry events were dropped because they came faster than they could be taken",
+                   l->roster.slot[slot].host, (unsigned long long)lost->records);
+    mmr_event_begin(&ev, buf, sizeof buf, "events.lost", MMR_CLASS_EVENT_LOG, 99, mmr_clock_wall_ns(), 3);
+    mmr_event_str(&ev, "message", text);
+    mmr_event_int(&ev, "unmapped.records", (int64_t)lost->records);
+    if (mmr_event_end(&ev) == 0)
+        mmr_live_fact(l, ev.buf, ev.len);
+}
+
+static void on_misbehaved(void *ctx, uint32_t slot, uint64_t count, const char *what)
+{
+    const struct mmr_live *l = ctx;
+    mmr_log(MMR_LOG_WARN, "plugin.misbehaves", "host=%s count=%llu what=\"%s\"", l->roster.slot[slot].host,
+            (unsigned long long)count, what);
+}
+
+const struct mmr_local_server_ops mmr_live_local_ops = {.hello = on_hello, .record = on_record, .gone = on_gone,
+                                                        .lost = on_lost, .misbehaved = on_misbehaved};
+
+/* ---- nodes of the site ---- */
+
+static void site_hello(void *ctx, const char *node, const uint8_t epoch[16])
+{
+    struct mmr_live *l = ctx;
+    struct mmr_roster_node *n = mmr_roster_node(&l->roster, node);
+    uint64_t upto[MMR_LANES] = {0};
+    if (n) {
+        memcpy(n->epoch, epoch, 16);
+        n->has_epoch = n->is_up = true;
+        for (uint32_t lane = 0; lane < MMR_LANES; lane++)
+            upto[lane] = n->upto[lane] = n->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
+        if (n->hostname[0])
+            mmr_watch_up(l->watch, n->hostname, mmr_clock_wall_ns());
+        mmr_log(MMR_LOG_INFO, "node.up", "node=%s", node);
+    }
+    mmr_site_hub_welcome(l->hub, node, epoch, upto);
+    mmr_live_responders(l);
+}
+
+/* Events of a node were stamped by its agent; what they claim of their origin must be the key's owner. */
+static bool is_own_name(struct mmr_live *l, const struct mmr_site_record *r, uint32_t *ret_side)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (mmr_event_read(r->bytes, r->len, l->view, &err) != 0)
+        return false;
+    *ret_side = mmr_value_is(mmr_event_get(l->view, "mamori.side"), "network") ? MMR_SIDE_NETWORK : MMR_SIDE_ENDPOINT;
+    return mmr_value_is(mmr_event_get(l->view, "mamori.node"), r->node);
+}
+
+static void site_record(void *ctx, const struct mmr_site_record *r)
+{
+    struct mmr_live *l = ctx;
+    struct mmr_roster_node *n = mmr_roster_node(&l->roster, r->node);
+    struct mmr_error err = {.struct_size = sizeof err};
+    uint32_t side;
+    if (!n)
+        return;
+    if (r->lane < MMR_LANES && r->seq > n->upto[r->lane])
+        n->upto[r->lane] = r->seq;
+    switch (r->kind) {
+    case MMR_LOCAL_EVENT:
+        if (!is_own_name(l, r, &side)) {
+            l->refused++;
+            mmr_log(MMR_LOG_WARN, "node.misbehaves", "node=%s what=\"an event that is not stamped with its own name\"", r->node);
+            return;
+        }
+        pass_on(l, n->hostname[0] ? n->hostname : n->name, side, r->bytes, r->len);
+        return;
+    case MMR_LOCAL_RECEIPT: take_receipt(l, r->node, r->number, r->bytes, r->len); return;
+    case MMR_LOCAL_CONTROL:
+        if (mmr_event_read(r->bytes, r->len, l->view, &err) != 0 || mmr_roster_described(n, l->view, &err) != 0) {
+            mmr_log(MMR_LOG_WARN, "node.misbehaves", "node=%s what=\"%s\"", r->node, err.text);
+            return;
+        }
+        if (strstr(n->sensors, ".proc"))
+            mmr_watch_up(l->watch, n->hostname, mmr_clock_wall_ns());
+        else
+            mmr_watch_gap(l->watch, n->hostname, mmr_clock_wall_ns());
+        mmr_live_responders(l);
+        return;
+    default: return;
+    }
+}
+
+static void site_gone(void *ctx, const char *node, bool is_bye)
+{
+    struct mmr_live *l = ctx;
+    struct mmr_roster_node *n = mmr_roster_node(&l->roster, node);
+    if (!n)
+        return;
+    n->is_up = false;
+    mmr_watch_gap(l->watch, n->hostname, mmr_clock_wall_ns());
+    mmr_log(MMR_LOG_WARN, "node.gone", "node=%s on_purpose=%d", node, is_bye);
+    mmr_live_responders(l);
+}
+
+static void site_misbehaved(void *ctx, const char *node, uint64_t count, const char *what)
+{
+    (void)ctx;
+    mmr_log(MMR_LOG_WARN, "site.misbehaves", "node=%s count=%llu what=\"%s\"", node, (unsigned long long)count, what);
+}
+
+const struct mmr_site_hub_ops mmr_live_site_ops = {.hello = site_hello, .record = site_record, .gone = site_gone,
+                                                   .misbehaved = site_misbehaved};
+
+/* ---- the core's own ---- */
+
+void mmr_live_fact(struct mmr_live *l, const void *event, size_t len)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    size_t out;
+    int64_t now = mmr_clock_wall_ns();
+    if (mmr_stamp_event(&l->core_stamper, event, len, ++l->core_seq, now, NULL, l->stamped,
+                        MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, &out, NULL, &err) != 0) {
+        mmr_log(MMR_LOG_ERR, "fact.refused", "reason=\"%s\"", err.text);
+        return;
+    }
+    pass_on(l, l->roster.hostname, MMR_SIDE_NETWORK, l->stamped, out);
+    char kind[64] = "", text[300] = "", json[512];
+    if (mmr_event_read(event, len, l->view, &err) == 0) {
+        (void)mmr_event_copy_str(l->view, "mamori.kind", kind, sizeof kind);
+        (void)mmr_event_copy_str(l->view, "message", text, sizeof text);
+    }
+    for (char *c = text; *c; c++)
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20)
+            *c = '_';
+    (void)snprintf(json, sizeof json, "{\"kind\":\"%s\",\"message\":\"%s\"}", kind, text);
+    (void)mmr_persist_note(l->persist, kind, json, now, &err);
+}
+
+int mmr_live_put_received(struct mmr_live *l, struct mmr_error *err)
+{
+    int r = 0;
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t lane = 0; lane < MMR_LANE_OTHER && !r; lane++) {
+            const struct mmr_roster_slot *x = &l->roster.slot[s];
+            if (x->has_epoch && x->upto[lane] > x->acked[lane])
+                r = mmr_persist_received(l->persist, x->epoch, lane, x->upto[lane], err);
+        }
+    for (size_t k = 0; k < l->roster.n_nodes; k++)
+        for (uint32_t lane = 0; lane < MMR_LANES && !r; lane++) {
+            const struct mmr_roster_node *n = &l->roster.nodes[k];
+            if (n->has_epoch && n->upto[lane] > n->acked[lane])
+                r = mmr_persist_received(l->persist, n->epoch, lane, n->upto[lane], err);
+        }
+    return r;
+}
+
+void mmr_live_acknowledge(struct mmr_live *l)
+{
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t lane = 0; lane < MMR_LANE_OTHER; lane++) {
+            struct mmr_roster_slot *x = &l->roster.slot[s];
+            if (!x->has_epoch || x->upto[lane] == x->acked[lane])
+                continue;
+            mmr_local_ack(l->server, s, x->epoch, lane, x->upto[lane]);
+            x->acked[lane] = x->upto[lane];
+        }
+    for (size_t k = 0; k < l->roster.n_nodes; k++)
+        for (uint32_t lane = 0; lane < MMR_LANES; lane++) {
+            struct mmr_roster_node *n = &l->roster.nodes[k];
+            if (!n->has_epoch || n->upto[lane] == n->acked[lane])
+                continue;
+            mmr_site_hub_ack(l->hub, n->name, n->epoch, lane, n->upto[lane]);
+            n->acked[lane] = n->upto[lane];
+        }
+}

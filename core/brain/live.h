@@ -1,0 +1,81 @@
+/* live.h - inside the brain process: one struct, four files: brain.c (start, loop), intake.c (records in),
+ * dispatch.c (orders, receipts that must be made up, records for forwarders), answer.c (what was asked). */
+#ifndef MMR_BRAIN_LIVE_H
+#define MMR_BRAIN_LIVE_H
+
+#include "brain/persist.h"
+#include "brain/roster.h"
+#include "brain/setup.h"
+#include "brain/watch.h"
+#include "config/sources.h"
+#include "plugin/roles.h"
+#include "plugin/supervise.h"
+
+struct event;
+struct event_base;
+
+enum { MMR_LIVE_MADE_UP_MAX = 256, MMR_LIVE_INFLIGHT_MAX = 128, MMR_LIVE_FORWARDERS_MAX = 16, MMR_LIVE_UNDO_MAX = 256 };
+
+struct mmr_made_up { /* a receipt nobody sent: the order could not be handed over, or the rails refused it */
+    uint64_t id;
+    struct mmr_receipt receipt;
+};
+struct mmr_forwarding {
+    char name[64];
+    uint32_t slot, index;
+    uint64_t seq[MMR_LIVE_INFLIGHT_MAX];
+    int64_t since_ns[MMR_LIVE_INFLIGHT_MAX];
+    uint32_t n;
+    int64_t rest_until_ns; /* busy: not before */
+};
+struct mmr_live {
+    struct event_base *base;
+    struct event *bus_event, *timer, *forward_timer;
+    struct mmr_tether *tether;
+    struct mmr_config *config;
+    struct mmr_setup setup;
+    struct mmr_pipeline *pipeline;
+    struct mmr_persist *persist;
+    struct mmr_bus *bus;
+    struct mmr_local_server *server;
+    struct mmr_site_hub *hub;
+    struct mmr_roster roster;
+    struct mmr_watch *watch;
+    struct mmr_stamper core_stamper;
+    uint64_t core_seq;
+    struct mmr_event_view *view;
+    uint8_t *stamped; /* MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX */
+    struct mmr_made_up made_up[MMR_LIVE_MADE_UP_MAX];
+    uint32_t n_made_up;
+    uint64_t undo[MMR_LIVE_UNDO_MAX]; /* orders to take back whose receipt is awaited */
+    uint32_t n_undo;
+    struct mmr_forwarding forwarder[MMR_LIVE_FORWARDERS_MAX];
+    uint32_t n_forwarder;
+    bool has_news;  /* committed rows wait for forwarders */
+    bool is_exit;
+    uint64_t events, refused;
+    struct mmr_responder *responders;
+};
+
+/* brain.c */
+void mmr_live_settle(struct mmr_live *l); /* after anything: work, made-up receipts, commit, acknowledge, forward */
+void mmr_live_responders(struct mmr_live *l);
+
+/* intake.c */
+extern const struct mmr_local_server_ops mmr_live_local_ops;
+extern const struct mmr_site_hub_ops mmr_live_site_ops;
+void mmr_live_fact(struct mmr_live *l, const void *event, size_t len); /* an event of the core itself */
+void mmr_live_acknowledge(struct mmr_live *l);                         /* after a commit */
+int mmr_live_put_received(struct mmr_live *l, struct mmr_error *err);  /* into the batch that is about to commit */
+
+/* dispatch.c */
+void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags);
+void mmr_live_make_up(struct mmr_live *l, uint64_t id, enum mmr_result result, const char *detail);
+void mmr_live_reconcile(struct mmr_live *l, uint32_t slot);
+void mmr_live_forward(struct mmr_live *l);
+void mmr_live_forwarded(struct mmr_live *l, uint32_t slot, uint32_t index, uint64_t seq, const void *bytes, size_t len);
+
+/* answer.c */
+void mmr_live_request(struct mmr_live *l, const struct mmr_message *m);
+
+#endif

@@ -1,0 +1,136 @@
+/* watch.c - one small ring of hints for each machine. */
+#include "brain/watch.h"
+
+#include "entity/entity.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+enum hint_kind { HINT_ACCOUNT = 1, HINT_FILE, HINT_SENT };
+struct hint {
+    int64_t time_ns;
+    uint32_t kind, bytes;
+};
+struct host {
+    char name[MMR_HOST_NAME_MAX];
+    int64_t since_ns; /* watched without a gap since; 0: not watched */
+    struct hint hint[MMR_WATCH_HINTS_MAX];
+    uint32_t n, at;
+    int64_t oldest_ns; /* what is before has been forgotten */
+    UT_hash_handle hh;
+};
+struct mmr_watch {
+    struct host *hosts;
+};
+
+struct mmr_watch *mmr_watch_new(void)
+{
+    return calloc(1, sizeof(struct mmr_watch));
+}
+
+void mmr_watch_free(struct mmr_watch *w)
+{
+    struct host *h, *next;
+    if (!w)
+        return;
+    HASH_ITER(hh, w->hosts, h, next) {
+        HASH_DEL(w->hosts, h);
+        free(h);
+    }
+    free(w);
+}
+
+static struct host *find(struct mmr_watch *w, const char *host, bool is_made)
+{
+    char name[MMR_HOST_NAME_MAX];
+    struct host *h;
+    mmr_host_normalise(host, name);
+    HASH_FIND_STR(w->hosts, name, h);
+    if (h || !is_made || HASH_COUNT(w->hosts) >= MMR_WATCH_HOSTS_MAX)
+        return h;
+    h = calloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    memcpy(h->name, name, sizeof h->name);
+    HASH_ADD_STR(w->hosts, name, h);
+    return h;
+}
+
+void mmr_watch_up(struct mmr_watch *w, const char *host, int64_t now_ns)
+{
+    struct host *h = find(w, host, true);
+    if (h && !h->since_ns)
+        h->since_ns = now_ns;
+}
+
+void mmr_watch_gap(struct mmr_watch *w, const char *host, int64_t now_ns)
+{
+    struct host *h = find(w, host, true);
+    (void)now_ns;
+    if (h)
+        h->since_ns = 0;
+}
+
+static void add_hint(struct host *h, uint32_t kind, int64_t time_ns, uint32_t bytes)
+{
+    if (h->n == MMR_WATCH_HINTS_MAX)
+        h->oldest_ns = h->hint[h->at].time_ns;
+    h->hint[h->at] = (struct hint){time_ns, kind, bytes};
+    h->at = (h->at + 1) % MMR_WATCH_HINTS_MAX;
+    if (h->n < MMR_WATCH_HINTS_MAX)
+        h->n++;
+}
+
+static bool kind_is(const struct mmr_value *k, const char *text)
+{
+    return mmr_value_is(k, text);
+}
+
+void mmr_watch_event(struct mmr_watch *w, const char *host, const struct mmr_event_view *v)
+{
+    char name[MMR_HOST_NAME_MAX];
+    const struct mmr_value *k = mmr_event_get(v, "mamori.kind");
+    uint32_t what = 0, bytes = 0;
+    if (kind_is(k, "auth.logon") || kind_is(k, "account.change"))
+        what = HINT_ACCOUNT;
+    else if (kind_is(k, "file.change") || kind_is(k, "file.delete") || kind_is(k, "file.rename"))
+        what = HINT_FILE; /* a new file is the attacker's own; a changed one was somebody's */
+    else if (kind_is(k, "conn.close")) {
+        int64_t out = mmr_event_get_int(v, "traffic.bytes_out", 0);
+        what = HINT_SENT;
+        bytes = out > UINT32_MAX ? UINT32_MAX : out < 0 ? 0 : (uint32_t)out;
+    }
+    if (kind_is(k, "events.lost")) {
+        mmr_watch_gap(w, host, 0);
+        mmr_watch_up(w, host, mmr_event_get_int(v, "time", 0));
+        return;
+    }
+    if (!what)
+        return;
+    if (!mmr_event_copy_str(v, "device.hostname", name, sizeof name))
+        (void)snprintf(name, sizeof name, "%s", host);
+    struct host *h = find(w, name, true);
+    if (h)
+        add_hint(h, what, mmr_event_get_int(v, "time", 0), bytes);
+}
+
+bool mmr_watch_window(struct mmr_watch *w, const char *host, int64_t from_ns, int64_t to_ns, struct mmr_window *ret)
+{
+    const struct host *h = find(w, host, false);
+    uint64_t sent = 0;
+    if (!h)
+        return false;
+    memset(ret, 0, sizeof *ret);
+    ret->is_gap_free = h->since_ns && h->since_ns <= from_ns && h->oldest_ns < from_ns;
+    for (uint32_t i = 0; i < h->n; i++) {
+        const struct hint *x = &h->hint[i];
+        if (x->time_ns < from_ns || x->time_ns > to_ns)
+            continue;
+        ret->account_used |= x->kind == HINT_ACCOUNT;
+        ret->others_files_changed |= x->kind == HINT_FILE;
+        sent += x->kind == HINT_SENT ? x->bytes : 0;
+    }
+    ret->data_sent = sent > MMR_WATCH_SENT_MAX;
+    return true;
+}
