@@ -108,10 +108,12 @@ static bool fits(const char *pat, size_t n, const char *name)
     return *name == *pat && fits(pat + 1, n - 1, name + 1);
 }
 
-static bool is_selection(const struct sigma_yaml *c)
+/* Is an entry of the map a selection? Filters and exclusions have entries of their own beside them. */
+static bool is_selection(const struct sigma_build *b, const struct sigma_yaml *c)
 {
     static const char *const others[] = {"condition", "timeframe", "rules", "owner", "reason", "expires"};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    size_t n = b->rule->pub.kind == MMR_SIGMA_EXCLUSION ? 6 : b->rule->pub.kind == MMR_SIGMA_FILTER ? 3 : 2;
+    for (size_t i = 0; i < n; i++)
         if (!strcmp(c->key, others[i]))
             return false;
     return true;
@@ -136,7 +138,7 @@ static struct sigma_expr *quantified(struct parser *ps, bool is_all)
     }
     ps->p += n;
     for (const struct sigma_yaml *c = ps->detection->child; c; c = c->next)
-        matches += is_selection(c) && (is_them ? c->key[0] != '_' : fits(pat, n, c->key));
+        matches += is_selection(ps->b, c) && (is_them ? c->key[0] != '_' : fits(pat, n, c->key));
     if (!matches || (ps->terms += matches) > TERMS_MAX) {
         sigma_broken(ps->b, ps->node, "condition: `of %.*s` names %s", (int)(n < 60 ? n : 60), pat,
                      matches ? "too many selections" : "no selection");
@@ -144,7 +146,7 @@ static struct sigma_expr *quantified(struct parser *ps, bool is_all)
     }
     struct sigma_expr *e = sigma_expr_new(ps->b, is_all ? EXPR_AND : EXPR_OR, matches);
     for (const struct sigma_yaml *c = ps->detection->child; e && c; c = c->next) {
-        if (!is_selection(c) || !(is_them ? c->key[0] != '_' : fits(pat, n, c->key)))
+        if (!is_selection(ps->b, c) || !(is_them ? c->key[0] != '_' : fits(pat, n, c->key)))
             continue;
         struct sigma_expr *kid = ps->leaf(ps->b, ps->ctx, c->key, strlen(c->key));
         if (!kid)
@@ -274,7 +276,7 @@ static struct sigma_expr *named_selection(struct sigma_build *b, void *ctx, cons
     struct named *nm = ctx;
     size_t i = 0;
     for (const struct sigma_yaml *c = nm->detection->child; c; c = c->next, i++) {
-        if (!is_selection(c) || strlen(c->key) != len || memcmp(c->key, name, len) != 0)
+        if (!is_selection(b, c) || strlen(c->key) != len || memcmp(c->key, name, len) != 0)
             continue;
         if (!nm->made[i])
             nm->made[i] = selection(b, c);

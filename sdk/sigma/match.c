@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 uint64_t sigma_hash(uint64_t h, unsigned char c);
 uint64_t sigma_hash(uint64_t h, unsigned char c)
@@ -162,20 +163,16 @@ static const struct field_values *values_of(struct sigma_matcher *m, uint32_t fi
     size_t rows;
     const struct mmr_sigma_field *table = mmr_sigma_fields(&rows);
     int32_t row = m->ctx->row[field];
-    const struct mmr_value *v = NULL;
-    if (row >= 0 && table[row].form == MMR_SIGMA_HASHES)
+    /* a field kept under its own name is what the rule means, whatever that name stands for elsewhere */
+    const struct mmr_value *v = by_key(m, m->key_unmapped[field]);
+    if (v)
+        add_value(m, v);
+    else if (row >= 0 && table[row].form == MMR_SIGMA_HASHES)
         fv->is_present = add_hashes(m, m->key_hash[row]);
     else if (row >= 0 && (v = by_key(m, m->key_row[row])) && table[row].form == MMR_SIGMA_ACCOUNT)
         add_account(m, v, by_key(m, m->key_domain[row]));
-    else if (v)
+    else if (v || (v = by_key(m, m->key_plain[field]))) /* rules may name our own fields */
         add_value(m, v);
-    if (!v && !fv->is_present) {
-        v = by_key(m, m->key_unmapped[field]);
-        if (!v)
-            v = by_key(m, m->key_plain[field]); /* rules may name our own fields */
-        if (v)
-            add_value(m, v);
-    }
     fv->is_present |= v && v->type != MMR_VAL_NIL;
     fv->n = m->n_values - fv->first;
     return fv;
@@ -474,7 +471,7 @@ static void copy_field(const struct mmr_event_view *v, const char *key, char *bu
 
 static bool starts(const char *text, const char *head)
 {
-    return !strncmp(text, head, strlen(head));
+    return !strncasecmp(text, head, strlen(head));
 }
 
 static enum sigma_os os_of_path(const struct mmr_event_view *v, const char *key)
