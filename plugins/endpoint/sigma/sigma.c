@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 extern const struct mmr_data_file mmr_data_sigma[];
 
@@ -26,8 +27,8 @@ struct config {
 static const struct mmr_cfg_key keys[] = {
     MMR_CFG(struct config, rules, MMR_CFG_STRV, MMR_CFG_RELOADABLE, NULL, 0, 0, "more rule files, or folders of .yml files"),
     MMR_CFG(struct config, own_rules, MMR_CFG_BOOL, MMR_CFG_RELOADABLE, "true", 0, 0, "use the rules that come with mamori"),
-    MMR_CFG(struct config, disable, MMR_CFG_STRV, MMR_CFG_RELOADABLE, NULL, 0, 0, "ids of rules that report nothing"),
-    MMR_CFG(struct config, only, MMR_CFG_STRV, MMR_CFG_RELOADABLE, NULL, 0, 0, "ids of the only rules that report; empty: all"),
+    MMR_CFG(struct config, disable, MMR_CFG_STRV, MMR_CFG_RELOADABLE, NULL, 0, 0, "ids, names or titles of rules that report nothing"),
+    MMR_CFG(struct config, only, MMR_CFG_STRV, MMR_CFG_RELOADABLE, NULL, 0, 0, "ids, names or titles of the only rules that report; empty: all"),
     MMR_CFG(struct config, exclusions, MMR_CFG_STR, MMR_CFG_RELOADABLE, NULL, 0, 0,
             "file or folder of exclusions, each with rules, selection, owner, reason and expires"),
     MMR_CFG(struct config, placeholders, MMR_CFG_STRV, MMR_CFG_RELOADABLE, NULL, 0, 0,
@@ -61,7 +62,7 @@ static void say(const struct mmr_host *host, int level, const char *text)
 static bool is_in(const struct mmr_strv *list, const struct mmr_sigma_rule *r)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (!strcmp(list->v[i], r->id) || (r->name && !strcmp(list->v[i], r->name)))
+        if (!strcasecmp(list->v[i], r->id) || (r->name && !strcmp(list->v[i], r->name)) || !strcmp(list->v[i], r->title))
             return true;
     return false;
 }
