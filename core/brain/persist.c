@@ -8,10 +8,10 @@
 #include "util/id.h"
 #include "util/log.h"
 #include "util/scope.h"
+#include "util/table.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <uthash.h>
 
 enum { RETRY_MAX = 4096 };
 
@@ -190,7 +190,7 @@ int mmr_persist_incident(struct mmr_persist *p, const struct mmr_incident *i, en
     keep(p, &row, title);
     r = mmr_store_incident_put(p->db, &row, err);
     if (!r)
-        r = mmr_incident_to_json(i, activity, &json, err);
+        r = mmr_incident_to_json(i, (int)activity, &json, err);
     if (!r && (change || activity != MMR_ACTIVITY_UPDATE))
         r = mmr_evidence_append(p->evidence, "incident.class", now_ns, json, strlen(json), NULL, err);
     if (!r)

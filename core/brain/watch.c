@@ -2,10 +2,10 @@
 #include "brain/watch.h"
 
 #include "entity/entity.h"
+#include "util/table.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 enum hint_kind { HINT_ACCOUNT = 1, HINT_FILE, HINT_SENT };
 struct hint {

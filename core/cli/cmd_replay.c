@@ -63,7 +63,7 @@ static void on_incident(void *ctx, const struct mmr_incident *i, enum mmr_activi
     struct mmr_error err = {.struct_size = sizeof err};
     char *json = NULL;
     (void)change;
-    if (mmr_incident_to_json(i, activity, &json, &err) != 0) {
+    if (mmr_incident_to_json(i, (int)activity, &json, &err) != 0) {
         (void)fprintf(stderr, "mamori replay: an incident could not be written: %s\n", err.text);
         r->is_output_broken = true;
     } else {

@@ -257,7 +257,6 @@ int mmr_config_check_instance(const struct mmr_config *c, const struct mmr_insta
         struct mmr_instance_conf alone = *inst;
         struct mmr_error err = {.struct_size = sizeof err};
         mmr_autofree uint8_t *packed = NULL;
-        mmr_autofree void *filled = NULL;
         mmr_autofree struct mmr_event_view *view = calloc(1, sizeof *view);
         mmr_autofree uint8_t *scratch = NULL;
         size_t len = 0;

@@ -193,8 +193,8 @@ int mmr_relief_json(const char *line, size_t len, char **ret_json, struct mmr_er
         {MMR_CAP_EP_DEFEND, "Ei"},
     };
     __attribute__((cleanup(put_json))) struct json_object *in = NULL, *out = NULL;
-    uint32_t caps;
-    bool is_linked;
+    uint32_t caps = 0;
+    bool is_linked = false;
     int e = parse_object(line, len, &in, err);
     if (e < 0 || (e = read_caps(in, &caps, &is_linked, err)) < 0)
         return e;

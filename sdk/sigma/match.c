@@ -636,6 +636,7 @@ bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, ui
 {
     struct sigma_matcher *m = s->matcher;
     assert(m->view == view);
+    (void)view; /* only asserted */
     const struct field_values *fv = values_of(m, field);
     if (!fv->n)
         return false;

@@ -72,12 +72,13 @@ static pid_t spawn_sleeper(bool has_child)
     pid_t pid = fork();
     if (pid == 0) {
         if (has_child && fork() == 0) {
-            (void)write(ready[1], "x", 1);
+            if (write(ready[1], "x", 1) != 1)
+                _exit(1);
             (void)execl("/bin/sleep", "sleep", "60", (char *)NULL);
             _exit(1);
         }
-        if (!has_child)
-            (void)write(ready[1], "x", 1);
+        if (!has_child && write(ready[1], "x", 1) != 1)
+            _exit(1);
         (void)execl("/bin/sleep", "sleep", "60", (char *)NULL);
         _exit(1);
     }
@@ -288,7 +289,7 @@ static void a_connection_has_an_owner_and_can_be_cut(void **state)
 {
     (void)state;
     int a = -1, b = -1;
-    uint16_t port, client;
+    uint16_t port = 0, client = 0;
     char c;
     if (geteuid() != 0)
         skip();

@@ -29,16 +29,22 @@ static void put_text(struct scratch *s, const char *text)
     (void)put(s, text, strlen(text));
 }
 
+/* The library's bstr_ptr() casts const away. */
+static const uint8_t *bytes_of(const bstr *b)
+{
+    return b->realptr ? b->realptr : (const uint8_t *)(b + 1);
+}
+
 static void put_bstr(struct scratch *s, const bstr *b)
 {
     if (b)
-        (void)put(s, bstr_ptr(b), bstr_len(b));
+        (void)put(s, bytes_of(b), bstr_len(b));
 }
 
 static void buf_bstr(struct proto *m, const char *name, const bstr *b)
 {
     if (b && bstr_len(b))
-        proto_buf(m, name, bstr_ptr(b), bstr_len(b));
+        proto_buf(m, name, bytes_of(b), bstr_len(b));
 }
 
 static int hex(uint8_t c)
@@ -162,7 +168,7 @@ static void text_field(struct mmr_event *ev, const char *key, const void *p, siz
 static void bstr_field(struct mmr_event *ev, const char *key, const bstr *b)
 {
     if (b)
-        text_field(ev, key, bstr_ptr(b), bstr_len(b));
+        text_field(ev, key, bytes_of(b), bstr_len(b));
 }
 
 static int64_t printable_percent(const uint8_t *p, size_t n)
@@ -180,7 +186,7 @@ static bool is_address(const bstr *host)
     uint8_t addr[16];
     if (!host || bstr_len(host) == 0 || bstr_len(host) >= sizeof text)
         return false;
-    memcpy(text, bstr_ptr(host), bstr_len(host));
+    memcpy(text, bytes_of(host), bstr_len(host));
     text[bstr_len(host)] = '\0';
     return inet_pton(AF_INET, text, addr) == 1 || inet_pton(AF_INET6, text, addr) == 1;
 }
@@ -209,7 +215,7 @@ static void emit(struct http_flow *h, const struct http_tx *t, uint8_t dir, cons
     mmr_event_int(ev, is_request ? "http_request.body_length" : "http_response.body_length", (int64_t)body->total);
     const bstr *auth = header(tx->request_headers, "authorization");
     if (auth) { /* the scheme only: what follows is a secret */
-        const uint8_t *p = bstr_ptr(auth), *space = memchr(p, ' ', bstr_len(auth));
+        const uint8_t *p = bytes_of(auth), *space = memchr(p, ' ', bstr_len(auth));
         text_field(ev, "unmapped.authorization_type", p, space ? (size_t)(space - p) : bstr_len(auth));
     }
     if (!is_request && body->n)
