@@ -1,0 +1,282 @@
+/* run_hosts.c - the children the configuration asks for, and what the core is told about them. */
+#include "control/run_internal.h"
+
+#include "plugin/describe.h"
+#include "plugin/load.h"
+#include "util/id.h"
+#include "util/log.h"
+#include "util/scope.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DIRS_MAX = 8, GRANT_ALL = (1 << MMR_NEEDS) - 1 };
+
+/* Kinds the brain joins with, besides findings. */
+static const char *const wanted[] = {
+    "conn.open", "conn.close", "process.start", "flow.start", "dns.answer", "host.addr", "auth.logon", "auth.fail",
+    "account.change", "file.change", "file.delete", "file.rename", "events.lost", "enforcement.lost", "sensor.mode",
+    "capture.drops", NULL};
+
+static int make_dir(const char *path, mode_t mode, struct mmr_error *err)
+{
+    struct stat st;
+    if (mkdir(path, mode) == 0 || (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+        return 0;
+    return mmr_fail(err, MMR_EIO, "folder '%s': %s", path, strerror(errno));
+}
+
+static int make_dirs(const struct mmr_config *c, struct mmr_error *err)
+{
+    const char *state = mmr_config_str(c, "node.state_dir"), *run = mmr_config_str(c, "node.run_dir");
+    char path[4096];
+    int r = make_dir(state, 0700, err);
+    if (!r)
+        r = make_dir(run, 0755, err);
+    (void)snprintf(path, sizeof path, "%s/bus", run);
+    if (!r)
+        r = make_dir(path, 0711, err);
+    (void)snprintf(path, sizeof path, "%s/plugins", state);
+    return r ? r : make_dir(path, 0711, err);
+}
+
+/* The plugin's file, sealed; -1: built in. */
+static int seal(const struct mmr_run_state *s, const struct mmr_instance_conf *conf, int *ret_fd, struct mmr_error *err)
+{
+    char texts[4096], exe[2048];
+    mmr_autofree char *path = NULL;
+    *ret_fd = -1;
+    if (!conf->file && mmr_plugin_builtin(s->opts->builtins, conf->plugin))
+        return 0;
+    if (conf->file)
+        return mmr_plugin_seal(conf->file, ret_fd, err);
+    const char *dirs[DIRS_MAX];
+    struct mmr_strv configured = mmr_config_strv(s->config, "node.plugin_dirs");
+    size_t n = 0, at = 0;
+    for (; n < configured.n && n < DIRS_MAX; n++)
+        dirs[n] = configured.v[n];
+    ssize_t len = n ? -1 : readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (len > 0) {
+        static const char *const tails[] = {"plugins", "../lib/x86_64-linux-gnu/mamori/plugins", "../lib/mamori/plugins"};
+        exe[len] = '\0';
+        char *slash = strrchr(exe, '/');
+        if (slash)
+            *slash = '\0';
+        for (size_t i = 0; i < 3; i++) {
+            int m = snprintf(texts + at, sizeof texts - at, "%s/%s", exe, tails[i]);
+            struct stat st;
+            if (m < 0 || (size_t)m >= sizeof texts - at || stat(texts + at, &st) != 0)
+                continue;
+            dirs[n++] = texts + at;
+            at += (size_t)m + 1;
+        }
+    }
+    for (size_t i = 0; i < n && !path; i++)
+        (void)mmr_plugin_locate(dirs[i], conf->plugin, &path, err);
+    if (!path)
+        return mmr_fail(err, MMR_ENOENT, "plugins.%s: no plugin '%s' is built in or lies in a plugin folder; see 'mamori plugin list'",
+                        conf->name, conf->plugin);
+    return mmr_plugin_seal(path, ret_fd, err);
+}
+
+uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
+{
+    uint64_t h = 1;
+    for (size_t i = 0; i < mmr_config_instances(c); i++) {
+        const struct mmr_instance_conf *x = mmr_config_instance(c, i);
+        char text[512];
+        if (!x->is_enabled || strcmp(x->host, host) != 0)
+            continue;
+        int n = snprintf(text, sizeof text, "%s|%s|%s|%u|%d", x->name, x->plugin ? x->plugin : "", x->file ? x->file : "", x->side,
+                         x->is_dry_run);
+        h = mmr_hash64(text, n > 0 && (size_t)n < sizeof text ? (size_t)n : sizeof text - 1, h);
+    }
+    return h;
+}
+
+static int make_host(struct mmr_run_state *s, const char *name, struct mmr_error *err)
+{
+    struct mmr_run_host *h = &s->host[s->n_hosts];
+    struct mmr_host_instance inst[MMR_LOCAL_INSTANCES_MAX];
+    uint8_t *packed[MMR_LOCAL_INSTANCES_MAX] = {0};
+    char (*dirs)[512] = calloc(MMR_LOCAL_INSTANCES_MAX, sizeof *dirs);
+    const char *state = mmr_config_str(s->config, "node.state_dir");
+    size_t n = 0;
+    int r = dirs ? 0 : mmr_fail(err, MMR_ENOMEM, "host '%s': out of memory", name);
+    memset(h, 0, sizeof *h);
+    memset(inst, 0, sizeof inst);
+    for (size_t i = 0; i < MMR_LOCAL_INSTANCES_MAX; i++)
+        inst[i].file_fd = -1;
+    for (size_t i = 0; i < mmr_config_instances(s->config) && !r; i++) {
+        const struct mmr_instance_conf *x = mmr_config_instance(s->config, i);
+        if (!x->is_enabled || strcmp(x->host, name) != 0)
+            continue;
+        if (n == MMR_LOCAL_INSTANCES_MAX) {
+            r = mmr_fail(err, MMR_ETOOBIG, "host '%s' has more than %d instances", name, MMR_LOCAL_INSTANCES_MAX);
+            break;
+        }
+        (void)snprintf(dirs[n], sizeof dirs[n], "%s/plugins/%s", state, x->name);
+        inst[n] = (struct mmr_host_instance){.name = x->name, .plugin = x->plugin, .file_fd = -1, .side = x->side, .needs = GRANT_ALL,
+                                             .state_dir = dirs[n]};
+        r = make_dir(dirs[n], 0700, err);
+        if (!r)
+            r = seal(s, x, &inst[n].file_fd, err);
+        if (!r)
+            r = mmr_config_pack(s->config, x, &packed[n], &inst[n].packed_len, err);
+        inst[n].packed = packed[n];
+        (void)snprintf(h->instance[n], sizeof h->instance[n], "%s", x->name);
+        h->is_dry_run[n] = x->is_dry_run;
+        n++;
+    }
+    h->n = n;
+    (void)snprintf(h->name, sizeof h->name, "%s", name);
+    (void)snprintf(h->endpoint, sizeof h->endpoint, "ipc://%s/bus/%zu", mmr_config_str(s->config, "node.run_dir"), s->n_hosts);
+    h->conf_hash = mmr_run_conf_hash(s->config, name);
+    randombytes_buf(h->secret, sizeof h->secret);
+    char node[64] = "";
+    (void)gethostname(node, sizeof node - 1);
+    const char *named = mmr_config_str(s->config, "node.name");
+    const struct mmr_host_conf conf = {.name = h->name, .node = named ? named : node, .endpoint = h->endpoint, .secret = h->secret,
+                                       .wants = wanted, .instances = inst, .n = n};
+    if (!r)
+        r = mmr_host_new(s->sup, &conf, &h->child, err);
+    for (size_t i = 0; i < n; i++) {
+        if (inst[i].file_fd >= 0)
+            (void)close(inst[i].file_fd);
+        free(packed[i]);
+    }
+    free(dirs);
+    if (!r)
+        s->n_hosts++;
+    return r;
+}
+
+int mmr_run_make_hosts(struct mmr_run_state *s, struct mmr_error *err)
+{
+    int r = make_dirs(s->config, err);
+    for (size_t i = 0; i < mmr_config_instances(s->config) && !r; i++) {
+        const struct mmr_instance_conf *x = mmr_config_instance(s->config, i);
+        bool is_known = false;
+        for (size_t k = 0; k < s->n_hosts && !is_known; k++)
+            is_known = strcmp(s->host[k].name, x->host) == 0;
+        if (!x->is_enabled || is_known)
+            continue;
+        if (s->n_hosts == MMR_RUN_HOSTS_MAX)
+            return mmr_fail(err, MMR_ETOOBIG, "more than %d plugin hosts; let instances share one with 'host:'", MMR_RUN_HOSTS_MAX);
+        r = make_host(s, x->host, err);
+    }
+    return r;
+}
+
+struct mmr_run_host *mmr_run_host_of(struct mmr_run_state *s, const struct mmr_child *c, size_t *ret_slot)
+{
+    for (size_t i = 0; i < s->n_hosts; i++)
+        if (s->host[i].child == c) {
+            *ret_slot = i;
+            return &s->host[i];
+        }
+    return NULL;
+}
+
+/* ---- what the core is told ---- */
+
+static void tell_slot(struct mmr_run_state *s, size_t slot)
+{
+    uint8_t buf[512];
+    struct mmr_event map;
+    mmr_event_begin_map(&map, buf, sizeof buf);
+    mmr_event_int(&map, "slot", (int64_t)slot);
+    mmr_event_str(&map, "host", s->host[slot].name);
+    mmr_event_str(&map, "endpoint", s->host[slot].endpoint);
+    (void)mmr_child_send(s->core, MMR_TELL_SLOT, &map, s->host[slot].secret, MMR_LOCAL_SECRET, -1);
+}
+
+void mmr_run_tell_instances(struct mmr_run_state *s, size_t slot)
+{
+    const struct mmr_run_host *h = &s->host[slot];
+    for (size_t i = 0; i < h->n; i++) {
+        uint8_t buf[4096];
+        struct mmr_event map;
+        const struct mmr_host_info *x = mmr_host_info(h->child, i);
+        if (!x || !x->is_known)
+            continue;
+        mmr_event_begin_map(&map, buf, sizeof buf);
+        mmr_event_int(&map, "slot", (int64_t)slot);
+        mmr_event_int(&map, "index", (int64_t)i);
+        mmr_event_str(&map, "name", mmr_host_instance_name(h->child, i));
+        mmr_event_str(&map, "plugin", mmr_host_instance_plugin(h->child, i));
+        mmr_event_str(&map, "version", x->version);
+        mmr_event_int(&map, "side", x->side);
+        mmr_event_int(&map, "caps", x->caps);
+        mmr_event_int(&map, "roles", x->roles);
+        mmr_event_str(&map, "actions", x->actions);
+        mmr_event_bool(&map, "dry_run", h->is_dry_run[i]);
+        (void)mmr_child_send(s->core, MMR_TELL_INSTANCE, &map, NULL, 0, -1);
+    }
+}
+
+void mmr_run_tell_down(struct mmr_run_state *s, size_t slot)
+{
+    uint8_t buf[64];
+    struct mmr_event map;
+    mmr_event_begin_map(&map, buf, sizeof buf);
+    mmr_event_int(&map, "slot", (int64_t)slot);
+    (void)mmr_child_send(s->core, MMR_TELL_DOWN, &map, NULL, 0, -1);
+}
+
+void mmr_run_tell_fact(struct mmr_run_state *s, const void *bytes, size_t len)
+{
+    if (s->is_core_ready) {
+        (void)mmr_child_send(s->core, MMR_TELL_FACT, NULL, bytes, len, -1);
+        return;
+    }
+    if (s->n_facts == MMR_RUN_FACTS_MAX) {
+        s->lost_facts++;
+        return;
+    }
+    void *copy = malloc(len ? len : 1);
+    if (!copy)
+        return;
+    memcpy(copy, bytes, len);
+    s->fact[s->n_facts++] = (struct mmr_run_fact){copy, len};
+}
+
+void mmr_run_tell_all(struct mmr_run_state *s)
+{
+    for (size_t i = 0; i < s->n_hosts; i++) {
+        struct mmr_child_status st;
+        tell_slot(s, i);
+        mmr_child_status(s->host[i].child, &st);
+        if (st.state == MMR_CHILD_RUNNING)
+            mmr_run_tell_instances(s, i);
+    }
+    for (size_t i = 0; i < s->n_facts; i++) {
+        (void)mmr_child_send(s->core, MMR_TELL_FACT, NULL, s->fact[i].bytes, s->fact[i].len, -1);
+        free(s->fact[i].bytes);
+    }
+    s->n_facts = 0;
+}
+
+static int assign_core(void *ctx, struct mmr_child *c, struct mmr_error *err)
+{
+    struct mmr_run_state *s = ctx;
+    uint8_t buf[16 * 1024];
+    struct mmr_event map;
+    (void)err;
+    mmr_event_begin_map(&map, buf, sizeof buf);
+    mmr_event_str(&map, "dir", s->opts->config_dir);
+    mmr_event_str(&map, "over", s->opts->over);
+    return mmr_child_send(c, MMR_TELL_CONFIG, &map, NULL, 0, -1);
+}
+
+int mmr_run_make_core(struct mmr_run_state *s, struct mmr_error *err)
+{
+    static const char *const brain[] = {"brain", NULL}, *const agent[] = {"agent", NULL};
+    s->is_endpoint = strcmp(mmr_config_str(s->config, "node.role"), "endpoint") == 0;
+    const struct mmr_child_conf conf = {.name = s->is_endpoint ? "agent" : "brain", .argv = s->is_endpoint ? agent : brain,
+                                        .assign = assign_core, .ctx = s};
+    return mmr_child_new(s->sup, &conf, &s->core, err);
+}

@@ -1,0 +1,85 @@
+/* run_internal.h - inside the supervisor: run.c (life), run_hosts.c (children from configuration), run_status.c
+ * (light, status), run_reload.c (SIGHUP). */
+#ifndef MMR_CONTROL_RUN_INTERNAL_H
+#define MMR_CONTROL_RUN_INTERNAL_H
+
+#include "bus/local.h"
+#include "config/sources.h"
+#include "control/run.h"
+#include "control/server.h"
+#include "plugin/roles.h"
+#include "plugin/supervise.h"
+
+#include <event2/event.h>
+#include <json-c/json.h>
+
+enum { MMR_RUN_HOSTS_MAX = MMR_LOCAL_SLOTS_MAX, MMR_RUN_FACTS_MAX = 64, MMR_RUN_ASKED_MAX = 32 };
+
+struct mmr_run_host {
+    char name[64];
+    char endpoint[MMR_LOCAL_ENDPOINT_MAX + 1];
+    uint8_t secret[MMR_LOCAL_SECRET];
+    struct mmr_child *child;
+    size_t n;                         /* instances, in the order of their index */
+    char instance[MMR_LOCAL_INSTANCES_MAX][64];
+    bool is_dry_run[MMR_LOCAL_INSTANCES_MAX];
+    uint64_t conf_hash;               /* of everything but the plugins' own keys */
+};
+struct mmr_run_fact {
+    void *bytes;
+    size_t len;
+};
+struct mmr_run_asked { /* a question passed on to the brain */
+    int64_t id;                       /* 0: free */
+    uint64_t client;                  /* 0: our own */
+    char command[32];
+    struct json_object *pending;      /* status: what the brain's answer goes into */
+    char *text;                       /* parts so far */
+    size_t len;
+};
+struct mmr_run_state {
+    const struct mmr_run_opts *opts;
+    struct event_base *base;
+    struct event *sigterm, *sigint, *sighup, *tick;
+    struct mmr_config *config;
+    struct mmr_supervisor *sup;
+    struct mmr_child *core; /* the brain or the agent */
+    bool is_core_ready, is_stopping, is_endpoint;
+    struct mmr_run_host host[MMR_RUN_HOSTS_MAX];
+    size_t n_hosts;
+    struct mmr_run_fact fact[MMR_RUN_FACTS_MAX];
+    size_t n_facts, lost_facts;
+    struct mmr_control_server *control;
+    struct mmr_run_asked asked[MMR_RUN_ASKED_MAX];
+    int64_t next_id;
+    int64_t started_ns;
+    struct json_object *brain; /* its last status, or NULL */
+    int64_t brain_at_ns;
+    bool is_announced;
+    int lock_fd;
+    uint64_t reload_client; /* who waits for it; 0: nobody */
+    bool is_reloading;
+    struct mmr_config *next_config;
+    struct json_object *changes;
+};
+
+/* run_hosts.c */
+int mmr_run_make_hosts(struct mmr_run_state *s, struct mmr_error *err);
+int mmr_run_make_core(struct mmr_run_state *s, struct mmr_error *err);
+void mmr_run_tell_instances(struct mmr_run_state *s, size_t slot); /* after a host came up */
+void mmr_run_tell_down(struct mmr_run_state *s, size_t slot);
+void mmr_run_tell_all(struct mmr_run_state *s);                    /* after the core came up */
+void mmr_run_tell_fact(struct mmr_run_state *s, const void *bytes, size_t len);
+struct mmr_run_host *mmr_run_host_of(struct mmr_run_state *s, const struct mmr_child *c, size_t *ret_slot);
+uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host);
+
+/* run_status.c */
+void mmr_run_request(void *ctx, uint64_t client, const char *command, struct json_object *args);
+void mmr_run_answered(struct mmr_run_state *s, const struct mmr_message *m);
+void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, const char *text, struct json_object *pending);
+void mmr_run_announce(struct mmr_run_state *s); /* what an owner reads once everything has come up */
+
+/* run_reload.c */
+void mmr_run_reload(struct mmr_run_state *s, uint64_t client);
+
+#endif
