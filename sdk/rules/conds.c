@@ -98,7 +98,7 @@ static bool dce_is(const struct cond *c, const struct subject *s)
     if (c->type == COND_DCE_OPNUM) {
         const struct opnum_set *o = c->p;
         for (uint32_t i = 0; i < o->n; i++)
-            if (d->is_request && d->opnum >= o->r[i].lo && d->opnum <= o->r[i].hi)
+            if (d->opnum >= o->r[i].lo && d->opnum <= o->r[i].hi)
                 return true;
         return false;
     }

@@ -382,8 +382,10 @@ static void inspect_window(struct mmr_rules_engine *e, struct subject *s, bool i
         const struct rule *r = e->set->rules[e->cand[i]];
         if (r->flags & R_DEFER && !is_end)
             continue;
-        if (r->flags & R_NEED_PKT && mmr_seen_has(&e->packet_seen, e->cand[i]))
-            continue; /* the packet that brought this chunk has already reported it */
+        if (r->flags & R_NEED_PKT && mmr_seen_has(&e->packet_seen, e->cand[i])) {
+            mmr_seen_add(&w->seen, e->cand[i]); /* the packet that brought this data has already reported it */
+            continue;
+        }
         e->cand[n++] = e->cand[i];
     }
     e->n_cand = n;

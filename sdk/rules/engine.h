@@ -82,6 +82,7 @@ struct mmr_rules_engine {
 /* judge.c: all checks of one rule against the subject; reports it when they hold */
 void mmr_engine_judge(struct mmr_rules_engine *e, uint32_t rule, struct subject *s);
 bool mmr_seen_has(const struct seen *s, uint32_t rule);
+void mmr_seen_add(struct seen *s, uint32_t rule); /* s may be NULL; a full list forgets nothing and adds nothing */
 bool mmr_header_conds(const struct rule *r, const struct subject *s); /* conds.c */
 
 #endif

@@ -13,7 +13,7 @@ bool mmr_seen_has(const struct seen *s, uint32_t rule)
     return false;
 }
 
-static void see(struct seen *s, uint32_t rule)
+void mmr_seen_add(struct seen *s, uint32_t rule)
 {
     if (s && s->n < SEEN_MAX)
         s->rule[s->n++] = rule;
@@ -253,7 +253,7 @@ void mmr_engine_judge(struct mmr_rules_engine *e, uint32_t rule, struct subject 
         return;
     if (r->n_groups && !groups_hold(e, r, s))
         return;
-    see(s->seen, rule);
+    mmr_seen_add(s->seen, rule);
     bits_apply(e, r, s);
     if (r->info.action == MMR_RULE_PASS) {
         s->is_pass = true;

