@@ -220,7 +220,15 @@ static void take_data(struct flow_streams *s, struct flow *f, uint8_t dir, const
         }
     }
     uint32_t skip = (uint32_t)-ahead;
-    if (skip < len) {
+    if (skip < len && d->wait && seq_diff(seq + len, d->wait->seq) > 0) {
+        /* bytes that wait came first and win: take what is before them, fit the rest between them */
+        uint32_t before = d->wait->seq - d->next_seq;
+        if (before)
+            publish(s, f, dir, data + skip, before, 0, p);
+        skip += before;
+        if (skip < len && !hold(s, d, seq + skip, data + skip, len - skip))
+            s->n_forced++;
+    } else if (skip < len) {
         publish(s, f, dir, data + skip, len - skip, 0, p);
         if (missing)
             note_gap(s, d, missing);

@@ -40,7 +40,7 @@ static inline uint8_t cur_u8(struct net_cursor *c)
 static inline uint16_t cur_u16be(struct net_cursor *c)
 {
     const uint8_t *p = cur_take(c, 2);
-    return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+    return (uint16_t)(p ? (unsigned)p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t cur_u24be(struct net_cursor *c)
@@ -58,7 +58,7 @@ static inline uint32_t cur_u32be(struct net_cursor *c)
 static inline uint16_t cur_u16le(struct net_cursor *c)
 {
     const uint8_t *p = cur_take(c, 2);
-    return p ? (uint16_t)(p[1] << 8 | p[0]) : 0;
+    return (uint16_t)(p ? (unsigned)p[1] << 8 | p[0] : 0);
 }
 
 static inline uint32_t cur_u32le(struct net_cursor *c)

@@ -14,6 +14,12 @@ struct scratch {
     size_t n;
 };
 
+/* bstr_ptr() of libhtp drops const. */
+static const uint8_t *bytes_of(const bstr *b)
+{
+    return b->realptr ? b->realptr : (const uint8_t *)b + sizeof *b;
+}
+
 static size_t put(struct scratch *s, const void *p, size_t n)
 {
     if (n > SCRATCH_BYTES - s->n)
@@ -80,7 +86,7 @@ static void put_uri(struct scratch *s, const htp_tx_t *tx)
     put_bstr(s, u->path);
     if (u->query) {
         put_text(s, "?");
-        put_decoded(s, bstr_ptr(u->query), bstr_len(u->query));
+        put_decoded(s, bytes_of(u->query), bstr_len(u->query));
     }
     if (u->fragment) {
         put_text(s, "#");
