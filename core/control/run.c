@@ -25,8 +25,6 @@ static void on_state(void *ctx, struct mmr_child *c, enum mmr_child_state from, 
 {
     struct mmr_run_state *s = ctx;
     size_t slot;
-    mmr_log(to == MMR_CHILD_WAITING || to == MMR_CHILD_QUARANTINED ? MMR_LOG_WARN : MMR_LOG_INFO, "child", "name=%s from=%s to=%s",
-            mmr_child_name(c), mmr_child_state_name(from), mmr_child_state_name(to));
     if (c == s->core) {
         s->is_core_ready = to == MMR_CHILD_RUNNING;
         if (s->is_core_ready)
