@@ -14,12 +14,6 @@ struct scratch {
     size_t n;
 };
 
-/* bstr_ptr() of libhtp drops const. */
-static const uint8_t *bytes_of(const bstr *b)
-{
-    return b->realptr ? b->realptr : (const uint8_t *)b + sizeof *b;
-}
-
 static size_t put(struct scratch *s, const void *p, size_t n)
 {
     if (n > SCRATCH_BYTES - s->n)
