@@ -242,6 +242,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     if (!r)
         r = mmr_roster_init(&l->roster, mmr_config_str(l->config, "node.name"), err);
     if (!r)
+        l->roster.inside_crosses = mmr_config_bool(l->config, "defence.inside_crosses_gateway");
+    if (!r)
         r = mmr_persist_open(mmr_config_str(l->config, "node.state_dir"), &l->persist, err);
     if (r)
         return r;

@@ -240,6 +240,7 @@ uint32_t mmr_roster_responders(const struct mmr_roster *r, struct mmr_responder 
             ret[n].verbs = verbs_of(x->actions);
             ret[n].is_healthy = r->slot[s].is_up;
             ret[n].is_dry_run = x->is_dry_run;
+            ret[n].sees_inside = r->inside_crosses && ret[n].side == MMR_SIDE_NETWORK;
             if (ret[n].side == MMR_SIDE_ENDPOINT) {
                 (void)snprintf(ret[n].host, sizeof ret[n].host, "%s", r->hostname);
                 memcpy(ret[n].addr, r->addr, sizeof ret[n].addr);

@@ -42,6 +42,7 @@ struct mmr_roster_node {
 struct mmr_roster {
     char node[40], hostname[64]; /* this machine */
     struct mmr_addr addr[4];
+    bool inside_crosses; /* defence.inside_crosses_gateway */
     struct mmr_roster_slot slot[MMR_LOCAL_SLOTS_MAX];
     struct mmr_roster_node *nodes; /* grows to MMR_ROSTER_NODES_MAX */
     size_t n_nodes;

@@ -125,6 +125,7 @@ static int read_responders(const struct mmr_instances *inst, bool is_replay, str
             continue;
         r->is_healthy = is_replay; /* live: once its host says so */
         r->is_dry_run = inst->v[i].conf->is_dry_run;
+        r->sees_inside = true; /* declared for a whole deployment */
         s->n_responder++;
     }
     return 0;

@@ -175,12 +175,13 @@ static int fill_runtime(struct mmr_runtime *rt, const struct mmr_instances *inst
         const struct mmr_instance *x = &inst->v[i];
         if (x->plugin->extension && x->plugin->extension("mamori.replay/0")) {
             if (*ret_n < READERS_MAX)
-                readers[(*ret_n)++] = (struct mmr_replay_reader){x->plugin, x->side, x->packed, x->packed_len};
+                readers[(*ret_n)++] = (struct mmr_replay_reader){.plugin = x->plugin, .side = x->side, .group = x->conf->host, .packed = x->packed,
+                                                                     .packed_len = x->packed_len};
             continue;
         }
         if (!x->plugin->analyzer && !mmr_plugin_has_sink(x->plugin))
             continue;
-        const struct mmr_runtime_instance conf = {.plugin = x->plugin, .name = x->conf->name, .side = x->side, .state_dir = "",
+        const struct mmr_runtime_instance conf = {.plugin = x->plugin, .name = x->conf->name, .side = x->side, .state_dir = "", .group = x->conf->host,
                                                   .packed = x->packed, .packed_len = x->packed_len};
         uint32_t index;
         int r = mmr_runtime_add(rt, &conf, &index, err);

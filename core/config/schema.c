@@ -43,6 +43,8 @@ const struct mmr_schema_row mmr_schema[] = {
     {"defence.auto_actions_agreed", MMR_CFG_STRV, NULL, NULL, 0, 0,
      "verbs that may run by themselves, or 'all'"},
     {"defence.never_block", MMR_CFG_STRV, NULL, NULL, 0, 0, "addresses, networks and names never acted against"},
+    {"defence.inside_crosses_gateway", MMR_CFG_BOOL, "no", NULL, 0, 0,
+     "traffic between inside machines passes the blocking gateway, so that it can cut them off from each other"},
     {"defence.ttl", MMR_CFG_MSEC, "1h", NULL, 1000, 86400000, "lease of a block; renewed while the threat lasts"},
     {"defence.per_minute", MMR_CFG_INT, "60", NULL, 1, 100000, "most actions a minute before automatic defence stops"},
     {"defence.per_hour", MMR_CFG_INT, "300", NULL, 1, 1000000, "most actions an hour"},

@@ -34,7 +34,7 @@ static int try_reader(struct mmr_runtime *rt, const struct mmr_replay_reader *re
     if (!ops)
         return MMR_EUNSUPPORTED;
     (void)snprintf(name, sizeof name, "%.32s-input%zu", reader->plugin->name, number + 1);
-    struct mmr_runtime_instance conf = {.plugin = reader->plugin, .name = name, .side = reader->side,
+    struct mmr_runtime_instance conf = {.plugin = reader->plugin, .name = name, .side = reader->side, .group = reader->group,
                                         .state_dir = "", .packed = reader->packed, .packed_len = reader->packed_len};
     int r = mmr_runtime_add(rt, &conf, &s->instance, err);
     if (r)

@@ -10,6 +10,7 @@
 struct mmr_replay_reader { /* a sensor plugin that may read inputs ("mamori.replay/0"); borrowed */
     const struct mmr_plugin *plugin;
     uint32_t side;
+    const char *group;     /* as in struct mmr_runtime_instance */
     const uint8_t *packed; /* configuration of the instances made for it; NULL: defaults */
     size_t packed_len;
 };

@@ -135,19 +135,24 @@ static void hand_over(struct mmr_rt_instance *in, const void *stamped, size_t le
     mmr_rt_leave(rt, was);
 }
 
+static bool is_for(const struct mmr_runtime *rt, uint32_t reader, uint32_t emitter)
+{
+    return reader != emitter && (emitter >= rt->n || rt->inst[reader]->group == rt->inst[emitter]->group);
+}
+
 static void to_readers(struct mmr_runtime *rt, const struct mmr_rt_kind *k, uint32_t emitter,
                        const void *stamped, size_t len)
 {
     memcpy(rt->trace->kind, k->name, sizeof rt->trace->kind);
     for (uint32_t i = 0; i < k->n_readers; i++)
-        if (k->readers[i] != emitter && rt->inst[k->readers[i]]->self)
+        if (is_for(rt, k->readers[i], emitter) && rt->inst[k->readers[i]]->self)
             hand_over(rt->inst[k->readers[i]], stamped, len);
 }
 
 static void count_dropped(struct mmr_runtime *rt, const struct mmr_rt_kind *k, uint32_t emitter)
 {
     for (uint32_t i = 0; i < k->n_readers; i++)
-        if (k->readers[i] != emitter)
+        if (is_for(rt, k->readers[i], emitter))
             rt->inst[k->readers[i]]->counters.dropped++;
 }
 

@@ -3,6 +3,7 @@
 #include "plugin/runtime_internal.h"
 
 #include "config/config.h"
+#include "util/id.h"
 #include "util/log.h"
 
 #include <stdio.h>
@@ -206,6 +207,7 @@ int mmr_runtime_add(struct mmr_runtime *rt, const struct mmr_runtime_instance *c
     in->plugin = p;
     in->index = rt->n;
     in->side = conf->side;
+    in->group = conf->group ? mmr_hash64(conf->group, strlen(conf->group), 1) : 0;
     memcpy(in->name, conf->name, strlen(conf->name));
     (void)snprintf(in->state_dir, sizeof in->state_dir, "%s", conf->state_dir ? conf->state_dir : "");
     fill_host(in);

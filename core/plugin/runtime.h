@@ -85,6 +85,7 @@ struct mmr_runtime_instance {
     const char *name;                /* as in conf.d; unique in the runtime, at most MMR_RUNTIME_NAME_MAX */
     uint32_t side;                   /* enum mmr_side, exactly one */
     const char *state_dir;           /* "" in replay */
+    const char *group;               /* events and topics stay inside a group: in replay the host group; NULL: one for all */
     const uint8_t *packed;           /* configuration from mmr_config_pack(); NULL: defaults */
     size_t packed_len;
 };

@@ -31,6 +31,7 @@ struct mmr_rt_instance {
     void *self;
     void *config, *next_config;
     uint32_t index, side;
+    uint64_t group; /* hash of its name; 0: none */
     bool is_started, is_stopped, is_busy; /* is_busy: was told MMR_EAGAIN, wants on_wake() */
     bool is_prepared;
     atomic_bool is_woken;

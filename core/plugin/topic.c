@@ -27,7 +27,7 @@ static void publish(void *impl, const struct mmr_topic *topic, const void *item)
     rt->topic_depth++;
     for (uint32_t i = 0; i < t->n; i++) {
         const struct mmr_rt_sink *s = &t->sinks[i];
-        if (s->instance == from->index)
+        if (s->instance == from->index || rt->inst[s->instance]->group != from->group)
             continue;
         struct mmr_rt_was was = mmr_rt_enter(rt, rt->inst[s->instance], MMR_DOING_ITEM);
         s->item(s->self, item);
