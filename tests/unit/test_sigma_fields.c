@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -62,10 +63,8 @@ static void table_is_sorted_and_every_row_is_reachable(void **state)
             continue;
         char kind[64] = "log.record";
         if (f[i].kinds) { /* the first kind named, a family's with some member */
-            size_t len = strcspn(f[i].kinds, " *");
-            memcpy(kind, f[i].kinds, len);
-            memcpy(kind + len, f[i].kinds[len] == '*' ? "start" : "", 6 * (f[i].kinds[len] == '*') + 1);
-            kind[len + (f[i].kinds[len] == '*' ? 5 : 0)] = 0;
+            int len = (int)strcspn(f[i].kinds, " *");
+            (void)snprintf(kind, sizeof kind, "%.*s%s", len, f[i].kinds, f[i].kinds[len] == '*' ? "start" : "");
         }
         const char *got = mmr_sigma_field_to_ocsf_code(kind, f[i].code, f[i].name);
         if (!got || strcmp(got, f[i].ocsf) != 0)
