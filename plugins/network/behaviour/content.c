@@ -17,6 +17,16 @@ static const struct beh_rule mining = {"mamori.behaviour.mining", "Cryptocurrenc
 static const struct beh_rule disguised = {"mamori.behaviour.disguised_program", "A program downloaded under another kind's name", "attempt.user", "high", 4, {"T1105", "T1036.008"}};
 static const struct beh_rule heartbleed = {"mamori.behaviour.heartbleed", "Heartbleed: server memory read through TLS heartbeats", "impact.data", "high", 5, {"T1190"}};
 
+/* Our own parsers' protocols but HTTP; a name given by a guess (libndpi's) does not count. */
+static bool is_parsed(const char *app)
+{
+    static const char *const apps[] = {"dns", "tls", "ssh", "smb", "dcerpc", "krb5", "ldap", "ftp", "smtp"};
+    for (size_t i = 0; app && i < sizeof apps / sizeof apps[0]; i++)
+        if (strcmp(app, apps[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool has(const uint8_t *p, size_t n, const char *text)
 {
     return memmem(p, n, text, strlen(text)) != NULL;
@@ -125,10 +135,10 @@ void content_chunk(struct beh *b, const struct mmr_chunk *c)
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     if (f->proto != IPPROTO_TCP || c->len < 4 || c->offset > LOOK_OFFSET)
         return;
-    if (f->app && strcmp(f->app, "http") != 0)
+    if (is_parsed(f->app))
         return; /* another parser knows it: mail, SMB and the like may carry such text */
     on_mining(b, c);
-    if (f->app || f->server_port == 23 || f->server_port == 22 || f->server_port == 21 || f->server_port == 25)
+    if ((f->app && strcmp(f->app, "http") == 0) || f->server_port == 23 || f->server_port == 22 || f->server_port == 21 || f->server_port == 25)
         return; /* Telnet shows prompts by design; it is judged as clear-text login elsewhere */
     const char *sign = shell_sign(c->data, c->len < LOOK_BYTES ? c->len : LOOK_BYTES);
     if (!sign)
