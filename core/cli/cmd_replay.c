@@ -90,7 +90,7 @@ static int add_log(struct replay *r, const char *arg)
 {
     static const char *const formats[] = {"winevent-json", "sysmon-linux", "auditd", "syslog", "eve"};
     struct mmr_replay_input *in = &r->input[r->n_inputs];
-    *in = (struct mmr_replay_input){.path = arg, .name = arg};
+    *in = (struct mmr_replay_input){.path = arg, .name = arg, .side = MMR_SIDE_ENDPOINT};
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         size_t n = strlen(formats[i]);
         if (strncmp(arg, formats[i], n) == 0 && arg[n] == ':') {

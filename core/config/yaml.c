@@ -2,6 +2,7 @@
 #include "config/yaml.h"
 
 #include "util/scope.h"
+#include "util/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -282,6 +283,14 @@ int mmr_yaml_parse(struct mmr_yaml_pool *p, const char *name, const char *text, 
         return mmr_fail(err, MMR_ENOMEM, "%s: out of memory", name);
     if (len > MMR_YAML_BYTES_MAX)
         return problem(&r, NULL, "larger than 4 MiB");
+    struct fy_mark at = {0};
+    for (size_t from = 0; from < len; at.line++) { /* line by line, so that the wrong one is named */
+        const char *end = memchr(text + from, '\n', len - from);
+        size_t n = end ? (size_t)(end - text) - from + 1 : len - from;
+        if (!mmr_is_utf8(text + from, n))
+            return problem(&r, &at, "holds bytes that are not UTF-8");
+        from += n;
+    }
     fy_diag_cfg_default(&dcfg);
     dcfg.fp = NULL;
     struct fy_diag *fyd = fy_diag_create(&dcfg);

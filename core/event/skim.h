@@ -2,6 +2,8 @@
 #ifndef MMR_EVENT_SKIM_H
 #define MMR_EVENT_SKIM_H
 
+#include "util/utf8.h"
+
 #include <mamori/error.h>
 
 #include <stdbool.h>
@@ -31,6 +33,5 @@ struct mmr_skim_limits { /* each at most the constant above; 0 is the constant *
  */
 int mmr_skim(const void *bytes, size_t len, const struct mmr_skim_limits *limits, struct mmr_error *err);
 
-bool mmr_is_utf8(const void *text, size_t len); /* RFC 3629: no overlong form, no surrogate, at most U+10FFFF */
 
 #endif
