@@ -293,14 +293,24 @@ static void set_service(struct mmr_want *w, const struct mmr_finding *f)
     mmr_text_copy(w->proto, sizeof w->proto, f->proto);
 }
 
+static bool is_listed(const struct mmr_addr *list, uint32_t n, const struct mmr_addr *a)
+{
+    for (uint32_t k = 0; k < n; k++)
+        if (mmr_addr_equal(&list[k], a))
+            return true;
+    return false;
+}
+
 static void need_inbound(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
                          const struct mmr_site_view *site)
 {
     const struct mmr_finding *f = i->evidence[ev].finding;
     const bool src_in = mmr_site_has(site, &f->src), dst_in = mmr_site_has(site, &f->dst);
     struct mmr_want w = {.effect = MMR_EFFECT_DENY_SERVICE};
-    /* an inside machine made to call an outside attacker: the attacker is the far end */
-    const bool is_reversed = src_in && mmr_addr_is_set(&f->dst) && !dst_in;
+    /* a machine of ours made to call the attacker: the attacker, outside or inside, is the far end */
+    const bool is_reversed = src_in && mmr_addr_is_set(&f->dst) &&
+                             (!dst_in || (is_listed(i->attackers, i->n_attackers, &f->dst) &&
+                                          !is_listed(i->attackers, i->n_attackers, &f->src)));
     if (is_reversed) {
         w.effect = MMR_EFFECT_DENY_DST;
         w.src = f->src;
