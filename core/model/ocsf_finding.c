@@ -98,9 +98,10 @@ int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr
     mmr_js_text(&w, f->user ? mmr_js_object(&w, e, "user") : e, "name", f->user);
     if (f->domain && f->domain[0])
         mmr_js_text(&w, mmr_js_object(&w, e, "query"), "hostname", f->domain);
-    if (json_object_object_length(e) == 0)
-        mmr_js_text(&w, e, "name", f->kind);
-    mmr_js_push(&w, mmr_js_array(&w, w.root, "evidences"), e);
+    if (json_object_object_length(e) > 0) /* OCSF has no empty evidence */
+        mmr_js_push(&w, mmr_js_array(&w, w.root, "evidences"), e);
+    else
+        json_object_put(e);
     if (f->host || mmr_addr_is_set(&f->host_addr)) {
         struct json_object *d = mmr_js_object(&w, w.root, "device");
         mmr_js_int(&w, d, "type_id", 0);
