@@ -102,9 +102,9 @@ static size_t build(uint8_t *buf, const char *line, int n, int64_t time_ns)
             if (is_int)
                 eq[-1] = 0;
             if (!strncmp(part, "X.", 2))
-                (void)snprintf(key, sizeof key, "unmapped.%s", part + 2);
+                (void)snprintf(key, sizeof key, "unmapped.%.100s", part + 2);
             else
-                (void)snprintf(key, sizeof key, "%s", long_key(part));
+                (void)snprintf(key, sizeof key, "%.120s", long_key(part));
             if (is_int)
                 mmr_event_int(&ev, key, strtoll(eq + 1, NULL, 10));
             else
