@@ -64,6 +64,19 @@ static void put_decoded(struct scratch *s, const uint8_t *p, size_t n)
     }
 }
 
+/* http.host: lower case, without the port. */
+static void put_host(struct scratch *s, struct proto *m, const bstr *host)
+{
+    size_t from = s->n;
+    if (!host || bstr_len(host) == 0)
+        return;
+    put_bstr(s, host);
+    for (size_t i = from; i < s->n; i++)
+        if (s->p[i] >= 'A' && s->p[i] <= 'Z')
+            s->p[i] = (uint8_t)(s->p[i] | 32);
+    proto_buf(m, "http.host", s->p + from, s->n - from);
+}
+
 static bool is_uri_seen(const htp_tx_t *tx)
 {
     return tx->request_line && tx->request_uri && tx->request_method;
@@ -245,7 +258,7 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
         buf_bstr(m, "http.method", tx->request_method);
         buf_bstr(m, "http.request_line", tx->request_line);
         buf_bstr(m, "http.protocol", tx->request_protocol);
-        buf_bstr(m, "http.host", tx->request_hostname);
+        put_host(&s, m, tx->request_hostname);
         named_headers(m, tx->request_headers, true);
         put_headers(&s, m, tx->request_headers, tx->request_line);
         proto_buf(m, "http.request_body", body->p, body->n);
