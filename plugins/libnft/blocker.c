@@ -31,7 +31,8 @@ static int parse_target(const void *msgpack, size_t len, struct keys *ret, struc
     if (!v)
         return mmr_fail(err, MMR_ENOMEM, "block.addr: out of memory");
     int r = mmr_event_read(msgpack, len, v, err);
-    bool has_addr = !r && mmr_event_copy_str(v, "addr", addr, sizeof addr);
+    /* isolate.host names the machine's address; cutting it off is denying it in both directions */
+    bool has_addr = !r && (mmr_event_copy_str(v, "addr", addr, sizeof addr) || mmr_event_copy_str(v, "device.ip", addr, sizeof addr));
     int64_t port = r ? 0 : mmr_event_get_int(v, "port", 0);
     if (!r) {
         (void)mmr_event_copy_str(v, "direction", direction, sizeof direction);

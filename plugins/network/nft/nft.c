@@ -1,4 +1,4 @@
-/* nft.c - responder: block.addr at the gateway (libnft/blocker.h does the work). */
+/* nft.c - responder: block.addr and isolate.host at the gateway (libnft/blocker.h does the work). */
 #include "blocker.h"
 
 #include <stdlib.h>
@@ -80,7 +80,7 @@ MMR_PLUGIN(nft) = {
     .id = "org.mamori.nft", .name = "nft", .version = "0.1.0", .vendor = "mamori", .license = "Apache-2.0",
     .doc = "Blocks addresses at the gateway with nftables: own table, kernel time-outs, proved by read-back.",
     .side = MMR_SIDE_NETWORK, .needs = MMR_NEED_NETFILTER,
-    .actions = (const char *const[]){"block.addr", NULL},
+    .actions = (const char *const[]){"block.addr", "isolate.host", NULL},
     .events = (const char *const[]){"enforcement.lost", NULL},
     .config = config_rows, .config_size = sizeof(struct nft_config),
     .create = create, .destroy = destroy, .on_fd = on_fd, .on_timer = on_timer,

@@ -161,6 +161,26 @@ static void a_restart_keeps_what_lives(void **state)
     mmr_testhost_free(th);
 }
 
+static void a_machine_is_isolated_by_its_address(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    uint8_t buf[512];
+    struct mmr_event ev;
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_testhost *th = start();
+    mmr_event_begin_map(&ev, buf, sizeof buf);
+    mmr_event_str(&ev, "device.hostname", "PC1");
+    mmr_event_str(&ev, "device.ip", "203.0.113.70");
+    assert_int_equal(mmr_event_end(&ev), 0);
+    struct mmr_action a = {.struct_size = sizeof a, .id = 70, .verb = "isolate.host", .ttl_ms = 60000, .msgpack = ev.buf, .len = ev.len};
+    assert_int_equal(mmr_testhost_act(th, 0, &a, &err), 0);
+    assert_string_equal(last(th, "verify.result"), "confirmed");
+    assert_int_equal(shell("nft get element inet mamori src4 '{ 203.0.113.70 }' >/dev/null 2>&1"), 0);
+    assert_int_equal(shell("nft get element inet mamori dst4 '{ 203.0.113.70 }' >/dev/null 2>&1"), 0);
+    mmr_testhost_free(th);
+}
+
 static void a_dry_run_changes_nothing(void **state)
 {
     (void)state;
@@ -181,6 +201,7 @@ int main(void)
         cmocka_unit_test(two_reasons_share_one_element),
         cmocka_unit_test(a_flush_by_somebody_else_is_put_right),
         cmocka_unit_test(a_restart_keeps_what_lives),
+        cmocka_unit_test(a_machine_is_isolated_by_its_address),
         cmocka_unit_test(a_dry_run_changes_nothing),
     };
     return cmocka_run_group_tests(tests, enter_namespace, NULL);
