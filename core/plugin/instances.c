@@ -36,7 +36,7 @@ size_t mmr_plugin_dirs(const struct mmr_config *c, char *buf, size_t cap, const 
         return 0;
     exe[len] = '\0';
     char *slash = strrchr(exe, '/');
-    static const char *const tails[] = {"plugins", "../lib/x86_64-linux-gnu/mamori/plugins", "../lib/mamori/plugins"};
+    static const char *const tails[] = {"plugins", "../" MMR_LIBDIR "/mamori/plugins", "../lib/mamori/plugins"};
     size_t at = 0;
     struct stat st;
     if (slash)

@@ -1,0 +1,21 @@
+# What a release is hardened with, and what keeps it small; the sanitizers' builds have their own flags.
+include(CheckCSourceCompiles)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(CMAKE_REQUIRED_FLAGS "-O2 -Werror -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
+  check_c_source_compiles("#include <string.h>\nint main(void) { char b[4]; memset(b, 0, sizeof b); return b[0]; }"
+    MMR_HAS_FORTIFY_3) # an older C library warns and takes it for 2
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(MMR_HAS_FORTIFY_3)
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+  else()
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  endif()
+  add_compile_options(-fstack-protector-strong -fstack-clash-protection)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|i.86")
+    add_compile_options(-fcf-protection)
+  endif()
+  add_compile_options(-ffunction-sections -fdata-sections)
+  add_link_options(-Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack)
+  include(CheckPIESupported)
+  check_pie_supported()
+endif()
