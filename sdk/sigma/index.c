@@ -221,6 +221,28 @@ static int literal_db(struct maker *mk, struct field_index *ix, struct mmr_error
     return 0;
 }
 
+static unsigned regex_flags(const struct sigma_atom *a)
+{
+    return HS_FLAG_PREFILTER | HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY | (a->re_flags & PCRE2_CASELESS ? HS_FLAG_CASELESS : 0) |
+           (a->re_flags & PCRE2_MULTILINE ? HS_FLAG_MULTILINE : 0) | (a->re_flags & PCRE2_DOTALL ? HS_FLAG_DOTALL : 0);
+}
+
+/* Drop those it cannot read before compiling: one refusal would mean compiling all of them again. */
+static uint32_t readable(const struct maker *mk, int32_t *regexes, uint32_t n)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct sigma_atom *a = &mk->s->atoms[regexes[i]];
+        hs_expr_info_t *info = NULL;
+        hs_compile_error_t *why = NULL;
+        if (hs_expression_info(a->regex, regex_flags(a), &info, &why) == HS_SUCCESS)
+            regexes[kept++] = regexes[i];
+        free(info);
+        (void)hs_free_compile_error(why);
+    }
+    return kept;
+}
+
 /* Regular expressions Hyperscan can rule out for most values; those it refuses stay with PCRE2 alone. */
 static int regex_db(struct maker *mk, struct field_index *ix, struct mmr_error *err)
 {
@@ -234,15 +256,13 @@ static int regex_db(struct maker *mk, struct field_index *ix, struct mmr_error *
     unsigned *ids = mmr_sigma_alloc(&mk->scratch, n, sizeof *ids);
     if (!expr || !flags || !ids)
         return mmr_fail(err, MMR_ENOMEM, "Sigma rules: out of memory");
+    n = readable(mk, ix->regexes, n);
     while (n) {
         for (uint32_t i = 0; i < n; i++) {
             const struct sigma_atom *a = &mk->s->atoms[ix->regexes[i]];
             expr[i] = a->regex;
             ids[i] = i;
-            flags[i] = HS_FLAG_PREFILTER | HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY |
-                       (a->re_flags & PCRE2_CASELESS ? HS_FLAG_CASELESS : 0) |
-                       (a->re_flags & PCRE2_MULTILINE ? HS_FLAG_MULTILINE : 0) |
-                       (a->re_flags & PCRE2_DOTALL ? HS_FLAG_DOTALL : 0);
+            flags[i] = regex_flags(a);
         }
         hs_compile_error_t *why = NULL;
         if (hs_compile_multi(expr, flags, ids, n, HS_MODE_BLOCK, NULL, &ix->regex_db, &why) == HS_SUCCESS)
