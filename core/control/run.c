@@ -160,6 +160,7 @@ static int watch_signals(struct mmr_run_state *s)
 static void done(struct mmr_run_state *s)
 {
     struct event *events[] = {s->sigterm, s->sigint, s->sighup, s->tick};
+    mmr_run_pause_free(s);
     mmr_control_server_free(s->control);
     mmr_supervisor_free(s->sup);
     for (size_t i = 0; i < 4; i++)

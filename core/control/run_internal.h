@@ -57,6 +57,7 @@ struct mmr_run_state {
     int64_t brain_at_ns;
     bool is_announced;
     int lock_fd;
+    struct mmr_run_pause *pause; /* responders are away (run_undo.c); NULL: no */
     uint64_t reload_client; /* who waits for it; 0: nobody */
     bool is_reloading;
     struct mmr_config *next_config;
@@ -78,6 +79,11 @@ void mmr_run_request(void *ctx, uint64_t client, const char *command, struct jso
 void mmr_run_answered(struct mmr_run_state *s, const struct mmr_message *m);
 void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, const char *text, struct json_object *pending);
 void mmr_run_announce(struct mmr_run_state *s); /* what an owner reads once everything has come up */
+
+/* run_undo.c */
+void mmr_run_responders_stop(struct mmr_run_state *s, uint64_t client);
+void mmr_run_responders_start(struct mmr_run_state *s, uint64_t client);
+void mmr_run_pause_free(struct mmr_run_state *s);
 
 /* run_reload.c */
 void mmr_run_reload(struct mmr_run_state *s, uint64_t client);

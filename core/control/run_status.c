@@ -289,6 +289,10 @@ void mmr_run_request(void *ctx, uint64_t client, const char *command, struct jso
         json_object_put(o);
     } else if (strcmp(command, "reload") == 0) {
         mmr_run_reload(s, client);
+    } else if (strcmp(command, "responders.stop") == 0) {
+        mmr_run_responders_stop(s, client);
+    } else if (strcmp(command, "responders.start") == 0) {
+        mmr_run_responders_start(s, client);
     } else if (s->is_core_ready) {
         mmr_run_ask(s, client, command, json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN), NULL);
     } else {

@@ -19,28 +19,29 @@
  *   status            one object, as below; "brain" is null while the brain does not answer (or on an endpoint)
  *   reload            {"applied": true, "changes": ["one sentence", …]} (status 0), or
  *                     {"applied": false, "errors": ["file:line:column: text", …]} (1; the old configuration goes on)
- *   block.undo        args {"id": "16 hex digits"}; {"id","verb","target","instance","result","detail"}: result is a
- *                     name of enum mmr_result; (0 undone, 1 refused or failed); {"error"} (1) when there is no such
- *   block.undo-all    one such line for each action, then {"undone": N, "failed": N} (0, or 1 when failed > 0)
+ *   block.undo        args {"id": "16 hex digits"}; {"undone": id}: the order to take it back is out; what came of it
+ *                     stands in the store (action state "undone"), or {"error"} (1: no such action)
+ *   block.undo-all    {"undone": N}: so many orders are out
+ *   responders.stop   {"hosts": ["nft", …]} once the processes of all responders have ended; they stay away for a minute
+ *   responders.start  {"hosts": […]}: they come back, and the brain starts again with what the store says now
  *
  *   status: {
- *     "node": "hub-1", "role": "hub|endpoint", "profile": "default|service", "mode": "dry_run|auto",
+ *     "node": "hub-1", "role": "hub|endpoint", "profile": "default|service", "deployment": "office", "mode": "dry_run|auto",
  *     "version": "0.1.0", "uptime_s": 12, "config_dir": "…" or null,
  *     "light": "green|yellow|red|grey",       grey: it cannot be known; never green without every sensor's word
  *     "why": ["one sentence a person understands", …],
  *     "hosts": [{"name": "capture", "state": "stopped|starting|running|stopping|waiting|quarantined", "pid": 12 or null,
  *                "restarts": 0, "rss_bytes": 1, "next_start_ms": 0,
  *                "last_end": {"cause": "signal|stuck|…", "status": 11, "at": "RFC 3339", "instance": "", "text": "…"} or null,
- *                "instances": [{"name", "plugin", "version", "side": "network|endpoint|hub", "caps": ["N-a", "N-i", …],
- *                               "events", "dropped", "refused", "receipts", "forwards"}]}],
- *     "brain": {"incidents": {"open": 1, "severe": 0, "pending": 0, "defended": 0}, "actions": {"live": 0},
- *               "queues": [{"name": "forwarder or lane", "waiting": 0, "oldest_s": 0}],
- *               "nodes": [{"name": "pc-1", "hostname": "PC1", "ips": ["192.0.2.5"], "state": "up|down",
- *                          "announced_off": false, "caps": ["E-a", …], "sensors": "…", "last_seen": "RFC 3339"}],
- *               "hosts": [{"name", "ips": ["…"], "first_seen": "RFC 3339", "flow_seen": "RFC 3339 or absent"}],
- *               "store": {"bytes": 1, "is_degraded": false}, "pipeline": {"events": 1, "findings": 1, …}}
+ *                "instances": [{"name", "plugin", "version", "side": "network|endpoint", "caps": ["net.detect.inbound", …],
+ *                               "events", "dropped", "refused", "receipts", "forwards",
+ *                               "sees": {"in": true, "out": true} (a capture that measured it)}]}],
+ *     "brain": {"node", "hostname", "incidents_open", "incidents_severe", "incidents_pending", "events", "refused", "findings",
+ *               "folded", "duplicates", "ordered", "evicted", "store_ok", "store_error", "commits",
+ *               "instances": [{"name", "up", "events", "refused"}], "outbox": {"forwarder": records that wait},
+ *               "nodes": [{"name", "hostname", "up", "instances": "name plugin;…", "responders", "caps" (enum mmr_cap bits),
+ *                          "clock_offset_ms", "clock_error_ms"}]}
  *   }
- *   "caps" are the numbers a plugin declares: N-a N-i N-u E-a E-i; "hosts" of the brain are what it saw on the net.
  */
 #ifndef MMR_CONTROL_SERVER_H
 #define MMR_CONTROL_SERVER_H
