@@ -84,7 +84,8 @@ static void on_request(struct beh *b, const struct beh_event *e)
         p->n_referer++;
     if (!add_poll(p, w->time_ns, path_hash(path)) || p->n_times < (uint32_t)b->cfg->beacon_polls)
         return;
-    if (p->is_many_paths || p->n_referer * 4 > p->n || !beh_flag(e, "unmapped.host_is_address"))
+    /* an implant rotates through a few paths; a tool that walks a site does not come back to them */
+    if (p->is_many_paths || p->n_paths * 2 > p->n + 1 || p->n_referer * 4 > p->n || !beh_flag(e, "unmapped.host_is_address"))
         return;
     uint32_t n = p->n_times < TIMES ? p->n_times : TIMES;
     int64_t mid = median(p->gaps, n), dev[TIMES];

@@ -181,6 +181,7 @@ static int on_event(void *self, const void *msgpack, size_t len, struct mmr_erro
     tunnel_event(b, &b->ev);
     content_event(b, &b->ev);
     callback_event(b, &b->ev);
+    spoof_event(b, &b->ev);
     return MMR_OK;
 }
 
@@ -204,7 +205,8 @@ static void destroy(void *self)
     if (!b)
         return;
     struct memory *const all[] = {&b->told, &b->scan_port, &b->scan_host, &b->scan_slow, &b->guess, &b->web,
-                                  &b->poll, &b->dns, &b->icmp, &b->asked, &b->rpc, &b->roles};
+                                  &b->poll, &b->dns, &b->icmp, &b->asked, &b->rpc, &b->roles,
+                                  &b->claims};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         memory_done(all[i]);
     free(b);
@@ -220,6 +222,7 @@ static int init_memories(struct beh *b)
         {&b->scan_slow, 1024, scan_bytes},  {&b->guess, 8192, guess_bytes},    {&b->web, 4096, guess_bytes},
         {&b->poll, 8192, beacon_bytes},     {&b->dns, 16384, dns_bytes},       {&b->icmp, 4096, icmp_bytes},
         {&b->asked, 8192, callback_bytes},  {&b->rpc, 4096, lateral_bytes},    {&b->roles, 1024, sizeof(uint32_t)},
+        {&b->claims, 4096, spoof_bytes},
     };
     int rc = MMR_OK;
     for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == MMR_OK; i++)

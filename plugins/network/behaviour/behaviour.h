@@ -50,6 +50,7 @@ struct beh {
     struct memory dns, icmp;                        /* tunnel.c */
     struct memory asked;                            /* callback.c */
     struct memory rpc, roles;                       /* lateral.c */
+    struct memory claims;                           /* spoof.c */
     struct beh_event ev;
     uint8_t out[16384];
 };
@@ -73,9 +74,10 @@ void callback_event(struct beh *b, const struct beh_event *e);
 void content_event(struct beh *b, const struct beh_event *e);
 void content_chunk(struct beh *b, const struct mmr_chunk *c);
 void callback_chunk(struct beh *b, const struct mmr_chunk *c);
+void spoof_event(struct beh *b, const struct beh_event *e);
 void lateral_event(struct beh *b, const struct beh_event *e);
 bool lateral_is_controller(struct beh *b, const struct mmr_addr *a);
 /* what each check's maps hold, in bytes */
-extern const uint32_t scan_bytes, guess_bytes, beacon_bytes, dns_bytes, icmp_bytes, callback_bytes, lateral_bytes;
+extern const uint32_t scan_bytes, guess_bytes, beacon_bytes, dns_bytes, icmp_bytes, callback_bytes, lateral_bytes, spoof_bytes;
 
 #endif

@@ -51,7 +51,10 @@ static bool ends_with_prompt(const uint8_t *p, size_t n)
     const uint8_t *sep = sign + 1;
     while (sep < p + n && is_word(*sep))
         sep++;
-    return sep < p + n && (*sep == ':' || *sep == ' ');
+    if (sep >= p + n - 2)
+        return false;
+    /* the path has no space; the bracketed form ends in one */
+    return *sep == ':' ? !memchr(sep, ' ', (size_t)(p + n - 2 - sep)) : *sep == ' ' && p[n - 3] == ']';
 }
 
 /* "C:\path>" at the end. */
