@@ -142,6 +142,8 @@ int mmr_action_to_json(const struct mmr_action_rec *a, const struct mmr_incident
     mmr_js_text(&w, m, "state", mmr_action_state_name(a->state));
     mmr_js_text(&w, m, "result", mmr_result_name(r->result));
     mmr_js_text(&w, m, "verified", mmr_verified_name(r->verified));
+    if (r->verified_ns)
+        mmr_js_int(&w, m, "verified_ns", r->verified_ns);
     if (r->expires_ns)
         mmr_js_time(&w, m, "expires", r->expires_ns);
     return mmr_js_end(&w, ret_json, err);
