@@ -5,6 +5,7 @@
 #include "brain/brain.h"
 
 #include "brain/live.h"
+#include "brain/site_conf.h"
 #include "plugin/sandbox.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -171,44 +172,17 @@ static void say(void *ctx, const char *line)
     mmr_log(MMR_LOG_ERR, "config", "%s", line);
 }
 
-static int read_public(const char *path, struct mmr_public_keys *ret, struct mmr_error *err)
-{
-    char line[MMR_PUBLIC_TEXT_MAX + 2] = "";
-    FILE *f = fopen(path, "re");
-    if (!f || !fgets(line, sizeof line, f)) {
-        if (f)
-            (void)fclose(f);
-        return mmr_fail(err, MMR_EIO, "public key file '%s' cannot be read", path);
-    }
-    (void)fclose(f);
-    line[strcspn(line, "\n")] = '\0';
-    return mmr_public_keys_parse(line, ret, err);
-}
-
-/* "tcp://ADDRESS:PORT" for the urgent lanes; the bulk lanes have the next port. */
-static int bulk_endpoint(const char *urgent, char *buf, size_t cap, struct mmr_error *err)
-{
-    const char *colon = strrchr(urgent, ':');
-    char *end = NULL;
-    long port = colon ? strtol(colon + 1, &end, 10) : 0;
-    if (!colon || *end || port < 1 || port > 65534)
-        return mmr_fail(err, MMR_ECONFIG, "'%s': expected tcp://ADDRESS:PORT with a port from 1 to 65534", urgent);
-    (void)snprintf(buf, cap, "%.*s:%ld", (int)(colon - urgent), urgent, port + 1);
-    return 0;
-}
-
 static int open_site(struct mmr_live *l, struct mmr_error *err)
 {
     const char *listen = mmr_config_str(l->config, "site.listen");
-    char bulk[128], key_path[512];
+    char bulk[128];
     struct mmr_keys keys;
     const char *names[NODES_MAX];
     if (!listen)
         return 0;
-    (void)snprintf(key_path, sizeof key_path, "%s/node.key", mmr_config_str(l->config, "node.state_dir"));
-    int r = bulk_endpoint(listen, bulk, sizeof bulk, err);
+    int r = mmr_site_bulk_endpoint(listen, bulk, sizeof bulk, err);
     if (!r)
-        r = mmr_keys_load(key_path, &keys, err);
+        r = mmr_site_read_keys(mmr_config_str(l->config, "node.state_dir"), &keys, err);
     if (r)
         return r;
     r = mmr_site_hub_new(l->bus, listen, bulk, &keys, &mmr_live_site_ops, l, NULL, &l->hub, err);
@@ -219,7 +193,7 @@ static int open_site(struct mmr_live *l, struct mmr_error *err)
         char path[256];
         (void)snprintf(path, sizeof path, "site.nodes.%s.key", names[i]);
         const char *file = mmr_config_str(l->config, path);
-        r = file ? read_public(file, &pub, err) : mmr_fail(err, MMR_ECONFIG, "site.nodes.%s needs 'key:', its public key file", names[i]);
+        r = file ? mmr_site_read_public(file, &pub, err) : mmr_fail(err, MMR_ECONFIG, "site.nodes.%s needs 'key:', its public key file", names[i]);
         if (!r)
             r = mmr_roster_node_add(&l->roster, names[i], err);
         if (!r)

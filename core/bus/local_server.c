@@ -304,8 +304,13 @@ static void on_hello(struct mmr_local_server *srv, uint32_t i, const struct mmr_
     if (s->state == UP)
         go_silent(srv, i, false);
     if (memcmp(s->epoch, e->epoch, 16) != 0)
-        for (unsigned lane = 0; lane < MMR_LANES; lane++)
-            s->expected[lane] = 1;
+        for (unsigned lane = 0; lane < MMR_LANES; lane++) {
+            /* the oldest it still has: to a core that keeps no books, what is before it was acknowledged by the last one */
+            uint64_t first = lane <= MMR_LANE_FINDING ? mmr_wire_uint(&cur) : 1;
+            if (lane <= MMR_LANE_FINDING)
+                (void)mmr_wire_uint(&cur); /* the newest */
+            s->expected[lane] = cur.bad || first == 0 ? 1 : first;
+        }
     memcpy(s->epoch, e->epoch, 16);
     s->rid = *rid;
     s->heard_ns = now_ns;

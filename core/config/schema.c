@@ -31,6 +31,7 @@ const struct mmr_schema_row mmr_schema[] = {
     {"site.listen", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: tcp://ADDRESS:PORT where endpoints connect (urgent; bulk is the next port)"},
     {"site.hub", MMR_CFG_STR, NULL, NULL, 0, 0, "endpoint: tcp://ADDRESS:PORT of the hub"},
     {"site.hub_key", MMR_CFG_STR, NULL, NULL, 0, 0, "endpoint: file with the hub's public keys"},
+    {"site.spool_memory", MMR_CFG_BYTES, "64M", NULL, 4194304, 0x7fffffffffff, "endpoint: most memory for what the hub has not got yet"},
     {"site.nodes.*.key", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: file with this node's public keys"},
     {"site.nodes.*.ip", MMR_CFG_STRV, NULL, NULL, 0, 0, "hub: addresses of this node"},
     {"assets.*.ip", MMR_CFG_STRV, NULL, NULL, 0, 0, "addresses of this machine"},

@@ -1,0 +1,145 @@
+/* agent_answer.c - what the agent says when asked over the control socket: one JSON object a request. */
+#include "brain/agent.h"
+
+#include "util/clock.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PART_BYTES = 100 * 1024 };
+
+static void add_str(struct json_object *o, const char *key, const char *text)
+{
+    json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static void add_int(struct json_object *o, const char *key, uint64_t v)
+{
+    json_object_object_add(o, key, json_object_new_int64((int64_t)v));
+}
+
+static struct json_object *instances_json(const struct mmr_agent *a)
+{
+    struct json_object *list = json_object_new_array();
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t i = 0; a->roster.slot[s].instance && i < MMR_LOCAL_INSTANCES_MAX; i++) {
+            const struct mmr_roster_instance *x = &a->roster.slot[s].instance[i];
+            if (!x->is_used)
+                continue;
+            struct json_object *one = json_object_new_object();
+            add_str(one, "name", x->name);
+            add_str(one, "plugin", x->plugin);
+            json_object_object_add(one, "up", json_object_new_boolean(a->roster.slot[s].is_up));
+            add_int(one, "events", x->events);
+            add_int(one, "refused", x->refused);
+            json_object_array_add(list, one);
+        }
+    return list;
+}
+
+static struct json_object *spool_json(const struct mmr_agent *a)
+{
+    struct json_object *o = json_object_new_object();
+    static const char *const names[MMR_LANES] = {"urgent", "findings", "other", "telemetry"};
+    for (uint32_t lane = 0; lane < MMR_LANES; lane++) {
+        uint64_t first, last;
+        mmr_spool_memory_ops.range(a->spool, lane, &first, &last);
+        add_int(o, names[lane], last + 1 - first);
+    }
+    add_int(o, "bytes_urgent_and_findings", mmr_ledger_bytes(a->ledger));
+    add_int(o, "bytes_max", a->spool_bytes);
+    add_int(o, "telemetry_dropped", mmr_spool_memory_dropped(a->spool, MMR_LANE_TELEMETRY));
+    return o;
+}
+
+static struct json_object *status_json(const struct mmr_agent *a)
+{
+    struct json_object *o = json_object_new_object();
+    struct mmr_site_clock clock;
+    uint64_t live = 0;
+    add_str(o, "node", a->roster.node);
+    add_str(o, "hostname", a->roster.hostname);
+    add_str(o, "hub", mmr_config_str(a->config, "site.hub"));
+    json_object_object_add(o, "hub_up", json_object_new_boolean(a->is_hub_up));
+    add_int(o, "hub_since_s", (uint64_t)((mmr_clock_mono_ns() - a->hub_since_ns) / MMR_NS_PER_S));
+    if (mmr_site_node_clock(a->link, &clock) && clock.measured_ns) {
+        json_object_object_add(o, "clock_offset_ms", json_object_new_double((double)clock.offset_ns / 1e6));
+        json_object_object_add(o, "clock_error_ms", json_object_new_double((double)clock.error_ns / 1e6));
+    }
+    json_object_object_add(o, "spool", spool_json(a));
+    for (size_t i = 0; i < MMR_AGENT_ACTS_MAX; i++)
+        live += a->act[i].is_applied;
+    struct json_object *actions = json_object_new_object();
+    add_int(actions, "live", live);
+    add_int(actions, "ordered", a->orders);
+    add_int(actions, "refused", a->orders_refused);
+    json_object_object_add(o, "actions", actions);
+    add_int(o, "events", a->events);
+    add_int(o, "refused", a->refused);
+    json_object_object_add(o, "instances", instances_json(a));
+    return o;
+}
+
+static int undo(struct mmr_agent *a, const char *text, bool is_all, struct json_object *o)
+{
+    struct json_object *args = is_all ? NULL : json_tokener_parse(text), *value = NULL;
+    unsigned long long id = 0;
+    uint32_t done, failed;
+    char end;
+    bool is_good = is_all || (args && json_object_object_get_ex(args, "id", &value) &&
+                              strlen(json_object_get_string(value)) == 16 &&
+                              sscanf(json_object_get_string(value), "%16llx%c", &id, &end) == 1 && id);
+    json_object_put(args);
+    if (!is_good) {
+        add_str(o, "error", "'id' must be 16 hex digits");
+        return 2;
+    }
+    mmr_agent_undo(a, id, &done, &failed);
+    add_int(o, "undone", done);
+    add_int(o, "failed", failed);
+    if (is_all || done)
+        return failed ? 1 : 0;
+    add_str(o, "error", failed ? "the responder is not connected" : "no action with this id lives on this machine");
+    return 1;
+}
+
+static void answer(struct mmr_agent *a, int64_t id, int status, const char *json)
+{
+    size_t left = strlen(json);
+    do {
+        uint8_t buf[256];
+        struct mmr_event map;
+        size_t n = left > PART_BYTES ? PART_BYTES : left;
+        mmr_event_begin_map(&map, buf, sizeof buf);
+        mmr_event_int(&map, "id", id);
+        mmr_event_int(&map, "more", left > n);
+        mmr_event_int(&map, "status", status);
+        (void)mmr_tether_send(a->tether, MMR_TELL_ANSWER, &map, json, n, -1);
+        json += n;
+        left -= n;
+    } while (left);
+}
+
+void mmr_agent_request(struct mmr_agent *a, const struct mmr_message *m)
+{
+    char command[64] = "", text[4096] = "{}";
+    struct json_object *o;
+    int status = 0;
+    (void)mmr_event_copy_str(m->map, "command", command, sizeof command);
+    (void)mmr_event_copy_str(m->map, "text", text, sizeof text);
+    if (strcmp(command, "status") == 0) {
+        o = status_json(a);
+    } else {
+        o = json_object_new_object();
+        if (strcmp(command, "block.undo-all") == 0 || strcmp(command, "block.undo") == 0)
+            status = undo(a, text, strcmp(command, "block.undo-all") == 0, o);
+        else {
+            add_str(o, "error", "an endpoint's agent does not know this command; ask the hub");
+            status = 2;
+        }
+    }
+    answer(a, mmr_event_get_int(m->map, "id", 0), status,
+           json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
+}

@@ -1,0 +1,298 @@
+/*
+ * agent_intake.c - records of this machine's plugin hosts, stamped, into the spool that the hub empties. A host hears
+ * that a record is committed when the hub said so. When the spool is full the host is simply not answered: its window
+ * fills, its sensors wait, nothing is lost.
+ */
+#include "brain/agent.h"
+
+#include "plugin/order.h"
+#include "util/clock.h"
+#include "util/id.h"
+#include "util/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RECEIPT_BYTES_MAX = 64 * 1024 };
+
+/* ---- into the spool ---- */
+
+int mmr_agent_say(struct mmr_agent *a, uint32_t lane, const char *instance, uint32_t kind, uint64_t number, const void *bytes,
+                  size_t len)
+{
+    uint64_t seq;
+    if (!mmr_ledger_has_room(a->ledger, lane))
+        return MMR_EAGAIN;
+    int r = mmr_site_node_send(a->link, lane, instance, kind, number, bytes, len, &seq);
+    if (!r)
+        r = mmr_ledger_sent(a->ledger, lane, seq, MMR_LEDGER_NONE, 0, len);
+    return r;
+}
+
+/* The name travels with at most MMR_SITE_NAME_MAX bytes. */
+static const char *cut(const char *name, char buf[MMR_SITE_NAME_MAX + 1])
+{
+    (void)snprintf(buf, MMR_SITE_NAME_MAX + 1, "%s", name);
+    return buf;
+}
+
+/* A numbered record of a host; false: no room, it must come again. */
+static bool pass_on(struct mmr_agent *a, const struct mmr_local_record *r, const char *instance, uint32_t kind, const void *bytes,
+                    size_t len)
+{
+    char name[MMR_SITE_NAME_MAX + 1];
+    uint64_t seq;
+    if (!mmr_ledger_has_room(a->ledger, r->lane) || mmr_ledger_bytes(a->ledger) + len + MMR_AGENT_RESERVE > a->spool_bytes)
+        return false;
+    int e = mmr_site_node_send(a->link, r->lane, cut(instance, name), kind, r->number, bytes, len, &seq);
+    if (e == MMR_EAGAIN || e == MMR_ENOMEM)
+        return false;
+    if (e) { /* it can never be sent: said, and done with */
+        mmr_log(MMR_LOG_WARN, "record.refused", "instance=%s bytes=%zu code=%d", instance, len, e);
+        a->refused++;
+        if (mmr_ledger_done(a->ledger, r->lane, r->slot, r->seq))
+            mmr_local_ack(a->server, r->slot, r->epoch, r->lane, r->seq);
+        return true;
+    }
+    (void)mmr_ledger_sent(a->ledger, r->lane, seq, r->slot, r->seq, len);
+    return true;
+}
+
+static void not_passed_on(struct mmr_agent *a, const struct mmr_local_record *r)
+{
+    if (r->lane < MMR_LEDGER_LANES && mmr_ledger_done(a->ledger, r->lane, r->slot, r->seq)) {
+        a->roster.slot[r->slot].acked[r->lane] = r->seq;
+        mmr_local_ack(a->server, r->slot, r->epoch, r->lane, r->seq);
+    }
+}
+
+/* The same record sent again after an agent's restart has the same id: whoever has it already sees that. */
+static void id_of(const struct mmr_agent *a, const struct mmr_local_record *r, uint8_t ret_id[16])
+{
+    char text[160];
+    int n = snprintf(text, sizeof text, "%s %u %llu ", a->roster.node, r->lane, (unsigned long long)r->seq);
+    size_t len = n > 0 && (size_t)n < sizeof text - 16 ? (size_t)n : 0;
+    memcpy(text + len, r->epoch, 16);
+    mmr_uuid_of(text, len + 16, ret_id);
+}
+
+static bool take_event(struct mmr_agent *a, const struct mmr_local_record *r, struct mmr_roster_instance *i)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    uint8_t id[16];
+    size_t len;
+    if (r->lane < MMR_LEDGER_LANES)
+        id_of(a, r, id);
+    if (mmr_stamp_event(&i->stamper, r->bytes, r->len, r->number, mmr_clock_wall_ns(), r->lane < MMR_LEDGER_LANES ? id : NULL,
+                        a->stamped, MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, &len, NULL, &err) != 0) {
+        i->refused++;
+        a->refused++;
+        mmr_log(MMR_LOG_WARN, "event.refused", "instance=%s reason=\"%s\"", i->name, err.text);
+        not_passed_on(a, r);
+        return true;
+    }
+    if (r->lane < MMR_LEDGER_LANES && !pass_on(a, r, i->name, MMR_LOCAL_EVENT, a->stamped, len))
+        return false;
+    if (r->lane >= MMR_LEDGER_LANES) {
+        char name[MMR_SITE_NAME_MAX + 1];
+        (void)mmr_site_node_send(a->link, MMR_LANE_TELEMETRY, cut(i->name, name), MMR_LOCAL_EVENT, r->number, a->stamped, len,
+                                 NULL); /* full: the spool counts what it drops */
+    }
+    i->events++;
+    a->events++;
+    return true;
+}
+
+static bool take_receipt(struct mmr_agent *a, const struct mmr_local_record *r, const struct mmr_roster_instance *i)
+{
+    uint8_t other[1024];
+    size_t len;
+    if (r->lane != MMR_LANE_URGENT || r->len > RECEIPT_BYTES_MAX) {
+        mmr_log(MMR_LOG_WARN, "receipt.refused", "instance=%s lane=%u bytes=%zu", i->name, r->lane, r->len);
+        a->refused++;
+        not_passed_on(a, r);
+        return true;
+    }
+    if (!mmr_ledger_has_room(a->ledger, r->lane))
+        return false;
+    if (mmr_agent_receipt(a, r->number, r->bytes, r->len, other, sizeof other, &len))
+        return pass_on(a, r, i->name, MMR_LOCAL_RECEIPT, other, len);
+    return pass_on(a, r, i->name, MMR_LOCAL_RECEIPT, r->bytes, r->len);
+}
+
+/* ---- from the local bus ---- */
+
+static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
+{
+    struct mmr_agent *a = ctx;
+    struct mmr_roster_slot *s = &a->roster.slot[slot];
+    if (!s->has_epoch || memcmp(s->epoch, epoch, 16) != 0) {
+        memcpy(s->epoch, epoch, 16);
+        memset(s->upto, 0, sizeof s->upto);
+        memset(s->acked, 0, sizeof s->acked);
+        mmr_ledger_renew(a->ledger, slot);
+    }
+    s->has_epoch = s->is_up = true;
+    s->up_ns = mmr_clock_wall_ns();
+    a->is_stalled[slot] = false;
+    a->is_account_due = true;
+    mmr_local_welcome(a->server, slot, epoch, s->acked); /* what waits in the spool is not committed: it may come again */
+}
+
+/* Nothing of this host is heard any more; it keeps what it was not acknowledged. */
+static void stall(struct mmr_agent *a, uint32_t slot)
+{
+    if (!a->is_stalled[slot])
+        mmr_log(MMR_LOG_WARN, "spool.full", "host=%s bytes=%zu hub_up=%d", a->roster.slot[slot].host, mmr_ledger_bytes(a->ledger),
+                a->is_hub_up);
+    a->is_stalled[slot] = true;
+}
+
+static void on_record(void *ctx, const struct mmr_local_record *r)
+{
+    struct mmr_agent *a = ctx;
+    struct mmr_roster_slot *s = &a->roster.slot[r->slot];
+    struct mmr_roster_instance *i = mmr_roster_get(&a->roster, r->slot, r->instance);
+    const bool is_numbered = r->lane < MMR_LEDGER_LANES;
+    bool is_taken = true;
+    if (memcmp(r->epoch, s->epoch, 16) != 0)
+        return;
+    if (is_numbered && (a->is_stalled[r->slot] || r->seq <= s->upto[r->lane]))
+        return; /* to come again; or in the spool already */
+    if (i && r->kind == MMR_LOCAL_EVENT)
+        is_taken = take_event(a, r, i);
+    else if (i && r->kind == MMR_LOCAL_RECEIPT)
+        is_taken = take_receipt(a, r, i);
+    else {
+        a->refused++;
+        not_passed_on(a, r);
+    }
+    if (!is_taken)
+        stall(a, r->slot);
+    else if (is_numbered)
+        s->upto[r->lane] = r->seq;
+}
+
+static void on_gone(void *ctx, uint32_t slot, bool is_bye)
+{
+    struct mmr_agent *a = ctx;
+    (void)is_bye;
+    a->roster.slot[slot].is_up = false;
+    a->is_account_due = true;
+}
+
+static int lost_event(const char *whose, uint64_t n, void *buf, size_t cap, size_t *ret_len)
+{
+    struct mmr_event ev;
+    char text[200];
+    (void)snprintf(text, sizeof text, "%s: %llu telemetry events were dropped because they came faster than they could be taken",
+                   whose, (unsigned long long)n);
+    mmr_event_begin(&ev, buf, cap, "events.lost", MMR_CLASS_EVENT_LOG, 99, mmr_clock_wall_ns(), 3);
+    mmr_event_str(&ev, "message", text);
+    mmr_event_int(&ev, "unmapped.records", (int64_t)n);
+    int r = mmr_event_end(&ev);
+    *ret_len = ev.len;
+    return r;
+}
+
+static int stamp_own(struct mmr_agent *a, const void *event, size_t len, size_t *ret_len, struct mmr_error *err)
+{
+    return mmr_stamp_event(&a->core_stamper, event, len, ++a->core_seq, mmr_clock_wall_ns(), NULL, a->stamped,
+                           MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, ret_len, NULL, err);
+}
+
+static void on_lost(void *ctx, uint32_t slot, uint64_t seq, const struct mmr_local_lost *lost)
+{
+    struct mmr_agent *a = ctx;
+    struct mmr_roster_slot *s = &a->roster.slot[slot];
+    struct mmr_error err = {.struct_size = sizeof err};
+    uint8_t buf[1024];
+    char whose[80];
+    size_t len, out;
+    const struct mmr_local_record r = {.slot = slot, .lane = MMR_LANE_FINDING, .seq = seq, .epoch = s->epoch,
+                                       .number = a->core_seq + 1};
+    if (a->is_stalled[slot] || seq <= s->upto[MMR_LANE_FINDING])
+        return;
+    (void)snprintf(whose, sizeof whose, "host %s", s->host);
+    if (lost_event(whose, lost->records, buf, sizeof buf, &len) == 0 && stamp_own(a, buf, len, &out, &err) == 0) {
+        if (!pass_on(a, &r, "core", MMR_LOCAL_EVENT, a->stamped, out)) {
+            stall(a, slot);
+            return;
+        }
+    } else {
+        not_passed_on(a, &r);
+    }
+    s->upto[MMR_LANE_FINDING] = seq;
+}
+
+static void on_misbehaved(void *ctx, uint32_t slot, uint64_t count, const char *what)
+{
+    const struct mmr_agent *a = ctx;
+    mmr_log(MMR_LOG_WARN, "plugin.misbehaves", "host=%s count=%llu what=\"%s\"", a->roster.slot[slot].host,
+            (unsigned long long)count, what);
+}
+
+const struct mmr_local_server_ops mmr_agent_local_ops = {.hello = on_hello, .record = on_record, .gone = on_gone,
+                                                         .lost = on_lost, .misbehaved = on_misbehaved};
+
+/* ---- the hub has them ---- */
+
+static void tell_host(void *ctx, uint32_t slot, uint32_t lane, uint64_t seq)
+{
+    struct mmr_agent *a = ctx;
+    struct mmr_roster_slot *s = &a->roster.slot[slot];
+    if (!s->has_epoch || seq <= s->acked[lane])
+        return;
+    s->acked[lane] = seq;
+    mmr_local_ack(a->server, slot, s->epoch, lane, seq);
+}
+
+void mmr_agent_acked(struct mmr_agent *a, uint32_t lane, uint64_t upto)
+{
+    if (lane < MMR_LEDGER_LANES)
+        mmr_ledger_acked(a->ledger, lane, upto, tell_host, a);
+}
+
+/* Half empty before anybody is asked again: else each small room would cost a host's whole window on the wire. */
+void mmr_agent_unstall(struct mmr_agent *a)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (mmr_ledger_bytes(a->ledger) > a->spool_bytes / 2)
+        return;
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++) {
+        if (!a->is_stalled[s])
+            continue;
+        a->is_stalled[s] = false;
+        mmr_local_slot_close(a->server, s); /* a host whose core begins anew says HELLO and sends what was not acknowledged */
+        if (mmr_local_slot_open(a->server, s, a->endpoint[s], a->secret[s], &err) != 0) {
+            mmr_log(MMR_LOG_ERR, "slot.not_open", "host=%s reason=\"%s\"", a->roster.slot[s].host, err.text);
+            a->is_stalled[s] = true;
+        }
+    }
+}
+
+/* ---- the core's own ---- */
+
+void mmr_agent_fact(struct mmr_agent *a, const void *event, size_t len)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    size_t out;
+    int r = stamp_own(a, event, len, &out, &err);
+    if (!r && (r = mmr_agent_say(a, MMR_LANE_FINDING, "core", MMR_LOCAL_EVENT, a->core_seq, a->stamped, out)) != 0)
+        (void)mmr_fail(&err, r, "the spool is full");
+    if (r)
+        mmr_log(MMR_LOG_ERR, "fact.refused", "reason=\"%s\"", err.text);
+}
+
+void mmr_agent_spool_drops(struct mmr_agent *a)
+{
+    uint8_t buf[1024];
+    size_t len;
+    a->spool_dropped = mmr_spool_memory_dropped(a->spool, MMR_LANE_TELEMETRY);
+    if (!a->is_hub_up || a->spool_dropped == a->spool_dropped_told)
+        return; /* one account of it all once somebody listens */
+    if (lost_event("the way to the hub", a->spool_dropped - a->spool_dropped_told, buf, sizeof buf, &len) == 0) {
+        mmr_agent_fact(a, buf, len);
+        a->spool_dropped_told = a->spool_dropped;
+    }
+}
