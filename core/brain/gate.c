@@ -133,7 +133,7 @@ static int protect_hub(struct mmr_gate *g, const char *hub, struct mmr_error *er
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct mmr_addr a;
     p = p ? p + 3 : hub;
-    size_t len = colon && colon > p ? (size_t)(colon - p) : strlen(p);
+    size_t len = colon && colon >= p ? (size_t)(colon - p) : strlen(p);
     if (len > 1 && p[0] == '[' && p[len - 1] == ']') {
         p++;
         len -= 2;
