@@ -22,19 +22,11 @@ static uint64_t bytes_hash(uint64_t h, const uint8_t *p, size_t n)
     return step(h, v);
 }
 
-static uint64_t input_hash(struct dup_memory *m, const char *name)
-{
-    if (name != m->last_name || !m->last_input) {
-        m->last_input = bytes_hash(1, (const uint8_t *)name, strlen(name)) | 1;
-        m->last_name = name;
-    }
-    return m->last_input;
-}
-
 bool dup_seen(struct dup_memory *m, const struct mmr_packet *p)
 {
     const struct mmr_frame *f = p->frame;
-    uint64_t input = input_hash(m, f->input ? f->input : "");
+    const char *name = f->input ? f->input : "";
+    uint64_t input = bytes_hash(1, (const uint8_t *)name, strlen(name)) | 1;
     uint64_t h = bytes_hash(p->proto, p->src.b, 16);
     h = bytes_hash(h, p->dst.b, 16);
     h = step(h, (uint64_t)p->ip_id << 48 | (uint64_t)p->src_port << 32 | (uint64_t)p->dst_port << 16 | p->ip_frag_off);

@@ -16,8 +16,6 @@ struct dup_slot {
 };
 struct dup_memory {
     int64_t window_ns;
-    const char *last_name; /* whose hash last_input is; never dereferenced later */
-    uint64_t last_input;
     struct dup_slot slots[DUP_SLOTS];
 };
 /* True if p was seen in another input within the window; otherwise it is remembered. */
