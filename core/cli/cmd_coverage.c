@@ -1,0 +1,406 @@
+/*
+ * cmd_coverage.c - `mamori coverage net|ep`: is every way out of the office seen (SR-06), has every machine with
+ * important information an agent (SR-07, SR-08)? What is there comes from the configuration, what works from the
+ * running mamori; what nobody reports does not count as working.
+ */
+#include "cli/person.h"
+#include "cli/site.h"
+#include "plugin/describe.h"
+#include "standard/coverage.h"
+#include "util/clock.h"
+#include "util/scope.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { STATUS_MS = 10000, NAMES_MAX = 4096, KEY_BYTES = 256 };
+
+struct survey {
+    struct mmr_cli_site site;
+    struct json_object *status; /* of the running mamori; NULL: none */
+    struct json_object *notes;  /* what was not measured */
+    const char *own;            /* this machine's name */
+    char hostname[64];
+};
+
+static int keep(void *ctx, struct json_object *o, const char *text, size_t len)
+{
+    struct survey *v = ctx;
+    (void)text;
+    (void)len;
+    if (!v->status)
+        v->status = json_object_get(o);
+    return 0;
+}
+
+static const char *setting(const struct survey *v, const char *section, const char *name, const char *key)
+{
+    char path[KEY_BYTES];
+    if ((size_t)snprintf(path, sizeof path, "%s.%s.%s", section, name, key) >= sizeof path)
+        return NULL;
+    return mmr_config_str(v->site.config, path);
+}
+
+static struct mmr_strv settings(const struct survey *v, const char *section, const char *name, const char *key)
+{
+    char path[KEY_BYTES];
+    if ((size_t)snprintf(path, sizeof path, "%s.%s.%s", section, name, key) >= sizeof path)
+        return (struct mmr_strv){0};
+    return mmr_config_strv(v->site.config, path);
+}
+
+/* "PC1" and "pc1.office.example" are one machine. */
+static bool same_machine(const char *a, const char *b)
+{
+    size_t na = strcspn(a, "."), nb = strcspn(b, ".");
+    return na && na == nb && strncasecmp(a, b, na) == 0;
+}
+
+static bool share_address(struct mmr_strv a, struct mmr_strv b)
+{
+    for (size_t i = 0; i < a.n; i++)
+        for (size_t k = 0; k < b.n; k++)
+            if (strcasecmp(a.v[i], b.v[k]) == 0)
+                return true;
+    return false;
+}
+
+static struct json_object *part(struct json_object *o, const char *key)
+{
+    struct json_object *x = NULL;
+    return o && json_object_object_get_ex(o, key, &x) && json_object_is_type(x, json_type_object) ? x : NULL;
+}
+
+static bool is_true(struct json_object *o, const char *key)
+{
+    struct json_object *x = NULL;
+    return o && json_object_object_get_ex(o, key, &x) && json_object_get_boolean(x);
+}
+
+/* ---- what runs ---- */
+
+static bool has_cap(struct json_object *instance, const char *cap)
+{
+    size_t n;
+    struct json_object *caps = mmr_cli_json_list(instance, "caps", &n);
+    for (size_t i = 0; i < n; i++) {
+        const char *text = json_object_get_string(json_object_array_get_idx(caps, i));
+        if (text && strcmp(text, cap) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* An instance of this machine by name, whose process runs; NULL. name NULL: any that has the capability. */
+static struct json_object *running(const struct survey *v, const char *name, const char *cap)
+{
+    size_t n, m;
+    struct json_object *hosts = mmr_cli_json_list(v->status, "hosts", &n);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *h = json_object_array_get_idx(hosts, i), *list = mmr_cli_json_list(h, "instances", &m);
+        for (size_t k = 0; k < m && strcmp(mmr_cli_json_text(h, "state"), "running") == 0; k++) {
+            struct json_object *x = json_object_array_get_idx(list, k);
+            if ((!name || strcmp(mmr_cli_json_text(x, "name"), name) == 0) && (!cap || has_cap(x, cap)))
+                return x;
+        }
+    }
+    return NULL;
+}
+
+/* The node that this machine is, as the brain knows it; NULL. */
+static struct json_object *node_of(const struct survey *v, const char *name, struct mmr_strv ips)
+{
+    size_t n;
+    struct json_object *nodes = mmr_cli_json_list(part(v->status, "brain"), "nodes", &n);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = json_object_array_get_idx(nodes, i);
+        const char *node = mmr_cli_json_text(x, "name");
+        if (same_machine(node, name) || same_machine(mmr_cli_json_text(x, "hostname"), name) ||
+            share_address(settings(v, "site.nodes", node, "ip"), ips))
+            return x;
+    }
+    return NULL;
+}
+
+static void judge_agent(const struct survey *v, struct mmr_asset *a)
+{
+    struct mmr_strv ips = settings(v, "assets", a->name, "ip");
+    struct json_object *node = node_of(v, a->name, ips);
+    const char *const *enrolled = NULL;
+    mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
+    if (same_machine(a->name, v->own) || same_machine(a->name, v->hostname)) {
+        a->has_agent = v->status != NULL;
+        a->is_agent_healthy = running(v, NULL, mmr_cap_name(MMR_CAP_EP_DETECT)) != NULL;
+        return;
+    }
+    if (node) {
+        a->has_agent = true;
+        a->is_agent_healthy = is_true(node, "up") && (mmr_cli_json_number(node, "caps") & MMR_CAP_EP_DETECT);
+        a->is_announced_off = is_true(node, "announced_off");
+        return;
+    }
+    size_t n = names ? mmr_config_names(v->site.config, "site.nodes", names, NAMES_MAX) : 0;
+    enrolled = names;
+    for (size_t i = 0; i < n && i < NAMES_MAX && !a->has_agent; i++) /* enrolled, and nothing is heard of it */
+        a->has_agent = same_machine(enrolled[i], a->name) || share_address(settings(v, "site.nodes", enrolled[i], "ip"), ips);
+}
+
+static enum mmr_asset_class kind_of(const char *role)
+{
+    static const struct {
+        const char *role;
+        enum mmr_asset_class kind;
+    } kinds[] = {{"client", MMR_ASSET_PC},         {"server", MMR_ASSET_SERVER},  {"domain-controller", MMR_ASSET_SERVER},
+                 {"dns", MMR_ASSET_SERVER},        {"gateway", MMR_ASSET_NETWORK}, {"nas", MMR_ASSET_NAS},
+                 {"printer", MMR_ASSET_OFFICE_DEVICE}, {"office_device", MMR_ASSET_OFFICE_DEVICE}};
+    for (size_t i = 0; role && i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].role, role) == 0)
+            return kinds[i].kind;
+    return MMR_ASSET_OTHER;
+}
+
+/* When a host of the brain's list was seen, by any of its addresses; 0: never, or no such list. */
+static void judge_flows(const struct survey *v, struct mmr_asset *a)
+{
+    struct mmr_strv ips = settings(v, "assets", a->name, "ip");
+    size_t n, m;
+    struct json_object *hosts = mmr_cli_json_list(part(v->status, "brain"), "hosts", &n);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *h = json_object_array_get_idx(hosts, i), *list = mmr_cli_json_list(h, "ips", &m);
+        bool is_it = same_machine(mmr_cli_json_text(h, "name"), a->name);
+        for (size_t k = 0; k < m && !is_it; k++) {
+            const char *ip = json_object_get_string(json_object_array_get_idx(list, k));
+            for (size_t j = 0; ip && j < ips.n && !is_it; j++)
+                is_it = strcasecmp(ip, ips.v[j]) == 0;
+        }
+        if (is_it) {
+            a->first_seen_ns = mmr_cli_json_number(h, "first_seen_ns");
+            a->flow_seen_ns = mmr_cli_json_number(h, "flow_seen_ns");
+            return;
+        }
+    }
+}
+
+static struct mmr_asset *assets_of(const struct survey *v, size_t *ret_n)
+{
+    mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
+    struct mmr_asset *a = calloc(NAMES_MAX, sizeof *a);
+    if (!names || !a) {
+        free(a);
+        return NULL;
+    }
+    size_t n = mmr_config_names(v->site.config, "assets", names, NAMES_MAX);
+    *ret_n = n < NAMES_MAX ? n : NAMES_MAX;
+    for (size_t i = 0; i < *ret_n; i++) {
+        const char *important = setting(v, "assets", names[i], "important_info");
+        a[i].name = names[i];
+        a[i].kind = kind_of(setting(v, "assets", names[i], "role"));
+        a[i].important = important && strcmp(important, "yes") == 0  ? MMR_IMPORTANT_YES
+                         : important && strcmp(important, "no") == 0 ? MMR_IMPORTANT_NO
+                                                                     : MMR_IMPORTANT_UNKNOWN;
+        judge_agent(v, &a[i]);
+        judge_flows(v, &a[i]);
+    }
+    return a;
+}
+
+/* ---- ways out ---- */
+
+__attribute__((format(printf, 2, 3))) static void note(struct survey *v, const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    (void)json_object_array_add(v->notes, json_object_new_string(text));
+}
+
+static bool is_configured(const struct survey *v, const char *instance)
+{
+    for (size_t i = 0; i < mmr_config_instances(v->site.config); i++) {
+        const struct mmr_instance_conf *x = mmr_config_instance(v->site.config, i);
+        if (x->is_enabled && strcmp(x->name, instance) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void judge_exit(struct survey *v, struct mmr_way_out *e)
+{
+    const char *sensor = setting(v, "exits", e->name, "sensor");
+    e->has_sensor = sensor && *sensor && is_configured(v, sensor);
+    if (sensor && *sensor && !e->has_sensor)
+        note(v, "exit '%s' names the sensor '%s', which is no enabled plugin instance here", e->name, sensor);
+    struct json_object *x = e->has_sensor ? running(v, sensor, NULL) : NULL, *sees = part(x, "sees");
+    e->is_sensor_healthy = x != NULL;
+    e->sees_in = !sees || is_true(sees, "in");
+    e->sees_out = !sees || is_true(sees, "out");
+    e->captured = (uint64_t)mmr_cli_json_number(x, "captured");
+    e->dropped = (uint64_t)mmr_cli_json_number(x, "capture_dropped");
+    e->sensor_bytes = (uint64_t)mmr_cli_json_number(x, "bytes");
+    e->gateway_bytes = (uint64_t)mmr_cli_json_number(x, "gateway_bytes");
+    if (x && !sees)
+        note(v, "exit '%s': whether both directions are seen is not measured", e->name);
+    if (x && !e->captured)
+        note(v, "exit '%s': how many packets are dropped is not measured", e->name);
+}
+
+static struct mmr_way_out *exits_of(struct survey *v, size_t *ret_n)
+{
+    mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
+    struct mmr_way_out *e = calloc(NAMES_MAX, sizeof *e);
+    if (!names || !e) {
+        free(e);
+        return NULL;
+    }
+    size_t n = mmr_config_names(v->site.config, "exits", names, NAMES_MAX);
+    *ret_n = n < NAMES_MAX ? n : NAMES_MAX;
+    for (size_t i = 0; i < *ret_n; i++) {
+        e[i].name = names[i];
+        judge_exit(v, &e[i]);
+    }
+    return e;
+}
+
+/* ---- the answer ---- */
+
+static const char *kind_word(enum mmr_gap_kind k)
+{
+    switch (k) {
+    case MMR_GAP_NONE: break;
+    case MMR_GAP_EXIT_NO_SENSOR: return "exit_no_sensor";
+    case MMR_GAP_SENSOR_DOWN: return "sensor_down";
+    case MMR_GAP_ONE_WAY: return "one_way";
+    case MMR_GAP_BYTES: return "bytes";
+    case MMR_GAP_DROPS: return "drops";
+    case MMR_GAP_HOST_UNSEEN: return "host_unseen";
+    case MMR_GAP_NO_AGENT: return "no_agent";
+    case MMR_GAP_AGENT_DOWN: return "agent_down";
+    case MMR_GAP_NOTHING_KNOWN: return "nothing_known";
+    }
+    return "none";
+}
+
+static void show_json(const struct survey *v, const char *what, const struct mmr_coverage *c)
+{
+    struct json_object *o = json_object_new_object(), *gaps = json_object_new_array();
+    mmr_cli_json_str(o, "coverage", what);
+    mmr_cli_json_str(o, "state", c->is_ok ? "ok" : "gap");
+    mmr_cli_json_int(o, "have", c->have);
+    mmr_cli_json_int(o, "want", c->want);
+    for (uint32_t i = 0; i < c->n_gaps; i++) {
+        struct json_object *g = json_object_new_object();
+        mmr_cli_json_str(g, "kind", kind_word(c->gap[i].kind));
+        mmr_cli_json_str(g, "name", c->gap[i].name);
+        mmr_cli_json_str(g, "text", c->gap[i].text);
+        (void)json_object_array_add(gaps, g);
+    }
+    (void)json_object_object_add(o, "gaps", gaps);
+    mmr_cli_json_int(o, "more", c->more);
+    (void)json_object_object_add(o, "not_measured", json_object_get(v->notes));
+    (void)json_object_object_add(o, "running", json_object_new_boolean(v->status != NULL));
+    mmr_cli_json_print(o);
+}
+
+static void show_text(const struct survey *v, bool is_net, const struct mmr_coverage *c)
+{
+    const struct mmr_cli_site *s = &v->site;
+    (void)printf("%s %s  ", c->is_ok ? "✔" : "▲",
+                 c->is_ok ? mmr_cli_word(s, "漏れなし", "ok") : mmr_cli_word(s, "漏れあり", "gap"));
+    if (is_net)
+        (void)printf(mmr_cli_word(s, "見ている出口 %u / %u\n", "%u of %u exits are seen\n"), c->have, c->want);
+    else
+        (void)printf(mmr_cli_word(s, "守られている重要な機器 %u / %u\n", "%u of %u important machines have a healthy agent\n"), c->have,
+                     c->want);
+    for (uint32_t i = 0; i < c->n_gaps; i++) {
+        (void)fputs("  - ", stdout);
+        mmr_person_text(stdout, c->gap[i].text);
+        (void)fputc('\n', stdout);
+    }
+    if (c->more)
+        (void)printf(mmr_cli_word(s, "  ほかに %u 件\n", "  and %u more\n"), c->more);
+    for (size_t i = 0; i < json_object_array_length(v->notes); i++) {
+        (void)fputs("  ? ", stdout);
+        mmr_person_text(stdout, json_object_get_string(json_object_array_get_idx(v->notes, i)));
+        (void)fputc('\n', stdout);
+    }
+}
+
+static int measure(struct survey *v, const char *what)
+{
+    mmr_autofree struct mmr_coverage *c = calloc(1, sizeof *c);
+    bool is_net = strcmp(what, "net") == 0;
+    size_t n_exits = 0, n_assets = 0;
+    mmr_autofree struct mmr_asset *assets = assets_of(v, &n_assets);
+    mmr_autofree struct mmr_way_out *exits = exits_of(v, &n_exits);
+    if (!c || !assets || !exits) {
+        (void)fprintf(stderr, "mamori coverage: out of memory\n");
+        return MMR_EXIT_FAILED;
+    }
+    if (is_net) {
+        mmr_coverage_net(exits, n_exits, assets, n_assets, mmr_clock_wall_ns(), c);
+    } else {
+        json_object_put(v->notes); /* they are about exits */
+        v->notes = json_object_new_array();
+        mmr_coverage_ep(assets, n_assets, c);
+    }
+    if (v->site.is_json)
+        show_json(v, what, c);
+    else
+        show_text(v, is_net, c);
+    return c->is_ok ? MMR_EXIT_OK : MMR_EXIT_NO;
+}
+
+static int look(struct survey *v, const char *what)
+{
+    bool is_down = false;
+    int status = mmr_cli_site_ask(&v->site, "status", NULL, STATUS_MS, keep, v, &is_down);
+    if (is_down)
+        (void)fprintf(stderr, "mamori coverage: mamori is not running here, so no sensor and no agent counts; start it with 'mamori run'\n");
+    else if (status != MMR_EXIT_OK)
+        return MMR_EXIT_FAILED;
+    v->own = mmr_config_str(v->site.config, "node.name");
+    (void)gethostname(v->hostname, sizeof v->hostname - 1);
+    if (!v->own)
+        v->own = v->hostname;
+    v->notes = json_object_new_array();
+    return v->notes ? measure(v, what) : MMR_EXIT_FAILED;
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
+    struct survey v = {.site = {.command = "coverage"}};
+    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        switch (o) {
+        case 'c': v.site.dir = optarg; break;
+        case 'j': v.site.is_json = true; break;
+        default: return MMR_EXIT_USAGE;
+        }
+    const char *what = optind < argc ? argv[optind] : "";
+    if (optind + 1 != argc || (strcmp(what, "net") != 0 && strcmp(what, "ep") != 0)) {
+        (void)fprintf(stderr, "mamori coverage: expected 'net' or 'ep', found '%s'; see 'mamori help coverage'\n", what);
+        return MMR_EXIT_USAGE;
+    }
+    int status = mmr_cli_site_open(&v.site);
+    if (status == MMR_EXIT_OK)
+        status = look(&v, what);
+    json_object_put(v.status);
+    json_object_put(v.notes);
+    mmr_cli_site_done(&v.site);
+    return status;
+}
+
+MMR_COMMAND(coverage) = {
+    .name = "coverage",
+    .help = "is every way out seen, has every important machine an agent?",
+    .usage = "mamori coverage net|ep [--config DIR] [--json]\n"
+             "\n"
+             "net: each of the configured 'exits:' and its sensor. ep: each of the configured 'assets:' that holds, or may\n"
+             "hold, important information, and its agent. Status 1 with the gaps. What is not measured is named.\n",
+    .run = run,
+};
