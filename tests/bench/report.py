@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""report.py FILE - the measurements of one run as a table: figure, floor or peer of the same run, ratio, aim."""
+import json
+import sys
+
+rows = [json.loads(l) for l in open(sys.argv[1]) if l.startswith("{")]
+
+
+def find(key, part=None):
+    for r in rows:
+        if (part is None or r["part"] == part) and key in str(r.get("what") or r.get("bench") or r.get("name") or ""):
+            return r
+    return None
+
+
+def value(r, *keys):
+    for k in keys:
+        if r and r.get(k) is not None:
+            return r[k]
+    return None
+
+
+# figure, its field, floor or peer, its field, aim in words
+TABLE = [
+    ("mmr_skim", "per_s", "msgpack unpack", "per_s", ""),
+    ("mmr_stamp_event", "per_s", "mmr_skim", "per_s", ""),
+    ("mmr_local telemetry", "per_s", "zmq ipc DEALER->ROUTER one way, raw", "per_s", ""),
+    ("mmr_local findings", "per_s", "zmq ipc DEALER->ROUTER one way, raw", "per_s", ""),
+    ("mmr_local finding -> order", "p50_us", "zmq ipc round trip, raw", "p50_us", ""),
+    ("mmr_site finding -> signed order", "p50_us", "zmq tcp CURVE round trip, raw", "p50_us", ""),
+    ("brain.mixed", "events_per_s", "mmr_event_read", "per_s", ">= 200000/s on one core"),
+    ("findings_from_host_to_commit", "per_s", "mmr_local findings", "per_s", ">= 200000/s"),
+    ("finding_emitted_to_block_proved", "p95_ms", "mmr_local finding -> order", "p95_us", "p95 <= 10 ms"),
+    ("start_up", "ms", None, None, ""),
+    ("idle_office", "pss_mb", None, None, "<= 60 MB"),
+    ("idle_office", "cpu_percent", None, None, "< 0.5 %"),
+]
+print()
+print(f"{'figure':44} {'measured':>14}   {'floor or peer of the same run':40} {'':>12} {'ratio':>8}   aim")
+for name, field, floor, floor_field, aim in TABLE:
+    r = find(name)
+    v = value(r, field)
+    if v is None:
+        continue
+    f = value(find(floor), floor_field) if floor else None
+    ratio = ""
+    if f:
+        scale = 1000 if field.endswith("_ms") and floor_field.endswith("_us") else 1
+        ratio = f"{v * scale / f:.2f}x"
+    print(f"{name + ' ' + field:44.44} {v:>14,}   {floor or '':40.40} {f if f is not None else '':>12} {ratio:>8}   {aim}")
+shown = {t[0] for t in TABLE} | {t[2] for t in TABLE if t[2]}
+for r in rows:
+    label = str(r.get("what") or r.get("bench") or r.get("name"))
+    if any(s in label for s in shown):
+        continue
+    rest = ", ".join(f"{k} {v:,}" if isinstance(v, (int, float)) and not isinstance(v, bool) else f"{k} {v}"
+                     for k, v in r.items() if k not in ("part", "what", "bench", "name"))
+    print(f"{r['part'] + ': ' + label:44.44} {rest}")

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# run.sh BUILD [NAME] - every measurement, in one run on one machine; then a table with each figure beside its floor or
+# peer as a ratio. NAME: only measurements whose name holds it (bus, brain, sigma, log, net, rules, proc, office).
+set -u
+build=$1
+want=${2:-}
+here=$(cd "$(dirname "$0")" && pwd)
+out=$build/bench.jsonl
+: >"$out"
+for b in "$build"/tests/bench/bench_*; do
+  [ -x "$b" ] && [ ! -d "$b" ] || continue
+  n=$(basename "$b")
+  [ -z "$want" ] || [[ $n == *$want* ]] || continue
+  echo "== ${n#bench_}" >&2
+  timeout 300 "$b" 2>/dev/null | sed "s/^{/{\"part\":\"${n#bench_}\",/" | tee -a "$out"
+done
+if [ -z "$want" ] || [[ office == *$want* ]]; then
+  echo "== office" >&2
+  python3 "$here/live/office.py" "$build/mamori" "$build" | sed 's/^{/{"part":"office",/' | tee -a "$out"
+fi
+python3 "$here/report.py" "$out"
