@@ -2,11 +2,13 @@
 #include "capture.h"
 #include "testhost.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -242,12 +244,67 @@ static void the_default_route_names_the_interface(void **state)
     assert_false(cap_default_route(path, name, sizeof name));
 }
 
+static void count_ours(void *ctx, const void *item)
+{
+    unsigned *n = ctx;
+    const struct mmr_frame *f = item;
+    if (memmem(f->data, f->cap_len, "mamori live capture test", 24))
+        ++*n;
+}
+
+static void packets_of_an_interface_arrive(void **state)
+{
+    static const char *const cfg[] = {"interfaces", "lo", "filter", "udp and dst port 47474", NULL};
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(47474), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    unsigned n = 0;
+    (void)state;
+    mmr_testhost_use_real_clock(th);
+    mmr_testhost_listen(th, MMR_TOPIC_FRAME, count_ours, &n);
+    assert_true(mmr_testhost_add(th, &mmr_plugin_capture, cfg, &err) >= 0);
+    int rc = mmr_testhost_start(th, &err);
+    if (rc == MMR_EPERM) { /* packet sockets are for root */
+        assert_non_null(strstr(err.text, "lo"));
+        mmr_testhost_free(th);
+        skip();
+    }
+    if (rc < 0)
+        fail_msg("%s", err.text);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 10; i++)
+        (void)sendto(fd, "mamori live capture test", 24, 0, (const struct sockaddr *)&to, sizeof to);
+    for (int i = 0; i < 100 && n < 10; i++)
+        (void)mmr_testhost_poll(th, 20);
+    (void)close(fd);
+    assert_true(n >= 10); /* the loopback shows each packet once or twice */
+    mmr_testhost_free(th);
+}
+
+static void a_missing_interface_is_named(void **state)
+{
+    static const char *const cfg[] = {"interfaces", "nosuchif0", NULL}, *const bad[] = {"interfaces", "lo", "filter", "no filter", NULL};
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_error err = {.struct_size = sizeof err};
+    (void)state;
+    assert_true(mmr_testhost_add(th, &mmr_plugin_capture, cfg, &err) >= 0);
+    assert_true(mmr_testhost_start(th, &err) < 0);
+    assert_non_null(strstr(err.text, "nosuchif0"));
+    mmr_testhost_free(th);
+    th = mmr_testhost_new();
+    assert_true(mmr_testhost_add(th, &mmr_plugin_capture, bad, &err) >= 0);
+    assert_true(mmr_testhost_start(th, &err) < 0);
+    mmr_testhost_free(th);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_order_and_resolution_is_read), cmocka_unit_test(a_broken_end_keeps_what_came_before),
         cmocka_unit_test(pcapng_is_read),                          cmocka_unit_test(gzip_is_inflated_up_to_its_limit),
         cmocka_unit_test(other_files_are_not_ours),                cmocka_unit_test(the_default_route_names_the_interface),
+        cmocka_unit_test(packets_of_an_interface_arrive),          cmocka_unit_test(a_missing_interface_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
