@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# run.sh BUILD [PATTERN] - every test program once; one line a program, and `N passed, N failed, N skipped` at the end.
-# Counts are of test cases where a program says how many it has (cmocka), else of programs.
+# run.sh BUILD [PATTERN] - every test program once; one line a program, and `N passed, N failed[, N skipped]` at the end.
+# Counts are of test cases where a program says how many it has (cmocka), else of programs. What was announced or begun and
+# did not end well has failed: crashes, time limits and cases never reached are no passes.
 set -u
 build=$1
 pattern=${2:-}
@@ -9,29 +10,46 @@ mkdir -p "$log"
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=print_stacktrace=1
 export MMR_BUILD_DIR=$(cd "$build" && pwd)
 
+# Fields are split by US (0x1f), which keeps empty arguments.
 mapfile -t rows < <(ctest --test-dir "$build" --show-only=json-v1 2>/dev/null |
   python3 -c '
 import json, sys
 for t in json.load(sys.stdin)["tests"]:
     props = {p["name"]: p["value"] for p in t.get("properties", [])}
-    print("\t".join([t["name"], str(props.get("TIMEOUT", 120)), "1" if props.get("RUN_SERIAL") else "0", *t.get("command", [])]))')
+    # what this runner does not do must not be asked for in silence
+    for p in ("ENVIRONMENT", "WILL_FAIL", "PASS_REGULAR_EXPRESSION", "FAIL_REGULAR_EXPRESSION", "DEPENDS"):
+        if p in props:
+            sys.exit("tests/run.sh: test %s has the property %s, which is not supported" % (t["name"], p))
+    serial = "1" if props.get("RUN_SERIAL") else "0"
+    print("\x1f".join([t["name"], str(int(props.get("TIMEOUT", 120))), serial, *t.get("command", ["false"])]))')
 [ ${#rows[@]} -gt 0 ] || { echo "no tests in $build: build it first" >&2; exit 2; }
 
+count_cases() { # count_cases LOG: "passed failed skipped" of the cmocka cases in it
+  awk '
+    function name_of(s) { sub(/^[^]]*\] /, "", s); sub(/[^A-Za-z0-9_].*$/, "", s); return s }
+    match($0, /\[==========\] .*[Rr]unning [0-9]+ test/) {
+      s = $0; sub(/.*[Rr]unning /, "", s); announced += s + 0; next
+    }
+    # Other output may stand before it on the line; and a summary names failed and skipped cases a second time.
+    (k = index($0, "[ RUN      ] ")) { if (now != "") failed++; now = name_of(substr($0, k)); begun++; next }
+    now != "" && (k = index($0, "[       OK ] ")) && name_of(substr($0, k)) == now { passed++; now = ""; next }
+    now != "" && (k = index($0, "[  FAILED  ] ")) && name_of(substr($0, k)) == now { failed++; now = ""; next }
+    now != "" && (k = index($0, "[  SKIPPED ] ")) && name_of(substr($0, k)) == now { skipped++; now = ""; next }
+    END {
+      if (now != "") failed++
+      if (announced > begun) failed += announced - begun
+      print passed + 0, failed + 0, skipped + 0
+    }' "$1"
+}
+
 run_one() { # name, timeout, command...: writes its log and a result file
-  local name=$1 limit=$2
+  local name=$1 limit=$2 start rc ms passed failed skipped
   shift 2
-  local start=$(date +%s%N)
+  start=$(date +%s%N)
   timeout -k 5 "$limit" "$@" >"$log/$name.log" 2>&1 </dev/null
-  local rc=$?
-  local ms=$((($(date +%s%N) - start) / 1000000))
-  local passed failed skipped
-  passed=$(grep -cE '^\[       OK \]' "$log/$name.log")
-  failed=$(grep -cE '^\[  FAILED  \] [a-z_0-9]+$' "$log/$name.log")
-  skipped=$(grep -cE '^\[  SKIPPED \] [a-zA-Z_0-9]+$' "$log/$name.log")
-  # cmocka names failed and skipped cases a second time in its summary
-  local named; named=$(grep -oE '^\[  FAILED  \] [A-Za-z_0-9]+$' "$log/$name.log" | sort -u | wc -l)
-  failed=$named
-  skipped=$(grep -oE '^\[  SKIPPED \] [A-Za-z_0-9]+$' "$log/$name.log" | sort -u | wc -l)
+  rc=$?
+  ms=$((($(date +%s%N) - start) / 1000000))
+  read -r passed failed skipped < <(count_cases "$log/$name.log")
   if [ $((passed + failed + skipped)) -eq 0 ]; then
     case $rc in 0) passed=1 ;; 77) skipped=1 ;; *) failed=1 ;; esac
   elif [ $rc -ne 0 ] && [ "$failed" -eq 0 ]; then
@@ -42,37 +60,50 @@ run_one() { # name, timeout, command...: writes its log and a result file
 
 started=$(date +%s)
 names=()
+limits=()
 serial=()
 jobs_max=${MMR_TEST_JOBS:-$(nproc)}
 for row in "${rows[@]}"; do
-  IFS=$'\t' read -r -a f <<<"$row"
+  IFS=$'\x1f' read -r -a f <<<"$row"
   [ -z "$pattern" ] || [[ ${f[0]} =~ $pattern ]] || continue
   names+=("${f[0]}")
+  limits+=("${f[1]}")
   rm -f "$log/${f[0]}.result"
   if [ "${f[2]}" = 1 ]; then
     serial+=("$row")
     continue
   fi
   while [ "$(jobs -rp | wc -l)" -ge "$jobs_max" ]; do wait -n 2>/dev/null || true; done
-  run_one "${f[0]}" "${f[1]%.*}" "${f[@]:3}" &
+  run_one "${f[0]}" "${f[1]}" "${f[@]:3}" &
 done
+[ ${#names[@]} -gt 0 ] || { echo "no test is called '$pattern'" >&2; exit 2; }
 wait
 for row in "${serial[@]}"; do # those that use the whole machine: one after the other
-  IFS=$'\t' read -r -a f <<<"$row"
-  run_one "${f[0]}" "${f[1]%.*}" "${f[@]:3}"
+  IFS=$'\x1f' read -r -a f <<<"$row"
+  run_one "${f[0]}" "${f[1]}" "${f[@]:3}"
 done
 
 P=0 F=0 S=0
-for n in "${names[@]}"; do
-  read -r p f s ms rc <"$log/$n.result" || { p=0 f=1 s=0 ms=0 rc='?'; }
+for k in "${!names[@]}"; do
+  n=${names[k]}
+  read -r p f s ms rc 2>/dev/null <"$log/$n.result" || { p=0 f=1 s=0 ms=0 rc='?'; }
   P=$((P + p)) F=$((F + f)) S=$((S + s))
   if [ "$f" -gt 0 ]; then
-    printf 'FAIL %-44s %4d ok %3d failed %3d skipped  %6d ms  status %s\n' "$n" "$p" "$f" "$s" "$ms" "$rc"
-    tail -n 40 "$log/$n.log" | sed 's/^/     | /'
+    why="status $rc"
+    case $rc in
+    124 | 137) why="$why, its limit is ${limits[k]} s" ;;
+    13[0-9]) why="$why, signal $((rc - 128))" ;;
+    esac
+    printf 'FAIL %-44s %4d ok %3d failed %3d skipped  %6d ms  %s\n' "$n" "$p" "$f" "$s" "$ms" "$why"
+    { grep -aE '\[  FAILED  \] [A-Za-z0-9_]+$|ERROR: |runtime error:' "$log/$n.log" | sort -u | head -n 20
+      echo "... the end of $log/$n.log:"
+      tail -n 40 "$log/$n.log"; } | cut -c1-400 | sed 's/^/     | /'
   else
     printf 'ok   %-44s %4d ok %14d skipped  %6d ms\n' "$n" "$p" "$s" "$ms"
   fi
 done
 printf 'in %d s\n' $(($(date +%s) - started))
-echo "$P passed, $F failed, $S skipped"
+total="$P passed, $F failed"
+[ "$S" -eq 0 ] || total="$total, $S skipped"
+echo "$total"
 [ "$F" -eq 0 ] && [ "$P" -gt 0 ]
