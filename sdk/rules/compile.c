@@ -227,7 +227,8 @@ int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
                                {.index = &set->stream_app}};
     int rc = set->is_compiled ? MMR_EINVAL : bufs ? rank(set) : MMR_ENOMEM;
     if (rc == 0) {
-        qsort(set->rules, set->n_rules, sizeof(struct rule *), by_order);
+        if (set->n_rules)
+            qsort(set->rules, set->n_rules, sizeof(struct rule *), by_order);
         for (uint32_t i = 0; i < RULES_BUFS; i++)
             bufs[i].index = &set->buf[i];
     }
