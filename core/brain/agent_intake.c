@@ -32,7 +32,7 @@ int mmr_agent_say(struct mmr_agent *a, uint32_t lane, const char *instance, uint
 /* The name travels with at most MMR_SITE_NAME_MAX bytes. */
 static const char *cut(const char *name, char buf[MMR_SITE_NAME_MAX + 1])
 {
-    (void)snprintf(buf, MMR_SITE_NAME_MAX + 1, "%s", name);
+    (void)snprintf(buf, MMR_SITE_NAME_MAX + 1, "%.*s", (int)MMR_SITE_NAME_MAX, name);
     return buf;
 }
 
