@@ -2,6 +2,7 @@
 #include "control/run_internal.h"
 
 #include "plugin/describe.h"
+#include "standard/relief.h"
 #include "util/clock.h"
 
 #include <stdio.h>
@@ -78,6 +79,32 @@ static int64_t brain_int(const struct mmr_run_state *s, const char *key)
     return s->brain && json_object_object_get_ex(s->brain, key, &v) ? json_object_get_int64(v) : 0;
 }
 
+/* Everything that runs here and at the nodes; defence in dry run gives none. */
+static uint32_t capabilities(const struct mmr_run_state *s)
+{
+    uint32_t caps = 0;
+    bool is_dry = strcmp(mmr_config_str(s->config, "defence.mode"), "auto") != 0;
+    struct json_object *nodes = NULL, *v = NULL;
+    for (size_t i = 0; i < s->n_hosts; i++) {
+        struct mmr_child_status st;
+        mmr_child_status(s->host[i].child, &st);
+        for (size_t k = 0; st.state == MMR_CHILD_RUNNING && k < s->host[i].n; k++) {
+            const struct mmr_host_info *x = mmr_host_info(s->host[i].child, k);
+            if (x && x->is_known && !s->host[i].is_dry_run[k])
+                caps |= x->caps;
+        }
+    }
+    if (s->brain && json_object_object_get_ex(s->brain, "nodes", &nodes))
+        for (size_t i = 0; i < json_object_array_length(nodes); i++) {
+            struct json_object *n = json_object_array_get_idx(nodes, i);
+            if (json_object_object_get_ex(n, "up", &v) && json_object_get_boolean(v) && json_object_object_get_ex(n, "caps", &v))
+                caps |= (uint32_t)json_object_get_int64(v);
+        }
+    if (is_dry)
+        caps &= ~(uint32_t)(MMR_CAP_NET_DEFEND | MMR_CAP_EP_DEFEND | MMR_CAP_EP_DEFEND_LINKED);
+    return caps;
+}
+
 /* The light, and every reason for it in a sentence; ja and en say the same. */
 static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct json_object *why)
 {
@@ -100,6 +127,14 @@ static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct js
             "Automatic defence is a dry run until you agree to it with 'mamori agree'.");
         light = "yellow";
     }
+    struct mmr_relief relief = mmr_relief_of(capabilities(s), false);
+    for (unsigned b = 0; !s->is_endpoint && !relief.combined && b < MMR_CAPS; b++)
+        if (relief.missing & (1u << b)) {
+            (void)snprintf(text, sizeof text, is_ja ? "見守りがそろっていません（足りないもの：%s）。" : "The watch is not complete; missing: %s.",
+                           mmr_cap_name((enum mmr_cap)(1u << b)));
+            json_object_array_add(why, json_object_new_string(text));
+            light = "yellow";
+        }
     if (brain_int(s, "incidents_severe") > 0) {
         SAY("急いで見ていただきたいできごとがあります。「mamori incident list」でご確認ください。",
             "There is an incident that needs you now; see 'mamori incident list'.");
