@@ -206,6 +206,7 @@ struct match {
     const char *rules[ARGS_MAX], *pcaps[ARGS_MAX], *nets[ARGS_MAX];
     size_t n_rules, n_pcaps, n_nets;
     char *nets_text; /* what nets[] points into */
+    bool is_midstream;
 };
 
 /* Beside the executable in a build tree, or in the installed place. */
@@ -270,8 +271,8 @@ static int run_match(const struct match *m, struct mmr_runtime *rt, struct mmr_e
         pack_list(&sig, "home_net", m->nets, m->n_nets);
     pack_text(&sig, "pack");
     pack_text(&sig, "false");
-    pack_text(&sig, "midstream"); /* as the language's own engine: a connection must be seen from its start */
-    pack_text(&sig, "false");
+    pack_text(&sig, "midstream"); /* else as the language's own engine: a connection must be seen from its start */
+    pack_text(&sig, m->is_midstream ? "true" : "false");
     pack_text(&sig, "findings");
     pack_text(&sig, "false");
     rc = add_instance(rt, &counter, "rules-count", NULL, &at_counter, err);
@@ -333,7 +334,7 @@ static int run(int argc, char **argv)
 {
     static const struct option options[] = {
         {"rules", required_argument, NULL, 'r'}, {"pcap", required_argument, NULL, 'p'},
-        {"home-net", required_argument, NULL, 'n'}, {NULL, 0, NULL, 0},
+        {"home-net", required_argument, NULL, 'n'}, {"midstream", no_argument, NULL, 'm'}, {NULL, 0, NULL, 0},
     };
     struct match m = {0};
     const char *home_net = NULL;
@@ -346,6 +347,8 @@ static int run(int argc, char **argv)
     while ((c = getopt_long(argc - 1, argv + 1, "-", options, NULL)) != -1) { /* "-": plain words in order */
         if (c == 'n')
             home_net = optarg;
+        else if (c == 'm' && is_match)
+            m.is_midstream = true;
         else if (c == 'p' && is_match && m.n_pcaps < ARGS_MAX)
             m.pcaps[m.n_pcaps++] = optarg;
         else if ((c == 'r' || c == 1) && m.n_rules < ARGS_MAX) /* --rules A B: the words after it are files too */
@@ -371,8 +374,9 @@ MMR_COMMAND(rules) = {
     .name = "rules",
     .help = "network signature rules alone: what is understood, what matches",
     .usage = "usage: mamori rules check FILE...\n"
-             "       mamori rules match --rules FILE... --pcap FILE [--home-net CIDR[,CIDR]...]\n"
+             "       mamori rules match --rules FILE... --pcap FILE [--home-net CIDR[,CIDR]...] [--midstream]\n"
              "check prints a JSON line for each rule: file, line, sid, ok, unsupported keywords.\n"
-             "match prints a JSON line for each sid that alerted: sid, count.\n",
+             "match prints a JSON line for each sid that alerted: sid, count. With --midstream it also looks\n"
+             "into connections whose beginning was not recorded, as the running sensor does.\n",
     .run = run,
 };

@@ -4,6 +4,7 @@
 #include <rules/buffers.h>
 #include <rules/prefilter.h>
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -251,6 +252,7 @@ int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
     free(bufs);
     if (rc == 0)
         set->is_compiled = true;
+    (void)malloc_trim(0); /* the pattern compiler leaves tens of megabytes of freed pages behind */
     return rc;
 }
 

@@ -470,8 +470,10 @@ static int classify(struct parse *p)
         r->flags |= has_anchor ? R_NEED_STREAM | R_NEED_PKT : R_NEED_STREAM;
     if (has_negated && r->flags & R_NEED_STREAM)
         r->flags |= R_DEFER;
-    if (!r->app && !r->n_groups && !r->n_bits && !r->n_conds && !(r->flow & ~(FLOW_TO_CLIENT | FLOW_TO_SERVER)) &&
-        !r->flow && r->sport->is_any && r->dport->is_any && !(r->flags & (R_NEED_PKT | R_NEED_STREAM)) &&
+    bool reads_bits = false;
+    for (uint32_t i = 0; i < r->n_bits; i++)
+        reads_bits |= r->bits[i].op == BIT_ISSET || r->bits[i].op == BIT_ISNOTSET || r->bits[i].op == BIT_CMP;
+    if (!r->app && !r->n_groups && !reads_bits && !r->n_conds && !r->flow && r->sport->is_any && r->dport->is_any && !(r->flags & (R_NEED_PKT | R_NEED_STREAM)) &&
         r->proto != PROTO_ARP)
         r->flags |= R_IP_ONLY;
     return 0;
