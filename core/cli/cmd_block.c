@@ -454,7 +454,7 @@ static int undo_all(struct mmr_cli_site *s)
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    struct mmr_cli_site s = {.command = "block"};
+    struct mmr_cli_site s = {.command = "block", .is_tolerant = true};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
         case 'c': s.dir = optarg; break;

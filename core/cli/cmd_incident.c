@@ -407,7 +407,7 @@ static int run(int argc, char **argv)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'}, {0}};
-    struct mmr_cli_site s = {.command = "incident"};
+    struct mmr_cli_site s = {.command = "incident", .is_tolerant = true};
     struct mmr_db *db = NULL;
     bool is_all = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)

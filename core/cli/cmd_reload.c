@@ -29,9 +29,9 @@ static int on_line(void *ctx, struct json_object *o, const char *text, size_t le
         (void)puts(mmr_cli_word(s, "設定を読み直しました。", "the configuration was read again and is in force"));
         list(o, "changes", "-", stdout);
     } else if (applied) {
-        (void)puts(mmr_cli_word(s, "設定に誤りがあります。いままでの設定で動き続けます。",
-                                "the configuration is wrong; the one from before stays in force"));
-        list(o, "errors", "-", stdout);
+        (void)fprintf(stderr, "%s\n", mmr_cli_word(s, "設定に誤りがあります。いままでの設定で動き続けます。",
+                                              "the configuration is wrong; the one from before stays in force"));
+        list(o, "errors", "-", stderr);
     }
     return 0;
 }
@@ -39,7 +39,7 @@ static int on_line(void *ctx, struct json_object *o, const char *text, size_t le
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    struct mmr_cli_site s = {.command = "reload"};
+    struct mmr_cli_site s = {.command = "reload", .is_tolerant = true};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
         case 'c': s.dir = optarg; break;
@@ -63,6 +63,6 @@ MMR_COMMAND(reload) = {
     .usage = "mamori reload [--config DIR] [--json]\n"
              "\n"
              "Checks the whole configuration first. What is wrong is said with its place, and the configuration from\n"
-             "before stays in force (status 1).\n",
+             "before stays in force (status 1). --json: {\"applied\":true|false,\"changes\":[...],\"errors\":[...]}\n",
     .run = run,
 };

@@ -66,7 +66,7 @@ static void show_instance(struct json_object *i)
     (void)fputc('\n', stdout);
 }
 
-static void show_host(const struct mmr_cli_site *s, struct json_object *h)
+static void show_host(const struct mmr_cli_site *s, struct json_object *h, bool *is_first)
 {
     static const struct {
         const char *name, *ja, *en;
@@ -98,6 +98,17 @@ static void show_host(const struct mmr_cli_site *s, struct json_object *h)
         (void)fputc('\n', stdout);
     }
     struct json_object *list = mmr_cli_json_list(h, "instances", &n);
+    for (size_t i = 0; i < n && *is_first; *is_first = false, i++) { /* what the columns are, once */
+        static const struct {
+            const char *ja, *en;
+            size_t columns;
+        } heads[] = {{"部品", "part", 18}, {"プラグイン", "plugin", 28}, {"版", "version", 9}, {"側", "side", 9},
+                     {"イベント", "events", 10}, {"欠落", "dropped", 8}, {"拒否", "refused", 8}, {"受領", "receipts", 9}};
+        (void)fputs("    ", stdout);
+        for (size_t k = 0; k < sizeof heads / sizeof heads[0]; k++)
+            column(mmr_cli_word(s, heads[k].ja, heads[k].en), heads[k].columns);
+        (void)fputc('\n', stdout);
+    }
     for (size_t i = 0; i < n; i++)
         show_instance(json_object_array_get_idx(list, i));
 }
@@ -157,6 +168,7 @@ static void show(const struct mmr_cli_site *s, struct json_object *o)
     const struct light *l = light_of(o);
     char up[32];
     size_t n;
+    bool is_first = true;
     (void)printf("%s\n", mmr_cli_word(s, l->ja, l->en));
     struct json_object *why = mmr_cli_json_list(o, "why", &n);
     for (size_t i = 0; i < n; i++) {
@@ -175,7 +187,7 @@ static void show(const struct mmr_cli_site *s, struct json_object *o)
     struct json_object *hosts = mmr_cli_json_list(o, "hosts", &n);
     (void)printf("\n%s\n", mmr_cli_word(s, "プロセス", "processes"));
     for (size_t i = 0; i < n; i++)
-        show_host(s, json_object_array_get_idx(hosts, i));
+        show_host(s, json_object_array_get_idx(hosts, i), &is_first);
     if (strcmp(mmr_cli_json_text(o, "role"), "endpoint") != 0)
         show_brain(s, child(o, "brain"));
 }
@@ -194,7 +206,7 @@ static int on_line(void *ctx, struct json_object *o, const char *text, size_t le
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    struct mmr_cli_site s = {.command = "status"};
+    struct mmr_cli_site s = {.command = "status", .is_tolerant = true};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
         case 'c': s.dir = optarg; break;

@@ -17,7 +17,8 @@ static void say(void *ctx, const char *line)
 int mmr_cli_site_open(struct mmr_cli_site *s)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    int r = mmr_config_load_site(s->dir, NULL, say, NULL, &s->config, &err);
+    int r = s->is_tolerant ? mmr_config_load_sound(s->dir, say, NULL, &s->config, &s->left_out, &err)
+                           : mmr_config_load_site(s->dir, NULL, say, NULL, &s->config, &err);
     if (r) {
         (void)fprintf(stderr, "mamori %s: %s\n", s->command, err.text);
         return r == MMR_ECONFIG || r == MMR_EIO ? MMR_EXIT_USAGE : MMR_EXIT_FAILED;

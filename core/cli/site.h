@@ -16,6 +16,8 @@ struct mmr_cli_site {
     const char *command; /* "incident", for messages */
     const char *dir;     /* --config; NULL: the installed one */
     bool is_json, is_ja;
+    bool is_tolerant;    /* in: files that are wrong are left out (mmr_config_load_sound) */
+    unsigned left_out;   /* out: how many were */
     struct mmr_config *config;
     const char *state_dir, *run_dir; /* borrowed from config */
 };

@@ -18,4 +18,13 @@
 int mmr_config_load_site(const char *dir, const char *over, mmr_diag_fn diag, void *ctx,
                          struct mmr_config **ret, struct mmr_error *err);
 
+/*
+ * mmr_config_load_sound - the same, but a file of the site's folder that is wrong is left out whole, and said: for the
+ * commands a person needs just when an edit went wrong (status, undo-all). Never for what then runs.
+ *
+ * ret_left_out  how many files; 0: as mmr_config_load_site()
+ */
+int mmr_config_load_sound(const char *dir, mmr_diag_fn diag, void *ctx, struct mmr_config **ret, unsigned *ret_left_out,
+                          struct mmr_error *err);
+
 #endif
