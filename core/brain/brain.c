@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, NODES_MAX = 1024 };
+enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, NODES_MAX = 1024, LOST_AFTER_S = 30 };
 
 /* ---- callbacks of the pipeline ---- */
 
@@ -32,6 +32,13 @@ static void on_incident(void *ctx, const struct mmr_incident *i, enum mmr_activi
                 mmr_class_name(i->class_current), mmr_band_name(i->band), i->row, i->n_evidence, i->n_actions);
 }
 
+/* A responder that went is lost only when it stays away: hosts are started again within seconds, and what is in the
+ * kernel holds meanwhile (SERVICE_STANDARD SR-04: 30 s). */
+static bool is_there(bool is_up, int64_t down_ns)
+{
+    return is_up || (down_ns && mmr_clock_wall_ns() - down_ns < LOST_AFTER_S * MMR_NS_PER_S);
+}
+
 static struct mmr_responder_state on_responder_state(void *ctx, const struct mmr_action_rec *a)
 {
     struct mmr_live *l = ctx;
@@ -39,12 +46,12 @@ static struct mmr_responder_state on_responder_state(void *ctx, const struct mmr
     uint32_t slot, index;
     if (a->node[0] == '\0' || strcmp(a->node, l->roster.node) == 0) {
         if (mmr_roster_find(&l->roster, a->instance, &slot, &index)) {
-            s.is_healthy = l->roster.slot[slot].is_up;
+            s.is_healthy = is_there(l->roster.slot[slot].is_up, l->roster.slot[slot].down_ns);
             s.is_dry_run = l->roster.slot[slot].instance[index].is_dry_run;
         }
     } else {
         const struct mmr_roster_node *n = mmr_roster_node(&l->roster, a->node);
-        s.is_healthy = n && n->is_up;
+        s.is_healthy = n && is_there(n->is_up, n->down_ns);
     }
     return s;
 }
@@ -152,6 +159,16 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
         if (x->is_up && !x->is_reconciled && mmr_clock_wall_ns() - x->up_ns > RECONCILE_AFTER_MS * MMR_NS_PER_MS)
             mmr_live_reconcile(l, s); /* what was not acknowledged before has come again by now */
     }
+    int64_t edge = mmr_clock_wall_ns() - LOST_AFTER_S * MMR_NS_PER_S; /* did somebody become lost since the last look? */
+    bool is_lost = false;
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        is_lost |= !l->roster.slot[s].is_up && l->roster.slot[s].down_ns > edge - FORWARD_EVERY_MS * MMR_NS_PER_MS &&
+                   l->roster.slot[s].down_ns <= edge;
+    for (size_t k = 0; k < l->roster.n_nodes; k++)
+        is_lost |= !l->roster.nodes[k].is_up && l->roster.nodes[k].down_ns > edge - FORWARD_EVERY_MS * MMR_NS_PER_MS &&
+                   l->roster.nodes[k].down_ns <= edge;
+    if (is_lost)
+        mmr_pipeline_reconsider(l->pipeline, mmr_clock_wall_ns());
     mmr_live_forward(l);
     mmr_live_settle(l);
 }

@@ -62,7 +62,7 @@ void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags)
     else
         r = hand_over(l, a, bytes, len, &err);
     if (r)
-        mmr_live_make_up(l, a->id, r == MMR_ENOENT ? MMR_RESULT_UNSUPPORTED : MMR_RESULT_FAILED, err.text);
+        mmr_live_make_up(l, a->id, r == MMR_ETOOBIG ? MMR_RESULT_FAILED : MMR_RESULT_TIMEOUT, err.text);
     if (mmr_persist_order(l->persist, a, flags, now, &err) != 0)
         mmr_log(MMR_LOG_ERR, "action.not_recorded", "action=%016llx reason=\"%s\"", (unsigned long long)a->id, err.text);
     if (!(flags & (MMR_ACT_RENEW | MMR_ACT_VERIFY)))

@@ -65,6 +65,7 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
     mmr_local_welcome(l->server, slot, epoch, s->upto);
     mmr_live_responders(l);
+    mmr_pipeline_reconsider(l->pipeline, s->up_ns);
 }
 
 static void on_record(void *ctx, const struct mmr_local_record *r)
@@ -109,6 +110,8 @@ static void on_gone(void *ctx, uint32_t slot, bool is_bye)
 {
     struct mmr_live *l = ctx;
     (void)is_bye;
+    if (l->roster.slot[slot].is_up)
+        l->roster.slot[slot].down_ns = mmr_clock_wall_ns();
     l->roster.slot[slot].is_up = false;
     if (watches(&l->roster.slot[slot]))
         mmr_watch_gap(l->watch, l->roster.hostname, mmr_clock_wall_ns());
@@ -156,6 +159,7 @@ static void site_hello(void *ctx, const char *node, const uint8_t epoch[16])
     if (n) {
         memcpy(n->epoch, epoch, 16);
         n->has_epoch = n->is_up = true;
+        n->up_ns = mmr_clock_wall_ns();
         for (uint32_t lane = 0; lane < MMR_LANES; lane++)
             upto[lane] = n->upto[lane] = n->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
         if (n->hostname[0])
@@ -164,6 +168,7 @@ static void site_hello(void *ctx, const char *node, const uint8_t epoch[16])
     }
     mmr_site_hub_welcome(l->hub, node, epoch, upto);
     mmr_live_responders(l);
+    mmr_pipeline_reconsider(l->pipeline, mmr_clock_wall_ns());
 }
 
 /* Events of a node were stamped by its agent; what they claim of their origin must be the key's owner. */
@@ -218,6 +223,7 @@ static void site_gone(void *ctx, const char *node, bool is_bye)
     if (!n)
         return;
     n->is_up = false;
+    n->down_ns = mmr_clock_wall_ns();
     mmr_watch_gap(l->watch, n->hostname, mmr_clock_wall_ns());
     mmr_log(MMR_LOG_WARN, "node.gone", "node=%s on_purpose=%d", node, is_bye);
     mmr_live_responders(l);

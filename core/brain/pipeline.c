@@ -241,6 +241,23 @@ int mmr_pipeline_responders(struct mmr_pipeline *p, const struct mmr_responder *
     return 0;
 }
 
+static bool reconsider_one(void *ctx, struct mmr_incident *i)
+{
+    struct mmr_pipeline *p = ctx;
+    struct told *t = i->n_actions || i->class_current != MMR_CLASS_OF_NO_RESPONSE ? told_of(p, i->id) : NULL;
+    if (t) {
+        t->due_ns = p->now_ns;
+        (void)mmr_due_put(&p->due, p->now_ns, i->id, NULL);
+    }
+    return true;
+}
+
+void mmr_pipeline_reconsider(struct mmr_pipeline *p, int64_t now_ns)
+{
+    p->now_ns = now_ns;
+    mmr_tracker_each(p->tracker, reconsider_one, p);
+}
+
 /* ---- events in ---- */
 
 int mmr_pipeline_finding(struct mmr_pipeline *p, struct mmr_finding *f, int64_t now_ns, struct mmr_error *err)

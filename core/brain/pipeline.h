@@ -70,6 +70,9 @@ int64_t mmr_pipeline_next_due(const struct mmr_pipeline *p); /* when tick has so
 int mmr_pipeline_finish(struct mmr_pipeline *p, struct mmr_error *err);
 /* An open incident of the store (mmr_incident_unpack; taken, also on failure), before the first event. */
 int mmr_pipeline_restore(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns, struct mmr_error *err);
+/* Something outside changed that decides about defence (a responder came back, or is gone for good): every incident with
+ * orders, or that needs some, is planned and classified again by the next tick. */
+void mmr_pipeline_reconsider(struct mmr_pipeline *p, int64_t now_ns);
 /* Responders came, went or changed (live): the whole list anew. */
 int mmr_pipeline_responders(struct mmr_pipeline *p, const struct mmr_responder *list, uint32_t n, struct mmr_error *err);
 

@@ -239,6 +239,7 @@ uint32_t mmr_roster_responders(const struct mmr_roster *r, struct mmr_responder 
             ret[n].side = x->side == MMR_SIDE_NETWORK ? MMR_SIDE_NETWORK : MMR_SIDE_ENDPOINT;
             ret[n].verbs = verbs_of(x->actions);
             ret[n].is_healthy = r->slot[s].is_up;
+            ret[n].since_ns = r->slot[s].up_ns;
             ret[n].is_dry_run = x->is_dry_run;
             ret[n].sees_inside = r->inside_crosses && ret[n].side == MMR_SIDE_NETWORK;
             if (ret[n].side == MMR_SIDE_ENDPOINT) {
@@ -250,6 +251,7 @@ uint32_t mmr_roster_responders(const struct mmr_roster *r, struct mmr_responder 
     for (size_t k = 0; k < r->n_nodes; k++)
         for (uint32_t i = 0; i < r->nodes[k].n_responder && n < cap; i++) {
             ret[n] = r->nodes[k].responder[i];
+            ret[n].since_ns = r->nodes[k].up_ns;
             ret[n++].is_healthy = r->nodes[k].is_up;
         }
     return n;

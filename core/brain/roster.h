@@ -25,7 +25,7 @@ struct mmr_roster_slot {
     char host[64];
     uint8_t epoch[16];
     uint64_t upto[MMR_LANES], acked[MMR_LANES]; /* handled; told the host after the commit */
-    int64_t up_ns;
+    int64_t up_ns, down_ns; /* the last time it came and went */
     struct mmr_roster_instance *instance; /* MMR_LOCAL_INSTANCES_MAX of them; NULL until one is known */
 };
 struct mmr_roster_node {
@@ -33,6 +33,7 @@ struct mmr_roster_node {
     char name[MMR_SITE_NAME_MAX + 1], hostname[64];
     uint8_t epoch[16];
     uint64_t upto[MMR_LANES], acked[MMR_LANES];
+    int64_t up_ns, down_ns;
     struct mmr_addr addr[4];
     uint32_t n_responder;
     struct mmr_responder responder[8];

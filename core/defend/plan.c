@@ -297,6 +297,9 @@ static bool is_tried(const struct planner *p, const struct candidate *c, const s
             continue;
         if (a->state == MMR_STATE_EXPIRED && p->i->last_ns > a->receipt.expires_ns)
             continue;
+        if (a->state == MMR_STATE_FAILED && a->receipt.result == MMR_RESULT_TIMEOUT &&
+            c->r->since_ns > a->ordered_ns)
+            continue; /* it was away then */
         return true;
     }
     return false;

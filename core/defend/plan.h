@@ -15,6 +15,7 @@ struct mmr_responder { /* one that can be asked (declared in replay, loaded when
     char host[64];   /* endpoint: the machine it acts on, "" any machine that sends events (replay) */
     struct mmr_addr addr[4]; /* endpoint: that machine's addresses; unset after the last */
     bool is_healthy, is_dry_run, is_linked;
+    int64_t since_ns;        /* healthy since; an order that got no answer before may be given again */
     bool sees_inside;        /* network: traffic between inside machines crosses it too */
 };
 static inline uint32_t mmr_verb_bit(enum mmr_verb v) { return 1u << (unsigned)v; }
