@@ -67,10 +67,39 @@ int mmr_rules_engine_new(const struct mmr_rules *set, const struct mmr_rules_opt
     return 0;
 }
 
+static void window_free(struct mmr_rules_engine *e, struct flow_state *st, int dir)
+{
+    struct window *w = st->win[dir];
+    if (!w)
+        return;
+    e->window_bytes -= w->cap + sizeof *w;
+    free(w->data);
+    free(w);
+    st->win[dir] = NULL;
+}
+
+static void state_free(struct mmr_rules_engine *e, struct flow_state *st)
+{
+    if (st->prev)
+        st->prev->next = st->next;
+    else
+        e->states = st->next;
+    if (st->next)
+        st->next->prev = st->prev;
+    window_free(e, st, 0);
+    window_free(e, st, 1);
+    free(st->bits);
+    free(st->ints);
+    free(st);
+    e->flows--;
+}
+
 void mmr_rules_engine_free(struct mmr_rules_engine *e)
 {
     if (!e)
         return;
+    while (e->states)
+        state_free(e, e->states);
     mmr_prefilter_scratch_free(e->scratch);
     mmr_state_free(e->table);
     mmr_chain_done(&e->chain);
@@ -100,17 +129,6 @@ const struct mmr_rules_stats *mmr_rules_engine_stats(const struct mmr_rules_engi
 
 /* ---- flow state ---- */
 
-static void window_free(struct mmr_rules_engine *e, struct flow_state *st, int dir)
-{
-    struct window *w = st->win[dir];
-    if (!w)
-        return;
-    e->window_bytes -= w->cap + sizeof *w;
-    free(w->data);
-    free(w);
-    st->win[dir] = NULL;
-}
-
 static struct flow_state *flow_state(struct mmr_rules_engine *e, struct mmr_flow *f)
 {
     if (!f)
@@ -122,6 +140,10 @@ static struct flow_state *flow_state(struct mmr_rules_engine *e, struct mmr_flow
             return NULL;
         }
         st->generation = e->generation;
+        st->next = e->states;
+        if (st->next)
+            st->next->prev = st;
+        e->states = st;
         f->slot[MMR_SLOT_SIGNATURE] = st;
         e->flows++;
     }
@@ -130,7 +152,7 @@ static struct flow_state *flow_state(struct mmr_rules_engine *e, struct mmr_flow
         window_free(e, st, 1);
         free(st->bits);
         free(st->ints);
-        *st = (struct flow_state){.generation = e->generation, .is_ip_done = {1, 1}, .is_pd_done = 1};
+        *st = (struct flow_state){.prev = st->prev, .next = st->next, .generation = e->generation, .is_ip_done = {1, 1}, .is_pd_done = 1};
     }
     return st;
 }
@@ -542,10 +564,5 @@ void mmr_rules_flow_end(struct mmr_rules_engine *e, struct mmr_flow *f)
         e->packet_seen.n = 0;
         inspect_window(e, &s, true);
     }
-    window_free(e, st, 0);
-    window_free(e, st, 1);
-    free(st->bits);
-    free(st->ints);
-    free(st);
-    e->flows--;
+    state_free(e, st);
 }

