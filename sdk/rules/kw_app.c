@@ -105,6 +105,8 @@ static int kw_number(struct parse *p, const struct keyword *k, struct text arg)
             n = (struct number){.op = is_not ? NUM_NE : NUM_EQ, .a = rr[i].v};
             is_named = true;
         }
+    if (!mmr_buf_by_sticky(numbers[k->arg], strlen(numbers[k->arg])))
+        return mmr_parse_unsupported(p, (struct text){k->name, strlen(k->name)});
     int rc = is_named ? 0 : mmr_parse_number(p, k->name, arg, &n);
     int g = rc < 0 ? rc : group_of(p, numbers[k->arg]);
     struct step *s = g < 0 ? NULL : mmr_parse_step(p, STEP_NUMBER, (uint32_t)g);

@@ -311,6 +311,18 @@ static int use_modifier(struct parse *p, unsigned buf, struct text name)
     return 0;
 }
 
+int mmr_parse_unsupported(struct parse *p, struct text name)
+{
+    for (uint32_t i = 0; i < p->n_unsupported; i++)
+        if (p->unsupported_len[i] == name.len && memcmp(p->unsupported[i], name.p, name.len) == 0)
+            return 0;
+    if (p->n_unsupported < MMR_RULES_UNSUPPORTED_MAX) {
+        p->unsupported[p->n_unsupported] = name.p;
+        p->unsupported_len[p->n_unsupported++] = name.len;
+    }
+    return 0;
+}
+
 static int parse_option(struct parse *p, struct text option)
 {
     struct text arg = option, name = mmr_text_cut(&arg, ':');
@@ -326,14 +338,7 @@ static int parse_option(struct parse *p, struct text option)
         return use_sticky(p, buf);
     if (!has_arg && (buf = mmr_buf_by_modifier(name.p, name.len)) != BUF_NONE)
         return use_modifier(p, buf, name);
-    for (uint32_t i = 0; i < p->n_unsupported; i++)
-        if (p->unsupported_len[i] == name.len && memcmp(p->unsupported[i], name.p, name.len) == 0)
-            return 0;
-    if (p->n_unsupported < MMR_RULES_UNSUPPORTED_MAX) {
-        p->unsupported[p->n_unsupported] = name.p;
-        p->unsupported_len[p->n_unsupported++] = name.len;
-    }
-    return 0;
+    return mmr_parse_unsupported(p, name);
 }
 
 /* Goes on after a bad option, so that every unknown keyword of the rule is named; the first fault stays. */

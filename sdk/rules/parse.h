@@ -58,6 +58,7 @@ struct cond *mmr_parse_cond(struct parse *p, uint8_t type);
 int mmr_parse_var(struct parse *p, struct text name);              /* index of a variable read; negative: unknown */
 int mmr_parse_new_var(struct parse *p, struct text name);          /* index; negative: too many */
 int mmr_parse_group(struct parse *p, unsigned buf, bool is_fresh); /* index; negative */
+int mmr_parse_unsupported(struct parse *p, struct text name);       /* notes the keyword; the rule is refused at its end */
 const void *mmr_parse_keep(struct parse *p, const void *v, size_t len);
 
 /*
