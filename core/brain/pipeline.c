@@ -480,9 +480,9 @@ int mmr_pipeline_receipt(struct mmr_pipeline *p, uint64_t action_id, const struc
     const struct mmr_action_rec *held = mmr_leases_get(p->leases, action_id);
     if (held) {
         a.like = *held;
-        (void)mmr_leases_receipt(p->leases, action_id, r, now_ns);
-        struct reasons list = {.n = 0}; /* first the list: what follows may order, which changes the leases */
+        struct reasons list = {.n = 0}; /* first the list: a refusal ends the lease, and what follows may order another */
         mmr_leases_each_reason(p->leases, action_id, note_reason, &list);
+        (void)mmr_leases_receipt(p->leases, action_id, r, now_ns);
         for (size_t k = 0; k < list.n; k++)
             take(&a, list.id[k]);
     } else { /* ended already, or an incident restored without its lease */

@@ -233,6 +233,23 @@ static void receipts_prove_an_attempt_defended(void **state)
     close_world(&w);
 }
 
+static void a_refusal_is_taken_at_once(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, false);
+    feed(&w, &story[0], T0);
+    assert_false(mmr_pipeline_work(w.p, T0, 100));
+    assert_int_equal(w.n_orders, 1);
+    const struct mmr_receipt r = {.result = MMR_RESULT_REFUSED, .detail = "never-block list"};
+    size_t told = w.n;
+    assert_int_equal(mmr_pipeline_receipt(w.p, w.order[0].id, &r, T0 + MMR_NS_PER_MS, NULL), 0); /* not "nobody waits" */
+    assert_true(w.n > told);
+    assert_non_null(strstr(w.json[w.n - 1], "never-block list"));
+    assert_int_equal(w.class_now[w.n - 1], MMR_CLASS_OF_SEVERE); /* without waiting for the time-out */
+    close_world(&w);
+}
+
 static void nobody_answers_and_it_becomes_severe(void **state)
 {
     struct world w;
@@ -379,6 +396,7 @@ int main(void)
         cmocka_unit_test(both_sides_make_one_severe_incident),
         cmocka_unit_test(the_same_input_gives_the_same_bytes),
         cmocka_unit_test(receipts_prove_an_attempt_defended),
+        cmocka_unit_test(a_refusal_is_taken_at_once),
         cmocka_unit_test(nobody_answers_and_it_becomes_severe),
         cmocka_unit_test(a_restart_goes_on_where_it_was),
         cmocka_unit_test(quiet_incidents_close),
