@@ -73,14 +73,16 @@ void mmr_agent_expire(struct mmr_agent *a)
 
 /* ---- receipts ---- */
 
-static int receipt_map(const char *result, const char *verified, const char *detail, int code, void *buf, size_t cap,
+static int receipt_map(const char *result, int64_t revoked_ns, const char *detail, int code, void *buf, size_t cap,
                        size_t *ret_len)
 {
     uint8_t map[768];
     struct mmr_event ev;
     mmr_event_begin_map(&ev, map, sizeof map);
     mmr_event_str(&ev, "result", result);
-    mmr_event_str(&ev, "verify.result", verified);
+    mmr_event_str(&ev, "verify.result", "none");
+    if (revoked_ns)
+        mmr_event_int(&ev, "revoked_at", revoked_ns);
     mmr_event_str(&ev, "detail", detail);
     int r = mmr_event_end(&ev);
     return r ? r : mmr_receipt_wrap(code, map, ev.len, buf, cap, ret_len);
@@ -90,7 +92,7 @@ static void answer(struct mmr_agent *a, const char *instance, uint64_t id, enum 
 {
     uint8_t buf[1024];
     size_t len;
-    int r = receipt_map(mmr_result_name(result), "none", detail, code, buf, sizeof buf, &len);
+    int r = receipt_map(mmr_result_name(result), 0, detail, code, buf, sizeof buf, &len);
     if (!r)
         r = mmr_agent_say(a, MMR_LANE_URGENT, instance, MMR_LOCAL_RECEIPT, id, buf, len);
     if (r)
@@ -120,7 +122,8 @@ bool mmr_agent_receipt(struct mmr_agent *a, uint64_t id, const void *bytes, size
         mmr_gate_report(a->gate, x->verb, &x->target, r.result, false, mmr_clock_wall_ns());
     }
     /* "applied" of an undo the hub did not ask for would read as a defence that holds: say that it does not */
-    return is_by_us && receipt_map("applied", "refuted", "taken back on this machine by its operator", 0, buf, cap, ret_len) == 0;
+    return is_by_us && receipt_map("applied", mmr_clock_wall_ns(), "taken back on this machine by its operator", 0, buf, cap,
+                                   ret_len) == 0;
 }
 
 /* ---- orders ---- */

@@ -187,13 +187,14 @@ int mmr_receipt_decode(const void *msgpack, size_t len, struct mmr_receipt *ret,
     r.applied_ns = mmr_event_get_int(&v, "applied_at", 0);
     r.verified_ns = mmr_event_get_int(&v, "verify.at", 0);
     r.expires_ns = mmr_event_get_int(&v, "expires_at", 0);
+    r.revoked_ns = mmr_event_get_int(&v, "revoked_at", 0);
     r.is_dry_run = mmr_event_get_int(&v, "dry_run", 0) != 0;
     const struct mmr_value *dry = mmr_event_get(&v, "dry_run");
     if (dry && dry->type == MMR_VAL_BOOL)
         r.is_dry_run = dry->n.i != 0;
     int64_t packets = mmr_event_get_int(&v, "counter.packets", 0);
     int64_t bytes = mmr_event_get_int(&v, "counter.bytes", 0);
-    if (r.applied_ns < 0 || r.verified_ns < 0 || r.expires_ns < 0 || packets < 0 || bytes < 0)
+    if (r.applied_ns < 0 || r.verified_ns < 0 || r.expires_ns < 0 || r.revoked_ns < 0 || packets < 0 || bytes < 0)
         return mmr_fail(err, MMR_EBADMSG, "receipt: a time or counter is negative");
     r.packets = (uint64_t)packets;
     r.bytes = (uint64_t)bytes;

@@ -38,6 +38,7 @@ void mmr_event_begin_map(struct mmr_event *ev, void *buf, size_t cap);
  *   verify.at      ns UTC
  *   applied_at     ns UTC
  *   expires_at     ns UTC, absent without lease
+ *   revoked_at     ns UTC: it was applied and was taken back since, not by an order of the hub
  *   detail         one line for people: what was done or why not
  *   undo           opaque text the responder needs to undo after a restart (kept in its journal too)
  *   dry_run        true when nothing was changed on purpose
