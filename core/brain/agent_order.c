@@ -213,6 +213,18 @@ static int undo_one(struct mmr_agent *a, struct mmr_agent_act *x)
     return r;
 }
 
+/* An agent that was restarted does not know what was ordered before; the responders' journals do. */
+static void let_go_of_all(struct mmr_agent *a, uint32_t *failed)
+{
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t i = 0; a->roster.slot[s].instance && i < MMR_LOCAL_INSTANCES_MAX; i++) {
+            const struct mmr_roster_instance *x = &a->roster.slot[s].instance[i];
+            if (x->is_used && x->roles & MMR_ROLE_RESPONDER &&
+                mmr_local_order(a->server, s, i, MMR_HOST_RECONCILE, MMR_LANE_URGENT, 0, "", 0) != 0)
+                ++*failed;
+        }
+}
+
 void mmr_agent_undo(struct mmr_agent *a, uint64_t id, uint32_t *ret_done, uint32_t *ret_failed)
 {
     *ret_done = *ret_failed = 0;
@@ -225,4 +237,6 @@ void mmr_agent_undo(struct mmr_agent *a, uint64_t id, uint32_t *ret_done, uint32
         else
             ++*ret_failed;
     }
+    if (!id)
+        let_go_of_all(a, ret_failed);
 }
