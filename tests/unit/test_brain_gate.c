@@ -35,7 +35,7 @@ static void a_target_survives_the_wire(void **state)
                                                .dst_port = 443, .proto = "tcp"}},
         {.verb = MMR_VERB_BLOCK_NAME, .target = {.text = "c2.example.org"}},
         {.verb = MMR_VERB_KILL_PROCESS, .target = {.pid = 4711, .start_ticks = 99, .exe = "/tmp/x", .is_tree = true}},
-        {.verb = MMR_VERB_QUARANTINE_FILE, .target = {.text = "/home/a/x.sh"}},
+        {.verb = MMR_VERB_QUARANTINE_FILE, .target = {.text = "/srv/a/x.sh"}},
         {.verb = MMR_VERB_REMOVE_AUTOSTART, .target = {.text = "/etc/crontab", .exe = "* * * * * /tmp/x"}},
         {.verb = MMR_VERB_ISOLATE_HOST, .target = {.host = "PC1", .addr = one}},
         {.verb = MMR_VERB_LOCK_ACCOUNT, .target = {.text = "mallory"}},
