@@ -98,6 +98,19 @@ static struct json_object *status_json(struct mmr_live *l)
             json_object_array_add(instances, one);
         }
     json_object_object_add(o, "instances", instances);
+    struct json_object *tests = json_object_new_array();
+    for (uint32_t i = 0; i < l->selftest.n; i++) {
+        static const char *const results[] = {"open", "passed", "failed"};
+        const struct mmr_selftest_row *x = &l->selftest.row[i];
+        struct json_object *one = json_object_new_object();
+        add_str(one, "node", x->node);
+        add_str(one, "instance", x->instance);
+        add_str(one, "what", x->what);
+        add_str(one, "result", results[x->result]);
+        add_str(one, "detail", x->detail);
+        json_object_array_add(tests, one);
+    }
+    json_object_object_add(o, "selftest", tests);
     json_object_object_add(o, "nodes", nodes_json(l));
     json_object_object_add(o, "outbox", json_object_new_object());
     struct json_object *outbox;

@@ -159,6 +159,8 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
         if (x->is_up && !x->is_reconciled && mmr_clock_wall_ns() - x->up_ns > RECONCILE_AFTER_MS * MMR_NS_PER_MS)
             mmr_live_reconcile(l, s); /* what was not acknowledged before has come again by now */
     }
+    mmr_selftest_run(&l->selftest, &l->roster, mmr_live_try, l, mmr_clock_wall_ns());
+    mmr_selftest_tick(&l->selftest, mmr_clock_wall_ns());
     int64_t edge = mmr_clock_wall_ns() - LOST_AFTER_S * MMR_NS_PER_S; /* did somebody become lost since the last look? */
     bool is_lost = false;
     for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)

@@ -36,6 +36,18 @@ static int hand_over(struct mmr_live *l, const struct mmr_action_rec *a, const v
     return r ? mmr_fail(err, r, "node '%s' is not connected", a->node) : 0;
 }
 
+bool mmr_live_try(void *ctx, const struct mmr_action_rec *a, unsigned flags)
+{
+    uint8_t map[2048], bytes[2048 + MMR_ORDER_HEAD_MAX];
+    size_t map_len, len;
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (mmr_action_encode(a, map, sizeof map, &map_len) != 0)
+        return false;
+    const struct mmr_action order = {.struct_size = sizeof order, .flags = flags, .id = a->id, .verb = mmr_verb_name(a->verb),
+                                     .ttl_ms = a->ttl_ms, .msgpack = map, .len = map_len};
+    return mmr_order_encode(&order, bytes, sizeof bytes, &len) == 0 && hand_over(ctx, a, bytes, len, &err) == 0;
+}
+
 void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags)
 {
     struct mmr_live *l = ctx;

@@ -12,6 +12,8 @@ static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const v
     struct mmr_error err = {.struct_size = sizeof err};
     int64_t now = mmr_clock_wall_ns();
     int r = mmr_event_read(stamped, len, l->view, &err);
+    if (!r)
+        mmr_selftest_event(&l->selftest, l->view);
     if (!r && side != MMR_SIDE_NETWORK)
         mmr_watch_event(l->watch, host, l->view);
     if (!r)
@@ -41,6 +43,8 @@ static void take_receipt(struct mmr_live *l, const char *node, uint64_t id, cons
     } else if (code != 0 && r.result == MMR_RESULT_NONE) {
         r.result = code == MMR_EUNSUPPORTED ? MMR_RESULT_UNSUPPORTED : code == MMR_EPERM ? MMR_RESULT_REFUSED : MMR_RESULT_FAILED;
     }
+    if (mmr_selftest_receipt(&l->selftest, id, &r))
+        return;
     for (uint32_t i = 0; i < l->n_undo; i++)
         if (l->undo[i] == id && (r.result == MMR_RESULT_APPLIED || r.result == MMR_RESULT_ALREADY)) {
             r.revoked_ns = mmr_clock_wall_ns();

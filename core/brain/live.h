@@ -5,6 +5,7 @@
 
 #include "brain/persist.h"
 #include "brain/roster.h"
+#include "brain/selftest.h"
 #include "brain/setup.h"
 #include "brain/watch.h"
 #include "config/sources.h"
@@ -41,6 +42,7 @@ struct mmr_live {
     struct mmr_site_hub *hub;
     struct mmr_roster roster;
     struct mmr_watch *watch;
+    struct mmr_selftest selftest;
     struct mmr_stamper core_stamper;
     uint64_t core_seq;
     struct mmr_event_view *view;
@@ -70,6 +72,7 @@ int mmr_live_put_received(struct mmr_live *l, struct mmr_error *err);  /* into t
 
 /* dispatch.c */
 void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags);
+bool mmr_live_try(void *ctx, const struct mmr_action_rec *a, unsigned flags); /* a self-test's order: outside the books */
 void mmr_live_make_up(struct mmr_live *l, uint64_t id, enum mmr_result result, const char *detail);
 void mmr_live_reconcile(struct mmr_live *l, uint32_t slot);
 void mmr_live_forward(struct mmr_live *l);

@@ -96,7 +96,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     if (s->is_core_ready)
         mmr_run_ask(s, 0, "status", "{}", NULL);
     if (!s->is_announced && s->brain &&
-        (all_up(s) || mmr_clock_mono_ns() - s->started_ns > ANNOUNCE_AFTER_S * MMR_NS_PER_S)) {
+        ((all_up(s) && (s->is_endpoint || mmr_run_is_tested(s))) || mmr_clock_mono_ns() - s->started_ns > ANNOUNCE_AFTER_S * MMR_NS_PER_S)) {
         s->is_announced = true;
         if (!s->opts->is_quiet)
             mmr_run_announce(s);

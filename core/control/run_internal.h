@@ -78,6 +78,7 @@ uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host);
 void mmr_run_request(void *ctx, uint64_t client, const char *command, struct json_object *args);
 void mmr_run_answered(struct mmr_run_state *s, const struct mmr_message *m);
 void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, const char *text, struct json_object *pending);
+bool mmr_run_is_tested(const struct mmr_run_state *s);
 void mmr_run_announce(struct mmr_run_state *s); /* what an owner reads once everything has come up */
 
 /* run_undo.c */

@@ -140,6 +140,19 @@ static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct js
             "There is an incident that needs you now; see 'mamori incident list'.");
         light = "red";
     }
+    struct json_object *tests = NULL, *result = NULL;
+    for (size_t i = 0; s->brain && json_object_object_get_ex(s->brain, "selftest", &tests) && i < json_object_array_length(tests); i++) {
+        struct json_object *one = json_object_array_get_idx(tests, i), *name = NULL, *what = NULL;
+        if (!json_object_object_get_ex(one, "result", &result) || strcmp(json_object_get_string(result), "failed") != 0)
+            continue;
+        (void)json_object_object_get_ex(one, "instance", &name);
+        (void)json_object_object_get_ex(one, "what", &what);
+        (void)snprintf(text, sizeof text, is_ja ? "部品「%s」は自分の試し（%s）に通りませんでした。" : "The part '%s' did not pass its own test: %s.",
+                       json_object_get_string(name), json_object_get_string(what));
+        json_object_array_add(why, json_object_new_string(text));
+        if (strcmp(light, "green") == 0)
+            light = "yellow";
+    }
     if (s->brain && !s->is_endpoint && brain_int(s, "store_ok") == 0) {
         SAY("記録を書き込めません。ディスクの空きをご確認ください。", "Records cannot be written; check the disk's free space.");
         light = "red";
@@ -190,6 +203,35 @@ static struct json_object *status_json(struct mmr_run_state *s)
     return o;
 }
 
+static bool print_selftest(const struct mmr_run_state *s, bool is_ja)
+{
+    struct json_object *tests = NULL, *v[4] = {0};
+    static const char *const keys[] = {"instance", "what", "result", "detail"};
+    if (!s->brain || !json_object_object_get_ex(s->brain, "selftest", &tests) || json_object_array_length(tests) == 0)
+        return false;
+    (void)printf("\n  %s\n", is_ja ? "自分で試した結果（何も止めず、何も変えません）:" : "Self-test (nothing is blocked or changed):");
+    for (size_t i = 0; i < json_object_array_length(tests); i++) {
+        for (size_t k = 0; k < 4; k++)
+            (void)json_object_object_get_ex(json_object_array_get_idx(tests, i), keys[k], &v[k]);
+        bool is_ok = strcmp(json_object_get_string(v[2]), "passed") == 0;
+        (void)printf("    %s %-16s %s%s%s\n", is_ok ? "✔" : "✘", json_object_get_string(v[0]), json_object_get_string(v[1]),
+                     is_ok ? "" : ": ", is_ok ? "" : json_object_get_string(v[3]));
+    }
+    return true;
+}
+
+/* Has every self-test come to an end? */
+bool mmr_run_is_tested(const struct mmr_run_state *s)
+{
+    struct json_object *tests = NULL, *v = NULL;
+    if (!s->brain || !json_object_object_get_ex(s->brain, "selftest", &tests))
+        return false;
+    for (size_t i = 0; i < json_object_array_length(tests); i++)
+        if (json_object_object_get_ex(json_object_array_get_idx(tests, i), "result", &v) && strcmp(json_object_get_string(v), "open") == 0)
+            return false;
+    return json_object_array_length(tests) > 0;
+}
+
 void mmr_run_announce(struct mmr_run_state *s)
 {
     bool is_ja = is_japanese(s);
@@ -221,6 +263,7 @@ void mmr_run_announce(struct mmr_run_state *s)
             (void)printf("    %s %-16s %-10s %s\n", st.state == MMR_CHILD_RUNNING ? "✔" : "✘", s->host[i].instance[k],
                          x && x->is_known ? (x->side == MMR_SIDE_NETWORK ? "network" : "endpoint") : "?", caps);
         }
+    (void)print_selftest(s, is_ja);
     (void)printf("\n  %s\n\n", is_ja ? "終えるには Ctrl-C。状態は「mamori status」。" : "Ctrl-C ends it; 'mamori status' shows the state.");
     (void)fflush(stdout);
     json_object_put(why);
