@@ -23,12 +23,17 @@ grep -rnE '\b(sprintf|strcpy|strcat|strtok|atoi|alloca|gets)\(' core plugins sdk
   complain "banned calls (style guide)"
 git ls-files '*.c' '*.h' | xargs wc -l | awk '$2!="total" && $1>900 {print "lint: " $2 " has " $1 " lines: one idea?"; n=1} END {exit !n}' && bad=$((bad + 1))
 git grep -nIE '\b(TODO|FIXME|XXX)\b' -- core plugins sdk dev && complain "unfinished work"
-git grep -nIE '(^|[" =])/(home|root|work)/' -- . ':!tests/lint.sh' && complain "a path of a machine"
+# where this checkout lies is nobody else's business (paths such as /home and /tmp are what rules and tests are about)
+above=$(dirname "$(git rev-parse --show-toplevel)")
+[ "$above" = / ] || { git grep -nIE "(^|[^A-Za-z0-9_.])$above/" -- . && complain "a path of this machine"; }
 
+# Left out of clang-tidy beside what the style guide leaves out: sizeof-expression takes every array of pointers for a
+# slip; no-int-to-ptr, every number in a callback's cookie; narrowing is -Wconversion's business; err33 is the (void) rule's.
 if command -v clang-tidy-14 >/dev/null; then
   git ls-files 'core/*.c' 'sdk/*.c' 'plugins/*.c' | grep -v test_ |
     xargs -P "$(nproc)" -n 8 clang-tidy-14 -p "$build" --quiet \
-      --checks='-*,bugprone-*,cert-*,clang-analyzer-*,performance-*,portability-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-cert-err33-c,-bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp,-bugprone-branch-clone' 2>/dev/null |
+      --checks='-*,bugprone-*,cert-*,clang-analyzer-*,performance-*,portability-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-cert-err33-c,-bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp,-bugprone-branch-clone,-bugprone-sizeof-expression,-performance-no-int-to-ptr' \
+      --extra-arg=-Wno-unknown-warning-option 2>/dev/null |
     grep -E 'warning:|error:' | sort -u >"$build/tidy.txt"
   if [ -s "$build/tidy.txt" ]; then
     cat "$build/tidy.txt"
@@ -36,7 +41,7 @@ if command -v clang-tidy-14 >/dev/null; then
   fi
 fi
 if command -v cppcheck >/dev/null; then
-  cppcheck --quiet -j "$(nproc)" --enable=warning,portability,performance --inline-suppr --suppress=memleak --error-exitcode=1 \
+  cppcheck --quiet -j "$(nproc)" --std=c11 --language=c --enable=warning,portability,performance --inline-suppr --suppress=memleak --error-exitcode=1 \
     -Icore -Isdk/include -Isdk core sdk/src sdk/sigma sdk/rules plugins || complain "cppcheck"
 fi
 [ "$bad" -eq 0 ] && echo "lint: clean"

@@ -79,7 +79,7 @@ static void id_of(const struct mmr_agent *a, const struct mmr_local_record *r, u
 static bool take_event(struct mmr_agent *a, const struct mmr_local_record *r, struct mmr_roster_instance *i)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    uint8_t id[16];
+    uint8_t id[16] = {0};
     size_t len;
     if (r->lane < MMR_LEDGER_LANES)
         id_of(a, r, id);

@@ -17,7 +17,7 @@ void mmr_host_normalise(const char *name, char ret[MMR_HOST_NAME_MAX])
     struct mmr_addr a;
     size_t n = 0;
     bool is_addr = mmr_addr_parse(name, strlen(name), &a);
-    for (; name[n] && n < MMR_HOST_NAME_MAX - 1 && (is_addr || name[n] != '.'); n++)
+    for (; n < MMR_HOST_NAME_MAX - 1 && name[n] && (is_addr || name[n] != '.'); n++)
         ret[n] = lower(name[n]);
     if (n > 1 && ret[n - 1] == '$') /* a machine account names its machine */
         n--;

@@ -23,7 +23,7 @@ int mmr_blocker_new(const struct mmr_host *host, const struct mmr_blocker_config
 void mmr_blocker_free(struct mmr_blocker *b); /* blocks stay until their leases end; accepts NULL */
 /* As responder->act for block.addr; the receipt goes out before it returns. */
 int mmr_blocker_act(struct mmr_blocker *b, const struct mmr_action *o, struct mmr_error *err);
-void mmr_blocker_reconcile(struct mmr_blocker *b, const uint64_t *live, size_t n);
+void mmr_blocker_reconcile(struct mmr_blocker *n, const uint64_t *live, size_t count);
 void mmr_blocker_timer(struct mmr_blocker *b, uint64_t cookie);
 void mmr_blocker_readable(struct mmr_blocker *b, uint64_t cookie);
 

@@ -23,10 +23,10 @@ static bool grow(void *pp, uint32_t *cap, uint32_t n, size_t size, uint32_t max)
     uint32_t want = *cap ? *cap * 2 : 64;
     if (n >= max || want > max * 2)
         return false;
-    p = realloc(p, (size_t)want * size);
-    if (!p)
+    void *larger = realloc(p, (size_t)want * size);
+    if (!larger)
         return false;
-    memcpy(pp, &p, sizeof p);
+    memcpy(pp, &larger, sizeof larger);
     *cap = want;
     return true;
 }
@@ -309,19 +309,19 @@ static void read_exclusion(struct sigma_build *b, const struct sigma_yaml *doc)
     }
     b->rule->is_for_any = rules->type == SIGMA_YAML_TEXT && !strcmp(rules->text, "any");
     b->rule->targets = strings(b, rules);
-    struct sigma_expr *sel = sigma_detection_expr(b, x), *not = sigma_expr_new(b, EXPR_NOT, 1);
+    struct sigma_expr *sel = sigma_detection_expr(b, x), *inverse = sigma_expr_new(b, EXPR_NOT, 1);
     struct sigma_expr *both = sigma_expr_new(b, EXPR_AND, 2), *until = sigma_expr_new(b, EXPR_ATOM, 0);
     struct sigma_atom a = {.op = ATOM_COMPARE, .compare = CMP_LT, .field = sigma_field_id(b->s, "time", 4), .number = (double)expires};
-    if (!sel || !not || !both || !until || a.field == UINT32_MAX)
+    if (!sel || !inverse || !both || !until || a.field == UINT32_MAX)
         return;
     until->atom = sigma_atom_id(b->s, &a);
     b->is_out_of_memory |= until->atom == UINT32_MAX;
     both->kids[0] = until;
     both->kids[1] = sel;
     both->n = 2;
-    not->kids[0] = both;
-    not->n = 1;
-    b->rule->expr = not;
+    inverse->kids[0] = both;
+    inverse->n = 1;
+    b->rule->expr = inverse;
 }
 
 static int push_rule(struct mmr_sigma *s, struct sigma_detection *d, struct mmr_error *err)

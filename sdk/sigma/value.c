@@ -530,12 +530,12 @@ static struct sigma_expr *compile_item(struct item *it, const struct sigma_yaml 
         e->n = (uint32_t)it->n_out;
     }
     if (it->has[M_NEQ]) {
-        struct sigma_expr *not = sigma_expr_new(it->b, EXPR_NOT, 1);
-        if (!not)
+        struct sigma_expr *inverse = sigma_expr_new(it->b, EXPR_NOT, 1);
+        if (!inverse)
             return NULL;
-        not->kids[0] = e;
-        not->n = 1;
-        e = not;
+        inverse->kids[0] = e;
+        inverse->n = 1;
+        e = inverse;
     }
     return e;
 }

@@ -221,6 +221,7 @@ static bool scan_value(struct scan *s)
             return fail_at(s, "text ends where a value is expected");
         nd = new_node(s, &spare, &at);
         *nd = (struct mmr_js_node){.key = key, .key_len = key_len, .val = "",
+                                   /* cppcheck-suppress uninitvar ; what is below depth has been written */
                                    .parent = depth ? stack[depth - 1].at : MMR_JS_NONE};
         char c = *s->p;
         if (c == '{' || c == '[') {

@@ -84,7 +84,9 @@ static bool is_host(struct mmr_slice s)
 
 static struct mmr_slice or_nil(struct mmr_slice s)
 {
-    return s.n == 1 && s.p[0] == '-' ? (struct mmr_slice){0} : s;
+    if (s.n == 1 && s.p[0] == '-')
+        s = (struct mmr_slice){0};
+    return s;
 }
 
 /* Structured data: "-" or [id k="v\"x"]... */

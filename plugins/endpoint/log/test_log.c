@@ -226,7 +226,7 @@ static void hostile_lines_cost_only_themselves(void **state)
     size_t n = 0, cap = 4 << 20;
     char *text = malloc(cap);
     assert_non_null(text);
-    n += (size_t)sprintf(text, "Jan  2 03:04:05 h a: first\n");
+    n += (size_t)snprintf(text, cap, "Jan  2 03:04:05 h a: first\n");
     memset(text + n, 'x', 2 << 20); /* over the limit of a line */
     n += 2 << 20;
     text[n++] = '\n';
@@ -235,7 +235,7 @@ static void hostile_lines_cost_only_themselves(void **state)
     memset(text + n, '{', 5000);
     n += 5000;
     text[n++] = '\n';
-    n += (size_t)sprintf(text + n, "Jan  2 03:04:07 h a: last");
+    n += (size_t)snprintf(text + n, cap - n, "Jan  2 03:04:07 h a: last");
     int64_t got;
     struct mmr_testhost *th = replay(text, n, NULL, &got);
     assert_int_equal(got, 3);

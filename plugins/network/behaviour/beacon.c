@@ -88,7 +88,7 @@ static void on_request(struct beh *b, const struct beh_event *e)
     if (p->is_many_paths || p->n_paths * 2 > p->n + 1 || p->n_referer * 4 > p->n || !beh_flag(e, "unmapped.host_is_address"))
         return;
     uint32_t n = p->n_times < TIMES ? p->n_times : TIMES;
-    int64_t mid = median(p->gaps, n), dev[TIMES];
+    int64_t mid = median(p->gaps, n), dev[TIMES] = {0};
     for (uint32_t i = 0; i < n; i++)
         dev[i] = p->gaps[i] > mid ? p->gaps[i] - mid : mid - p->gaps[i];
     int64_t spread = median(dev, n);
