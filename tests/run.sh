@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh BUILD [PATTERN] - every test program once; one line a program, and `N passed, N failed[, N skipped]` at the end.
-# Counts are of test cases where a program says how many it has (cmocka), else of programs. What was announced or begun and
+# Counts are of test cases where a program names them as cmocka does, else of programs. What was announced or begun and
 # did not end well has failed: crashes, time limits and cases never reached are no passes.
 set -u
 build=$1
@@ -35,6 +35,10 @@ count_cases() { # count_cases LOG: "passed failed skipped" of the cmocka cases i
     now != "" && (k = index($0, "[       OK ] ")) && name_of(substr($0, k)) == now { passed++; now = ""; next }
     now != "" && (k = index($0, "[  FAILED  ] ")) && name_of(substr($0, k)) == now { failed++; now = ""; next }
     now != "" && (k = index($0, "[  SKIPPED ] ")) && name_of(substr($0, k)) == now { skipped++; now = ""; next }
+    # programs in other languages say only how each case ended, at the start of a line
+    begun == 0 && /^\[       OK \] / { if (!seen[name_of($0)]++) passed++; next }
+    begun == 0 && /^\[  FAILED  \] [A-Za-z0-9_]+$/ { if (!seen[name_of($0)]++) failed++; next }
+    begun == 0 && /^\[  SKIPPED \] / { if (!seen[name_of($0)]++) skipped++; next }
     END {
       if (now != "") failed++
       if (announced > begun) failed += announced - begun
