@@ -351,6 +351,14 @@ static int add_file(struct mmr_tail *t, const char *path, enum mmr_log_format fo
                                  IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
     int e = errno;
     *slash = '/';
+    if (f->watch < 0 && e == ENOENT) { /* a log that this machine does not have is no reason to watch nothing */
+        warn(t, "log.no_folder", path, "this file is not followed until the next start");
+        mmr_logdec_free(f->dec);
+        free(f->path);
+        memset(f, 0, sizeof *f);
+        t->n--;
+        return 0;
+    }
     if (f->watch < 0)
         return mmr_fail(err, MMR_EIO, "log '%s': its folder cannot be watched: %s", path, strerror(e));
     int64_t at = from_start ? 0 : -1;
