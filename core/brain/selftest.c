@@ -53,9 +53,9 @@ static void try_responder(struct mmr_selftest *t, const struct mmr_responder *r,
         return;
     (void)mmr_addr_parse(MMR_SELFTEST_ADDR, strlen(MMR_SELFTEST_ADDR), &a.target.addr.addr);
     a.target.addr.bits = 128;
-    (void)snprintf(a.node, sizeof a.node, "%s", r->node);
-    (void)snprintf(a.instance, sizeof a.instance, "%s", r->instance);
-    (void)snprintf(a.target.host, sizeof a.target.host, "%s", r->host);
+    (void)snprintf(a.node, sizeof a.node, "%.39s", r->node);
+    (void)snprintf(a.instance, sizeof a.instance, "%.39s", r->instance);
+    (void)snprintf(a.target.host, sizeof a.target.host, "%.63s", r->host);
     (void)snprintf(a.reason, sizeof a.reason, "self-test");
     char text[128];
     int n = snprintf(text, sizeof text, "selftest|%s|%s|%lld", r->node, r->instance, (long long)now_ns);
