@@ -23,21 +23,20 @@ struct mmr_cnproc {
 /* errors EPERM and kin as errno values; 0: the kernel will tell us */
 static int subscribe(int fd)
 {
-    struct {
-        struct nlmsghdr h;
-        struct cn_msg m;
-        uint32_t op;
-    } __attribute__((packed)) out;
+    const uint32_t op = PROC_CN_MCAST_LISTEN;
+    uint8_t out[NLMSG_HDRLEN + sizeof(struct cn_msg) + sizeof op];
+    const struct nlmsghdr h = {.nlmsg_len = sizeof out, .nlmsg_type = NLMSG_DONE};
+    struct cn_msg m;
     uint8_t in[1024];
     struct pollfd wait = {.fd = fd, .events = POLLIN};
-    memset(&out, 0, sizeof out);
-    out.h.nlmsg_len = sizeof out;
-    out.h.nlmsg_type = NLMSG_DONE;
-    out.m.id.idx = CN_IDX_PROC;
-    out.m.id.val = CN_VAL_PROC;
-    out.m.len = sizeof out.op;
-    out.op = PROC_CN_MCAST_LISTEN;
-    if (send(fd, &out, sizeof out, 0) != (ssize_t)sizeof out)
+    memset(&m, 0, sizeof m);
+    m.id.idx = CN_IDX_PROC;
+    m.id.val = CN_VAL_PROC;
+    m.len = sizeof op;
+    memcpy(out, &h, sizeof h);
+    memcpy(out + NLMSG_HDRLEN, &m, sizeof m);
+    memcpy(out + NLMSG_HDRLEN + sizeof m, &op, sizeof op);
+    if (send(fd, out, sizeof out, 0) != (ssize_t)sizeof out)
         return errno;
     /* The kernel answers a listener with an event that holds its error; in a network namespace nothing answers. */
     for (int i = 0; i < 16 && poll(&wait, 1, ANSWER_MS) == 1; i++) {
