@@ -19,6 +19,7 @@
 #include <mamori/action.h>
 
 #include <signal.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -489,6 +490,7 @@ static void go(struct host *h)
     for (size_t i = 0; i < h->n; i++)
         send_info(h, i);
     mmr_tether_ready(h->link);
+    (void)malloc_trim(0); /* compiling rules took far more than the compiled rules need */
 }
 
 /* ---- the channel ---- */
