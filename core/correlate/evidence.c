@@ -124,13 +124,13 @@ int mmr_evidence_add(struct mmr_incident *i, struct mmr_finding *f, uint64_t fol
     cover(i, at, at);
     *ret_is_new = e == NULL;
     if (e) {
-        count_source(e, source_of(f), 1);
+        count_source(e, source_of(f), f->count ? f->count : 1);
         if (keep_earliest(e, f))
             mmr_evidence_sort(i);
         return 0;
     }
     struct mmr_evidence n = {.finding = f, .fold = fold, .last_ns = at};
-    count_source(&n, source_of(f), 1);
+    count_source(&n, source_of(f), f->count ? f->count : 1);
     return mmr_incident_insert_evidence(i, &n, err);
 }
 

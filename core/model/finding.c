@@ -23,6 +23,7 @@ enum dest {
     D_USER2, D_APNAME, D_APPATH, D_APCMD, D_APUID, D_SNI, D_URLHOST, D_APID,
     D_ID, D_SIDE, D_SEQ, D_RECEIVED, D_OFFSET, D_PHASE, D_DIRECTION, D_POTENTIAL, D_ATTACK, D_HARM, D_EXERCISE,
     D_INDEX, D_CLASS, D_SEVERITY, D_TIME, D_SRC, D_DST, D_SPORT, D_DPORT, D_HOSTIP, D_PID, D_PPID, D_START, D_ANSWERS,
+    D_TIMES,
     D_COUNT
 };
 
@@ -33,7 +34,7 @@ static const struct {
     {"actor.process.cmd_line", D_APCMD}, {"actor.process.file.path", D_APPATH},
     {"actor.process.name", D_APNAME}, {"actor.process.pid", D_APID}, {"actor.process.uid", D_APUID},
     {"actor.user.name", D_USER2}, {"answers", D_ANSWERS}, {"class_uid", D_CLASS},
-    {"connection_info.protocol_name", D_PROTO}, {"device.hostname", D_HOST}, {"device.ip", D_HOSTIP},
+    {"connection_info.protocol_name", D_PROTO}, {"count", D_TIMES}, {"device.hostname", D_HOST}, {"device.ip", D_HOSTIP},
     {"dst_endpoint.ip", D_DST}, {"dst_endpoint.port", D_DPORT}, {"file.hashes.sha256", D_SHA},
     {"file.path", D_FILE}, {"finding_info.title", D_TITLE}, {"http_request.url.hostname", D_URLHOST},
     {"http_request.url.path", D_URL}, {"mamori.attack", D_ATTACK}, {"mamori.autostart", D_AUTOSTART},
@@ -244,6 +245,8 @@ static void numbers(struct mmr_finding *f, const struct mmr_value *const v[D_COU
     f->severity_id = (uint32_t)number(v[D_SEVERITY]);
     if (f->severity_id > 6)
         f->severity_id = 0;
+    int64_t times = number(v[D_TIMES]);
+    f->count = times < 1 ? 1 : times > MMR_FINDING_COUNT_MAX ? MMR_FINDING_COUNT_MAX : (uint32_t)times;
     f->time_ns = number(v[D_TIME]);
     f->received_ns = number(v[D_RECEIVED]);
     f->offset_ns = number(v[D_OFFSET]);

@@ -39,12 +39,13 @@ struct mmr_process { /* any text may be NULL, any number 0: absent */
     int64_t pid, parent_pid, start_ticks;
 };
 
-enum { MMR_FINDING_ATTACKS_MAX = 8 };
+enum { MMR_FINDING_ATTACKS_MAX = 8, MMR_FINDING_COUNT_MAX = 1000000 };
 /* Every text is NUL-terminated UTF-8 in the same allocation as the struct (one block, one free). */
 struct mmr_finding {
     uint8_t id[16]; /* mamori.id, or a hash of input and position in replay */
     const char *kind; /* "finding", "conn.open", "dns.answer", "sensor.lost", … */
     uint32_t class_uid, severity_id;
+    uint32_t count;      /* occurrences it stands for, folded by its analyzer; 0 and 1: one */
     int64_t time_ns;     /* event time by the sensor's clock */
     int64_t received_ns; /* when the core received it, hub clock */
     int64_t offset_ns;   /* correction to add to time_ns for this node's clock */

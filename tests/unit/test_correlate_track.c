@@ -288,6 +288,26 @@ static void repeats_fold_and_duplicates_count_once(void **state)
     close_world(&w);
 }
 
+static void a_finding_that_stands_for_several_counts_as_them(void **state)
+{
+    struct world w;
+    struct mmr_incident *i = NULL;
+    enum mmr_track_outcome out;
+    (void)state;
+    struct row r = {0, 'e', .rule = "guessing", .phase = ATT, .potential = LOW, .src = "198.51.100.7", .sport = 1000,
+                    .dst = "192.0.2.5", .dport = 22};
+    open_world(&w, 100);
+    for (int k = 0; k < 2; k++) {
+        r.at_s = k;
+        struct mmr_finding *f = make(&r, (uint64_t)k + 1);
+        f->count = k == 0 ? 5 : 0; /* 0: not said, which is one */
+        assert_int_equal(mmr_tracker_add(w.t, f, &out, &i, NULL), 0);
+    }
+    assert_int_equal(i->n_evidence, 1);
+    assert_int_equal(i->evidence[0].count, 6);
+    close_world(&w);
+}
+
 static void a_hint_supports_but_does_not_open(void **state)
 {
     struct world w;
@@ -490,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_one_story_and_what_is_not),
         cmocka_unit_test(repeats_fold_and_duplicates_count_once),
+        cmocka_unit_test(a_finding_that_stands_for_several_counts_as_them),
         cmocka_unit_test(a_hint_supports_but_does_not_open),
         cmocka_unit_test(a_finding_that_links_two_incidents_merges_them),
         cmocka_unit_test(the_ceiling_evicts_the_quietest_and_says_so),

@@ -53,7 +53,9 @@ static void every_field_arrives(void **state)
     mmr_event_str(&m.ev, "actor.user.name", "hanako");
     mmr_event_str(&m.ev, "actor.process.name", "other.exe"); /* the subject is there: the actor is another */
     mmr_event_str(&m.ev, "tls.sni", "c2.example");
+    mmr_event_int(&m.ev, "count", 6);
     assert_int_equal(decode(&m, &f, NULL), 0);
+    assert_int_equal(f->count, 6);
     assert_int_equal(f->id[0], 0x01);
     assert_int_equal(f->id[15], 0x0a);
     assert_int_equal(f->side, MMR_SIDE_NETWORK);
@@ -94,9 +96,11 @@ static void hostile_fields_are_made_harmless(void **state)
     mmr_event_str(&m.ev, "mamori.phase", "nonsense");
     mmr_event_str(&m.ev, "src_endpoint.ip", "not an address");
     mmr_event_str(&m.ev, "process.pid", "99999999999999999999999");
+    mmr_event_int(&m.ev, "count", INT64_MAX);
     mmr_event_strn(&m.ev, "file.path", "a\0b\x1b[31m\xc3\xa9", 10);
     assert_int_equal(decode(&m, &f, NULL), 0);
     assert_int_equal(f->severity_id, 0);
+    assert_int_equal(f->count, MMR_FINDING_COUNT_MAX);
     assert_int_equal(strlen(f->what), 4096);
     assert_int_equal(f->phase, MMR_PHASE_NONE);
     assert_false(mmr_addr_is_set(&f->src));

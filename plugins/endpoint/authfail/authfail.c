@@ -90,13 +90,14 @@ static const char *direction(struct mmr_slice host)
 
 /* ---- findings ---- */
 
-static void begin(struct authfail_self *s, const struct failure *f, const char *rule, const char *title, const char *potential)
+static void begin(struct authfail_self *s, const struct failure *f, const char *rule, const char *title, const char *potential,
+                  uint32_t severity)
 {
     struct mmr_outev *o = &s->out;
     char input[256];
     bool has_input = mmr_event_copy_str(&s->view, "mamori.input", input, sizeof input);
     struct mmr_origin from = {has_input ? input : NULL, (uint64_t)mmr_event_get_int(&s->view, "mamori.index", 0), f->time_ns};
-    mmr_out_begin(o, s->buf, sizeof s->buf, "finding", MMR_CLASS_FINDING, 1, &from);
+    mmr_out_begin_severity(o, s->buf, sizeof s->buf, "finding", MMR_CLASS_FINDING, 1, &from, severity);
     mmr_out_str(o, "mamori.rule", rule);
     mmr_out_str(o, "finding_info.title", title);
     mmr_out_str(o, "mamori.potential", potential);
@@ -149,7 +150,7 @@ static void hint(struct authfail_self *s, const struct failure *f)
     char rule[64], text[400];
     const char *guess[] = {"T1110"}, *scan[] = {"T1595"};
     (void)snprintf(rule, sizeof rule, "mamori.authfail.%s", f->service);
-    begin(s, f, rule, f->title, "info");
+    begin(s, f, rule, f->title, "info", 1);
     if (f->other) { /* the line can be read two ways */
         char first[256];
         const char *both[2] = {first, f->other};
@@ -172,7 +173,7 @@ static void guessing(struct authfail_self *s, const struct failure *f, struct mm
     char text[400];
     const char *attack[] = {is_spray ? "T1110.003" : "T1110.001"};
     begin(s, f, is_spray ? "mamori.authfail.spray" : "mamori.authfail.guessing",
-          is_spray ? "Password spraying" : "Password guessing", "low");
+          is_spray ? "Password spraying" : "Password guessing", "low", 3);
     mmr_out_str(&s->out, "mamori.phase", "attempt.inbound");
     mmr_out_int(&s->out, "count", count);
     (void)snprintf(text, sizeof text, "password %s: %u failed log-ins from %.*s over %u account%s (%s)",
@@ -211,7 +212,7 @@ static void let_in(struct authfail_self *s, const struct failure *f)
     if (!e || !e->is_told || e->is_let_in || f->time_ns < e->last_ns - window || f->time_ns - e->last_ns > window)
         return;
     e->is_let_in = true;
-    begin(s, f, "mamori.authfail.let_in", "Log-in after password guessing", "high");
+    begin(s, f, "mamori.authfail.let_in", "Log-in after password guessing", "high", 5);
     mmr_out_str(&s->out, "mamori.phase", "account");
     (void)snprintf(text, sizeof text, "%.*s logged in as '%.*s' after %u failed attempts", cut(f->host, 120), f->host.p,
                    cut(f->user, 100), f->user.n ? f->user.p : "", e->n);

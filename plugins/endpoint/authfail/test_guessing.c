@@ -77,6 +77,8 @@ static void five_failures_make_one_finding_and_each_a_hint(void **state)
     assert_string_equal(mmr_testhost_text(w.th, f, "src_endpoint.ip"), "192.0.2.7");
     assert_string_equal(mmr_testhost_text(w.th, f, "mamori.phase"), "attempt.inbound");
     assert_string_equal(mmr_testhost_text(w.th, f, "mamori.potential"), "low");
+    assert_int_equal(mmr_testhost_int(w.th, f, "severity_id", 0), 3); /* more than one weak rule: somebody means it */
+    assert_int_equal(mmr_testhost_int(w.th, f, "count", 0), 5);
     int h = mmr_testhost_find_text(w.th, "finding", "mamori.rule", "mamori.authfail.sshd");
     assert_string_equal(mmr_testhost_text(w.th, h, "mamori.potential"), "info");
     assert_string_equal(mmr_testhost_text(w.th, h, "mamori.phase"), "");

@@ -94,8 +94,8 @@ static bool claim(struct mmr_outev *o, const char *key, size_t need)
     return true;
 }
 
-void mmr_out_begin(struct mmr_outev *o, void *buf, size_t cap, const char *kind, uint32_t class_uid,
-                   uint32_t activity_id, const struct mmr_origin *from)
+void mmr_out_begin_severity(struct mmr_outev *o, void *buf, size_t cap, const char *kind, uint32_t class_uid,
+                   uint32_t activity_id, const struct mmr_origin *from, uint32_t severity)
 {
     memset(o->slot, 0, sizeof o->slot);
     o->left_out = 0;
@@ -104,11 +104,17 @@ void mmr_out_begin(struct mmr_outev *o, void *buf, size_t cap, const char *kind,
     mmr_out_int(o, "class_uid", class_uid);
     mmr_out_int(o, "activity_id", activity_id);
     mmr_out_int(o, "time", from->time_ns);
-    mmr_out_int(o, "severity_id", 1);
+    mmr_out_int(o, "severity_id", severity);
     if (from->input) {
         mmr_out_str(o, "mamori.input", from->input);
         mmr_out_int(o, "mamori.index", (int64_t)from->index);
     }
+}
+
+void mmr_out_begin(struct mmr_outev *o, void *buf, size_t cap, const char *kind, uint32_t class_uid,
+                   uint32_t activity_id, const struct mmr_origin *from)
+{
+    mmr_out_begin_severity(o, buf, cap, kind, class_uid, activity_id, from, 1);
 }
 
 void mmr_out_strn(struct mmr_outev *o, const char *key, const char *p, size_t n)

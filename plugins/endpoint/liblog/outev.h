@@ -41,7 +41,9 @@ struct mmr_origin { /* where a record came from */
 };
 
 void mmr_out_begin(struct mmr_outev *o, void *buf, size_t cap, const char *kind, uint32_t class_uid,
-                   uint32_t activity_id, const struct mmr_origin *from);
+                   uint32_t activity_id, const struct mmr_origin *from); /* severity_id 1: informational */
+void mmr_out_begin_severity(struct mmr_outev *o, void *buf, size_t cap, const char *kind, uint32_t class_uid,
+                            uint32_t activity_id, const struct mmr_origin *from, uint32_t severity);
 void mmr_out_strn(struct mmr_outev *o, const char *key, const char *p, size_t n);
 void mmr_out_str(struct mmr_outev *o, const char *key, const char *text);
 void mmr_out_slice(struct mmr_outev *o, const char *key, struct mmr_slice s); /* absent: skipped */

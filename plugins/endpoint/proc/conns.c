@@ -164,6 +164,8 @@ static void tell(struct mmr_conns *c, bool is_open, const struct mmr_rec_conn *r
     mmr_proc_begin(p, is_open ? "conn.open" : "conn.close", MMR_CLASS_NETWORK, is_open ? 1 : 2, wall_ns, 1);
     mmr_proc_put_ends(p, &r->t, is_incoming);
     mmr_event_int(&p->ev, "connection_info.direction_id", is_incoming ? 1 : 2);
+    if (is_open) /* as Sysmon says it: rules ask for it by this name */
+        mmr_event_str(&p->ev, "unmapped.Initiated", is_incoming ? "false" : "true");
     if (is_open)
         mmr_event_int(&p->ev, "status_id", r->flags & MMR_CONN_FAILED ? 2 : r->flags & MMR_CONN_PENDING ? 0 : 1);
     if (!is_open) { /* counted from src, who opened it */

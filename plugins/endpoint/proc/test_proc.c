@@ -266,6 +266,7 @@ static void check_connections(const char *mode, int family, int wait_ms)
         }
         assert_string_equal(mmr_testhost_text(th, e, "dst_endpoint.ip"), family == AF_INET ? "127.0.0.1" : "::1");
         assert_string_equal(mmr_testhost_text(th, e, "connection_info.protocol_name"), "tcp");
+        assert_string_equal(mmr_testhost_text(th, e, "unmapped.Initiated"), mmr_testhost_int(th, e, "connection_info.direction_id", 0) == 2 ? "true" : "false");
         assert_int_equal(write(go[1], "x", 1), 1);
         (void)waitpid(client, NULL, 0);
         (void)close(s);
