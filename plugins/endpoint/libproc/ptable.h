@@ -44,5 +44,7 @@ uint32_t mmr_ptable_count(const struct mmr_ptable *t);
 uint64_t mmr_ptable_evicted(const struct mmr_ptable *t); /* running ones pushed out */
 /* Every living entry; fn must not put or load. */
 void mmr_ptable_each(struct mmr_ptable *t, void (*fn)(void *ctx, struct mmr_pentry *e), void *ctx);
+/* Ask the socket table who listens, and mark those (loaded if need be). Walks every process's descriptors: some ms. */
+void mmr_ptable_mark_listeners(struct mmr_ptable *t);
 
 #endif

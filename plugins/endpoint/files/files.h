@@ -1,0 +1,100 @@
+/* files.h - the file sensor's own parts: watch.c turns fanotify's bytes into changes, who.c finds the process, content.c
+ * reads what was written, persist.c knows the places where programs are started from, tell.c makes the events. */
+#ifndef MMR_FILES_H
+#define MMR_FILES_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mamori/event.h>
+#include <mamori/plugin.h>
+
+#include "ptable.h"
+#include "users.h"
+
+enum { MMR_FILES_PENDING_BYTES = 256 * 1024, MMR_FILES_TIMER_SUMMARY = 1, MMR_FILES_FD_NOTIFY = 1 };
+
+struct mmr_files_config {
+    struct mmr_strv places, exclude;
+    const char *scope;
+    int64_t rate, rate_window, hash_bytes;
+};
+
+enum mmr_change_kind { MMR_CHANGE_CREATE, MMR_CHANGE_WRITE, MMR_CHANGE_RENAME, MMR_CHANGE_DELETE };
+struct mmr_change { /* one change of one file; texts are borrowed */
+    enum mmr_change_kind kind;
+    uint32_t pid;
+    const char *path, *old_path; /* old_path: of a rename, NULL if unknown */
+    bool is_written; /* its content is whole: closed after writing, or renamed to here */
+};
+
+struct mmr_watch;
+struct mmr_who;
+struct mmr_persist;
+
+struct mmr_files {
+    const struct mmr_host *host;
+    const struct mmr_files_config *config;
+    struct mmr_watch *watch;
+    struct mmr_who *who;
+    struct mmr_persist *persist;
+    struct mmr_ptable *table;
+    struct mmr_users users;
+    uint64_t lost;
+    bool is_stopped, is_summary_due;
+    uint8_t *pending;
+    size_t pending_at, pending_len;
+    char hostname[256];
+    struct mmr_event_view view;
+    struct mmr_event ev;
+    uint8_t buf[32 * 1024];
+};
+
+/* watch.c */
+int mmr_watch_open(struct mmr_files *f, struct mmr_watch **ret, struct mmr_error *err);
+void mmr_watch_close(struct mmr_watch *w);
+int mmr_watch_fd(const struct mmr_watch *w);
+void mmr_watch_read(struct mmr_watch *w); /* hands changes to mmr_files_changed(), a bounded number at once */
+bool mmr_watch_is_wanted(const struct mmr_files *f, const char *path);
+
+/* who.c: processes that change files */
+struct mmr_writer { /* counted over one window */
+    uint32_t pid, n, suppressed, reserved;
+    int64_t start_ticks, window_ns, checked_ns;
+    bool is_own, is_foreign;
+    char name[16]; /* of the last one that was suppressed */
+};
+int mmr_who_new(struct mmr_files *f, struct mmr_who **ret, struct mmr_error *err);
+void mmr_who_free(struct mmr_who *w);
+/* The process behind a change, NULL if it is unknown; *ret_writer is never NULL. */
+struct mmr_pentry *mmr_who_find(struct mmr_who *w, uint32_t pid, struct mmr_writer **ret_writer);
+/* Is this one more than a process may tell in a window? Counts. */
+bool mmr_who_is_over(struct mmr_who *w, struct mmr_writer *k, const struct mmr_pentry *e);
+void mmr_who_summary(struct mmr_who *w, void (*fn)(void *ctx, struct mmr_writer *k), void *ctx); /* suppressed ones; resets */
+
+/* content.c */
+struct mmr_content {
+    uint64_t inode, size, device;
+    bool is_there, is_regular, is_link, is_executable; /* executable: ELF or #! */
+    char sha256[65]; /* "" when not computed */
+};
+void mmr_content_look(const char *path, bool is_read, int64_t hash_bytes, struct mmr_content *ret);
+
+/* persist.c */
+int mmr_persist_new(struct mmr_persist **ret, struct mmr_error *err);
+void mmr_persist_free(struct mmr_persist *p);
+const char *mmr_persist_technique(const char *path, const char **ret_what); /* NULL: no such place */
+/* Lines of the file that were not in it when it was last looked at, joined by " | "; is_temporary: one of them names a
+ * program in a temporary folder. */
+void mmr_persist_new_lines(struct mmr_persist *p, const char *path, char *ret, size_t cap, bool *is_temporary);
+
+/* tell.c */
+void mmr_files_changed(struct mmr_files *f, const struct mmr_change *c);
+void mmr_files_summary(struct mmr_files *f);
+void mmr_files_lose(struct mmr_files *f, uint64_t n);
+void mmr_files_tell_mode(struct mmr_files *f, const char *mode, const char *text, bool is_full);
+bool mmr_files_flush(struct mmr_files *f);
+
+#endif
