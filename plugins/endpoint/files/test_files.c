@@ -227,7 +227,7 @@ static void autostart_changes_are_findings(void **state)
     shell("cp /bin/sh \"$D/tool\"", "");
     pid_t pid = fork();
     if (pid == 0) {
-        char tool[128], line[256];
+        char tool[128], line[512];
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)snprintf(tool, sizeof tool, "%s/tool", dir);
         (void)snprintf(line, sizeof line, "echo 'ssh-ed25519 AAAAC3Nz other' >>%s; sleep 9; true", path);
