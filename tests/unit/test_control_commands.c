@@ -4,6 +4,8 @@
  */
 #include "control/server.h"
 
+#include "plugin/load.h"
+#include "plugin/runtime.h"
 #include "store/actions.h"
 #include "store/evidence.h"
 #include "store/incidents.h"
@@ -16,6 +18,8 @@
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +38,7 @@
 
 #define EXE MMR_BINARY_DIR "/mamori"
 #define KEEPER MMR_BINARY_DIR "/tests/plugins/so/keeper.so"
+#define NFT MMR_BINARY_DIR "/plugins/nft.so"
 
 enum { OUT_MAX = 1 << 18, WAIT_MS = 60000 };
 
@@ -573,6 +578,68 @@ static void a_mamori_that_does_not_answer_is_not_undermined(void **state)
     assert_true(keeps_blocks(w, "keeper"));
 }
 
+/* ---- the gateway's own responder, in a network namespace of its own ---- */
+
+static int on_receipt(void *ctx, uint32_t instance, uint64_t id, int code, const void *msgpack, size_t len)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    (void)instance;
+    (void)id;
+    return code == 0 && mmr_receipt_decode(msgpack, len, ctx, &err) == 0 ? 0 : MMR_EBADMSG;
+}
+
+/* As a plugin host would: the block stays in the kernel when the process has ended. */
+static void block_for_real(const struct world *w, const struct mmr_plugin *p, const struct mmr_action_rec *a, const char *dir)
+{
+    static const struct mmr_runtime_ops ops = {.on_receipt = on_receipt};
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_receipt receipt = {0};
+    const struct mmr_runtime_opts opts = {.base = w->base, .node = "hub-1", .core_version = "0", .ops = &ops, .ctx = &receipt};
+    const struct mmr_runtime_instance conf = {.plugin = p, .name = a->instance, .side = MMR_SIDE_NETWORK, .state_dir = dir};
+    struct mmr_runtime *rt = NULL;
+    uint8_t map[4096];
+    uint32_t index;
+    size_t len;
+    OK(mmr_runtime_new(&opts, &rt, &err));
+    OK(mmr_runtime_add(rt, &conf, &index, &err));
+    assert_int_equal(mmr_action_encode(a, map, sizeof map, &len), 0);
+    const struct mmr_action order = {.struct_size = sizeof order, .id = a->id, .verb = "block.addr", .ttl_ms = 3600000, .msgpack = map,
+                                     .len = len};
+    OK(mmr_runtime_act(rt, index, &order, &err));
+    mmr_runtime_free(rt);
+    assert_int_equal(receipt.result, MMR_RESULT_APPLIED);
+    assert_int_equal(receipt.verified, MMR_VERIFIED_CONFIRMED);
+}
+
+static void a_block_in_the_kernel_is_really_gone(void **state)
+{
+    static const char look[] = "nft list ruleset | grep -q 198.51.100.77";
+    struct world *w = *state;
+    struct mmr_error err = {.struct_size = sizeof err};
+    const struct mmr_plugin *p = NULL;
+    char dir[200];
+    struct story s = {.id = 5, .class_current = MMR_CLASS_OF_SEVERE, .title = "x", .host = "PC1", .n_actions = 1,
+                      .action = {block(0x41, 5, "198.51.100.77", "gate")}};
+    mmr_autoclose int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (geteuid() != 0 || system("nft --version >/dev/null 2>&1") != 0 || access(NFT, R_OK) != 0 || home < 0 ||
+        unshare(CLONE_NEWNET) != 0)
+        skip(); /* needs root, nft, and the plugin as a file */
+    put_file(w->conf, "20-gate.yaml", "plugins:\n  gate: {plugin: org.mamori.nft, file: %s}\n", NFT);
+    (void)snprintf(dir, sizeof dir, "%s/plugins", w->state);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    (void)snprintf(dir, sizeof dir, "%s/plugins/gate", w->state);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    OK(mmr_plugin_get(NULL, NULL, "org.mamori.nft", NFT, &p, &err));
+    block_for_real(w, p, &s.action[0], dir);
+    assert_int_equal(system(look), 0);
+    store(w, &s, 1);
+    expect(w, RUN(w, "block", "undo-all"), 0);
+    has(w->out, "undone 0000000000000041");
+    assert_int_not_equal(system(look), 0);
+    assert_int_equal(state_of(w, 0x41), MMR_STATE_UNDONE);
+    assert_int_equal(setns(home, CLONE_NEWNET), 0);
+}
+
 /* ---- a mamori that runs: its socket is the test's ---- */
 
 static void answer(struct world *w, uint64_t client, const char *line, int status)
@@ -839,7 +906,7 @@ int main(void)
         T(every_block_is_taken_back_with_nothing_else_running), T(what_could_not_be_taken_back_is_said),
         T(one_failing_responder_does_not_hold_up_the_others), T(blocks_of_other_machines_and_lost_responders_are_named),
         T(a_damaged_store_does_not_keep_the_blocks), T(a_wrong_drop_in_does_not_keep_the_blocks),
-        T(a_mamori_that_does_not_answer_is_not_undermined), T(a_running_mamori_undoes_by_itself),
+        T(a_mamori_that_does_not_answer_is_not_undermined), T(a_block_in_the_kernel_is_really_gone), T(a_running_mamori_undoes_by_itself),
         T(without_a_brain_the_responders_are_stopped_and_undone), T(the_light_is_told_in_words_and_shape),
         T(a_reload_is_told_as_it_went), T(agreement_is_written_and_taken_back), T(agreement_refuses_what_it_cannot_stand_for),
         T(every_way_out_needs_a_sensor), T(every_important_machine_needs_an_agent),
