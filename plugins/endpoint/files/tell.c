@@ -88,7 +88,7 @@ static void put_process(struct mmr_files *f, uint32_t pid, const struct mmr_pent
 static void put_file(struct mmr_files *f, const struct mmr_change *c, const struct mmr_content *now)
 {
     mmr_event_str(&f->ev, "file.path", c->path);
-    mmr_event_str(&f->ev, "file.name", mmr_path_base(c->path));
+    mmr_event_str(&f->ev, "file.name", mmr_name_base(c->path));
     if (!now->is_there)
         return;
     mmr_event_int(&f->ev, "file.inode", (int64_t)now->inode);

@@ -30,7 +30,7 @@ static const struct {
     {"screen", MMR_NAME_LOGIN}, {"dropbear", MMR_NAME_LOGIN}, {"gnome-shell", MMR_NAME_LOGIN},
 };
 
-const char *mmr_path_base(const char *path)
+const char *mmr_name_base(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -38,7 +38,7 @@ const char *mmr_path_base(const char *path)
 
 unsigned mmr_name_traits(const char *name)
 {
-    const char *base = *name == '/' ? mmr_path_base(name) : name;
+    const char *base = *name == '/' ? mmr_name_base(name) : name;
     base += *base == '-'; /* a login shell's name */
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         size_t n = strlen(table[i].name);
@@ -60,7 +60,7 @@ bool mmr_path_is_temporary(const char *path)
 
 static unsigned traits_of(const struct mmr_pentry *e)
 {
-    return mmr_name_traits(e->name) | mmr_name_traits(mmr_path_base(e->path));
+    return mmr_name_traits(e->name) | mmr_name_traits(mmr_name_base(e->path));
 }
 
 const struct mmr_pentry *mmr_lineage_service(struct mmr_ptable *t, const struct mmr_pentry *e)

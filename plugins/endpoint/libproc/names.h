@@ -16,7 +16,7 @@ enum { /* mmr_name_traits() */
 };
 unsigned mmr_name_traits(const char *name); /* a process's name or a path's last part */
 bool mmr_path_is_temporary(const char *path); /* below /tmp, /var/tmp, /dev/shm or a user's run directory */
-const char *mmr_path_base(const char *path);
+const char *mmr_name_base(const char *path);
 
 /*
  * mmr_lineage_service - the web or application server e is or descends from, or NULL. A login between the two ends the

@@ -19,7 +19,7 @@ static bool has_word(const char *text, const char *word)
 /* A shell, or an interpreter that was given its program as an argument. */
 static bool is_shell(const struct mmr_start *s)
 {
-    unsigned traits = (s->name ? mmr_name_traits(s->name) : 0) | (s->path ? mmr_name_traits(mmr_path_base(s->path)) : 0);
+    unsigned traits = (s->name ? mmr_name_traits(s->name) : 0) | (s->path ? mmr_name_traits(mmr_name_base(s->path)) : 0);
     if (traits & MMR_NAME_SHELL)
         return true;
     if (!(traits & MMR_NAME_RUNTIME) || !s->cmd_line)
