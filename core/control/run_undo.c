@@ -96,7 +96,7 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 
 void mmr_run_responders_stop(struct mmr_run_state *s, uint64_t client)
 {
-    static const struct timeval every = {.tv_usec = POLL_MS * 1000};
+    static const struct timeval every = {.tv_usec = POLL_MS * 1000L};
     if (s->pause) {
         (void)mmr_control_error(s->control, client, "the responders are away already; ask again in a minute");
         mmr_control_end(s->control, client, 3);

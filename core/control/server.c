@@ -425,8 +425,8 @@ int mmr_control_server_new(struct event_base *base, const char *path, mmr_contro
 
 void mmr_control_server_limits(struct mmr_control_server *s, const struct mmr_control_limits *l)
 {
-    s->limits.idle_ms = l->idle_ms ? l->idle_ms : MMR_CONTROL_IDLE_S * 1000;
-    s->limits.answer_ms = l->answer_ms ? l->answer_ms : MMR_CONTROL_ANSWER_S * 1000;
+    s->limits.idle_ms = l->idle_ms ? l->idle_ms : MMR_CONTROL_IDLE_S * INT64_C(1000);
+    s->limits.answer_ms = l->answer_ms ? l->answer_ms : MMR_CONTROL_ANSWER_S * INT64_C(1000);
 }
 
 void mmr_control_server_free(struct mmr_control_server *s)

@@ -120,7 +120,7 @@ static int find(const struct undo *u, const struct mmr_instance_conf *x, const s
 /* Its timers and descriptors, for a moment: what it does behind reconcile(). */
 static void settle(struct event_base *base)
 {
-    const struct timeval tv = {.tv_usec = SETTLE_MS * 1000};
+    const struct timeval tv = {.tv_usec = SETTLE_MS * 1000L};
     (void)event_base_loopexit(base, &tv);
     (void)event_base_dispatch(base);
 }
@@ -168,7 +168,7 @@ static void undo_instance(struct undo *u, const struct mmr_instance_conf *x)
     if (stat(dir, &st) != 0 && !of_it)
         return; /* it never ran: it has no journal and did nothing */
     int r = find(u, x, &p, &err);
-    if (!r && !(mmr_plugin_roles(p) & MMR_ROLE_RESPONDER))
+    if (!r && (!p || !(mmr_plugin_roles(p) & MMR_ROLE_RESPONDER)))
         return;
     if (r && !of_it)
         return; /* a sensor that cannot be loaded is no affair of ours */
