@@ -101,7 +101,7 @@ void mmr_watch_event(struct mmr_watch *w, const char *host, const struct mmr_eve
         what = HINT_SENT;
         bytes = out > UINT32_MAX ? UINT32_MAX : out < 0 ? 0 : (uint32_t)out;
     }
-    if (kind_is(k, "events.lost")) {
+    if (kind_is(k, "events.lost") || kind_is(k, "sensor.drops")) {
         mmr_watch_gap(w, host, 0);
         mmr_watch_up(w, host, mmr_event_get_int(v, "time", 0));
         return;
