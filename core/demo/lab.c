@@ -132,7 +132,9 @@ static int make_machine(struct mmr_lab *lab, const char *name, const char *ip, s
     m->net = m->mnt = m->uts = -1;
     (void)snprintf(m->name, sizeof m->name, "%s", name);
     (void)snprintf(m->ip, sizeof m->ip, "%s", ip);
-    (void)snprintf(m->dir, sizeof m->dir, "%.200s/%s", lab->dir, name);
+    char dir[sizeof m->dir] = ""; /* of its own: m lies in lab, and what is printed may not overlap what is read */
+    (void)snprintf(dir, sizeof dir, "%.200s/%s", lab->dir, name);
+    memcpy(m->dir, dir, sizeof dir);
     int r = make_folders(m, err);
     if (r)
         return r;
