@@ -1,4 +1,4 @@
-/* embed.c - the program of actor/, linked statically by the build, inside this executable. */
+/* embed.c - the program of actor/, linked by itself in the build, inside this executable. */
 __asm__(".section .rodata\n"
         ".balign 16\n"
         ".globl mmr_demo_actor\n.hidden mmr_demo_actor\n"

@@ -1,6 +1,6 @@
 /*
  * actor.c - the two programs of the demonstration that are not mamori: a web service that is weak on purpose, and the
- * "second stage" an attacker drops through it. Linked statically into one small file that the executable carries; it
+ * "second stage" an attacker drops through it. Linked by itself into one small file that the executable carries; it
  * only ever runs inside the demonstration's namespaces. The second stage is harmless: it notes itself in an autostart
  * folder and sends short lines to the address it is given.
  *

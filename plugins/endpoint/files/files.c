@@ -11,7 +11,7 @@
 
 static const struct mmr_cfg_key config_keys[] = {
     MMR_CFG(struct mmr_files_config, places, MMR_CFG_STRV, 0,
-            "/home, /root, /etc, /srv, /var/www, /tmp, /var/tmp, /dev/shm, /var/spool/cron, /usr/local", 0, 0, "folders that are watched"),
+            "/home,/root,/etc,/srv,/var/www,/tmp,/var/tmp,/dev/shm,/var/spool/cron,/usr/local", 0, 0, "folders that are watched"),
     MMR_CFG(struct mmr_files_config, exclude, MMR_CFG_STRV, 0, "", 0, 0, "folders below them that are not"),
     MMR_CFG(struct mmr_files_config, scope, MMR_CFG_STR, 0, "host", 0, 0, "host, cgroup or netns: whose changes are told"),
     MMR_CFG(struct mmr_files_config, rate, MMR_CFG_INT, 0, "200", 1, 1000000, "changes one process may tell in rate_window; more are counted"),
