@@ -279,6 +279,7 @@ static struct cached *make_list(struct mmr_config *c, const struct mmr_yaml *n, 
             const char *t = mmr_yaml_text_new(c->pool, p, len);
             k->items[count++] = t ? t : "";
             p += len + (p[len] == ',');
+            p += strspn(p, " ");
         }
     k->node = n;
     k->row = row;

@@ -141,6 +141,7 @@ static int fill_list(struct filler *f, const struct mmr_cfg_key *row, const stru
             size_t len = strcspn(d, ",");
             items[sv.n++] = put_text(f, d, len);
             d += len + (d[len] == ',');
+            d += strspn(d, " ");
         }
     }
     sv.v = items;

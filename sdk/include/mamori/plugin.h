@@ -58,7 +58,7 @@ enum mmr_cfg_type { /* C type at offset */
     MMR_CFG_BOOL = 3,  /* bool */
     MMR_CFG_MSEC = 4,  /* int64_t milliseconds; written "5s", "200ms", "10m", "1h", "7d" */
     MMR_CFG_BYTES = 5, /* int64_t bytes; written "64K", "2M", "1G" */
-    MMR_CFG_STRV = 6,  /* struct mmr_strv; the default is written comma separated */
+    MMR_CFG_STRV = 6,  /* struct mmr_strv; the default is written "a, b" */
 };
 enum { MMR_CFG_REQUIRED = 1 << 0, MMR_CFG_SECRET = 1 << 1, MMR_CFG_RELOADABLE = 1 << 2 };
 struct mmr_strv {
