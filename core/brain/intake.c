@@ -5,6 +5,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const void *stamped, size_t len)
@@ -185,6 +186,23 @@ static bool is_own_name(struct mmr_live *l, const struct mmr_site_record *r, uin
     return mmr_value_is(mmr_event_get(l->view, "mamori.node"), r->node);
 }
 
+/* A node's times become the hub's by the offset measured on the link, when it is known better than it is large. */
+static void pass_on_corrected(struct mmr_live *l, const struct mmr_roster_node *n, uint32_t side, const struct mmr_site_record *r)
+{
+    const char *host = n->hostname[0] ? n->hostname : n->name;
+    struct mmr_site_clock clock;
+    size_t len;
+    if (mmr_site_hub_clock(l->hub, n->name, &clock) && clock.measured_ns && llabs(clock.offset_ns) > clock.error_ns &&
+        r->len <= MMR_EVENT_BYTES_MAX) {
+        memcpy(l->stamped, r->bytes, r->len);
+        if (mmr_stamp_offset(l->stamped, r->len, MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, clock.offset_ns, &len) == 0) {
+            pass_on(l, host, side, l->stamped, len);
+            return;
+        }
+    }
+    pass_on(l, host, side, r->bytes, r->len);
+}
+
 static void site_record(void *ctx, const struct mmr_site_record *r)
 {
     struct mmr_live *l = ctx;
@@ -202,7 +220,7 @@ static void site_record(void *ctx, const struct mmr_site_record *r)
             mmr_log(MMR_LOG_WARN, "node.misbehaves", "node=%s what=\"an event that is not stamped with its own name\"", r->node);
             return;
         }
-        pass_on(l, n->hostname[0] ? n->hostname : n->name, side, r->bytes, r->len);
+        pass_on_corrected(l, n, side, r);
         return;
     case MMR_LOCAL_RECEIPT: take_receipt(l, r->node, r->number, r->bytes, r->len); return;
     case MMR_LOCAL_CONTROL:

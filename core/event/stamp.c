@@ -125,7 +125,7 @@ static bool is_reserved(const struct value *k)
 {
     return KEY_IS(k, "mamori.id") || KEY_IS(k, "mamori.node") || KEY_IS(k, "mamori.side") ||
            KEY_IS(k, "mamori.plugin") || KEY_IS(k, "mamori.instance") || KEY_IS(k, "mamori.seq") ||
-           KEY_IS(k, "mamori.received");
+           KEY_IS(k, "mamori.received") || KEY_IS(k, "mamori.offset");
 }
 
 static int want_u32(const struct value *v, const char *key, uint32_t *ret, struct mmr_error *err)
@@ -375,5 +375,29 @@ int mmr_stamp_event(struct mmr_stamper *st, const void *msgpack, size_t len, uin
     *ret_len = (size_t)(p - (uint8_t *)buf);
     if (ret_facts)
         *ret_facts = f;
+    return 0;
+}
+
+int mmr_stamp_offset(void *buf, size_t len, size_t cap, int64_t offset_ns, size_t *ret_len)
+{
+    static const char key[] = "mamori.offset";
+    uint8_t *b = buf;
+    if (len < 3 || b[0] != 0xde || memmem(buf, len, key, sizeof key - 1))
+        return MMR_EBADMSG;
+    unsigned n = (unsigned)b[1] << 8 | b[2];
+    size_t need = 1 + sizeof key - 1 + 9;
+    if (n >= MMR_EVENT_FIELDS_MAX || cap - len < need)
+        return MMR_ETOOBIG;
+    n++;
+    b[1] = (uint8_t)(n >> 8);
+    b[2] = (uint8_t)n;
+    uint8_t *p = b + len;
+    *p++ = (uint8_t)(0xa0 | (sizeof key - 1)); /* fixstr: 13 bytes */
+    memcpy(p, key, sizeof key - 1);
+    p += sizeof key - 1;
+    *p++ = 0xd3;
+    for (unsigned i = 0; i < 8; i++)
+        *p++ = (uint8_t)((uint64_t)offset_ns >> (8 * (7 - i)));
+    *ret_len = len + need;
     return 0;
 }

@@ -39,6 +39,15 @@ struct mmr_event_facts { /* what the check learnt; borrowed from the event's byt
 int mmr_event_check(const void *msgpack, size_t len, const char *const *kinds,
                     struct mmr_event_facts *ret_facts, struct mmr_error *err);
 
+/*
+ * mmr_stamp_offset - add mamori.offset (ns to add to the event's times, so that they are the hub's) to an event that
+ * a node stamped.
+ *
+ * buf, cap  the stamped event of len bytes, with room for 32 more
+ * errors    MMR_EBADMSG it is not what mmr_stamp_event() writes, or has an offset already; MMR_ETOOBIG
+ */
+int mmr_stamp_offset(void *buf, size_t len, size_t cap, int64_t offset_ns, size_t *ret_len);
+
 struct mmr_stamper { /* one per plugin instance; [loop], no lock */
     const char *const *kinds; /* borrowed, must outlive it */
     uint8_t fixed[MMR_STAMP_CONST_MAX]; /* node, side, plugin, instance, encoded once */

@@ -5,6 +5,7 @@
 #include <mamori/action.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -163,9 +164,38 @@ static void limits_hold(void **state)
     assert_int_equal(mmr_stamper_init(&st, kinds, "", "network", "p", "i", NULL), MMR_EINVAL);
 }
 
+static void a_nodes_offset_is_added_once(void **state)
+{
+    (void)state;
+    uint8_t raw[512], out[512 + MMR_STAMP_EXTRA_MAX];
+    struct mmr_event ev;
+    struct mmr_stamper st;
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_event_view *v = calloc(1, sizeof *v);
+    size_t len, longer;
+    assert_non_null(v);
+    mmr_event_begin(&ev, raw, sizeof raw, "flow.end", 4001, 2, 5, 1);
+    assert_int_equal(mmr_event_end(&ev), 0);
+    assert_int_equal(mmr_stamper_init(&st, NULL, "pc1", "endpoint", "org.example.a", "a", &err), 0);
+    assert_int_equal(mmr_stamp_event(&st, ev.buf, ev.len, 1, 6, NULL, out, sizeof out, &len, NULL, &err), 0);
+    assert_int_equal(mmr_stamp_offset(out, len, sizeof out, -1500000000, &longer), 0);
+    assert_int_equal(mmr_event_read(out, longer, v, &err), 0);
+    assert_int_equal(mmr_event_get_int(v, "mamori.offset", 0), -1500000000);
+    assert_int_equal(mmr_event_get_int(v, "time", 0), 5);
+    assert_int_equal(mmr_stamp_offset(out, longer, sizeof out, 1, &longer), MMR_EBADMSG);
+    assert_int_equal(mmr_stamp_offset(raw, 2, sizeof raw, 1, &longer), MMR_EBADMSG);
+    /* a plugin may not claim one */
+    mmr_event_begin(&ev, raw, sizeof raw, "flow.end", 4001, 2, 5, 1);
+    mmr_event_int(&ev, "mamori.offset", 7);
+    assert_int_equal(mmr_event_end(&ev), 0);
+    assert_int_equal(mmr_event_check(ev.buf, ev.len, NULL, &(struct mmr_event_facts){0}, &err), MMR_EPERM);
+    free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_nodes_offset_is_added_once),
         cmocka_unit_test(stamps_are_added_and_fields_stay),
         cmocka_unit_test(bad_events_are_refused_by_name),
         cmocka_unit_test(limits_hold),
