@@ -167,7 +167,7 @@ static void limits_hold(void **state)
 static void a_nodes_offset_is_added_once(void **state)
 {
     (void)state;
-    uint8_t raw[512], out[512 + MMR_STAMP_EXTRA_MAX];
+    uint8_t raw[512];
     struct mmr_event ev;
     struct mmr_stamper st;
     struct mmr_error err = {.struct_size = sizeof err};
