@@ -32,6 +32,7 @@ TABLE = [
     ("findings_from_host_to_commit", "admitted_and_correlated_per_s_of_one_core", "mmr_event_read", "per_s", ">= 200000/s"),
     ("findings_from_host_to_commit", "per_s", "mmr_local findings", "per_s", ">= 200000/s"),
     ("finding_emitted_to_block_proved", "p95_ms", "mmr_local finding -> order", "p95_us", "p95 <= 10 ms"),
+    ("endpoint_finding_to_gateway_block_proved_over_curve", "p95_ms", "mmr_site finding -> signed order", "p95_us", ""),
     ("start_up", "ms", None, None, ""),
     ("idle_office", "pss_mb", None, None, "<= 60 MB"),
     ("idle_office", "cpu_percent", None, None, "< 0.5 %"),

@@ -62,7 +62,7 @@ def pss_kib(pids):
 
 
 class Office:
-    def __init__(self, drop_ins):
+    def __init__(self, drop_ins, is_started=True):
         self.dir = tempfile.mkdtemp(prefix="mamori-bench-")
         os.mkdir(os.path.join(self.dir, "site"))
         base = {"node": {"state_dir": f"{self.dir}/state", "run_dir": f"{self.dir}/run", "name": "hub"}}
@@ -70,6 +70,10 @@ class Office:
             with open(os.path.join(self.dir, "site", f"{i}.yaml"), "w") as f:
                 json.dump(d, f)  # JSON is YAML
         self.log = open(os.path.join(self.dir, "log"), "wb")
+        if is_started:
+            self.go()
+
+    def go(self):
         self.start = time.time()
         self.p = subprocess.Popen(["ip", "netns", "exec", NS, MAMORI, "run", "--config", os.path.join(self.dir, "site")],
                                   stdout=self.log, stderr=self.log)
@@ -109,7 +113,47 @@ def alone(config):
 
 
 def latency(n=300):
-    o = Office(alone({"count": n, "distinct": n, "interval": "20ms"}))
+    measure("finding_emitted_to_block_proved", n, Office(alone({"count": n, "distinct": n, "interval": "20ms"})))
+
+
+def cross(n=300):
+    """The finding is made on an endpoint, the block at the hub's gateway: over the site link with CURVE."""
+    pc = NS + "pc"
+    sh("ip", "netns", "add", pc)
+    root = tempfile.mkdtemp(prefix="mamori-bench-pc-")
+    try:
+        sh("ip", "link", "add", "benchh", "netns", NS, "type", "veth", "peer", "name", "benchp", "netns", pc)
+        for ns, link, addr in ((NS, "benchh", "10.77.0.1/24"), (pc, "benchp", "10.77.0.2/24")):
+            sh("ip", "-n", ns, "addr", "add", addr, "dev", link)
+            sh("ip", "-n", ns, "link", "set", link, "up")
+            sh("ip", "-n", ns, "link", "set", "lo", "up")
+        hub = alone({})
+        del hub[0]["plugins"]["emitter"]
+        hub.append({"site": {"listen": "tcp://10.77.0.1:7700", "nodes": {"pc1": {"key": f"{root}/pc.pub", "ip": ["10.77.0.2"]}}}})
+        o = Office(hub, is_started=False)
+        for state, pub in ((f"{o.dir}/state", f"{root}/hub.pub"), (f"{root}/state", f"{root}/pc.pub")):
+            with open(pub, "w") as f:
+                f.write(subprocess.run([MAMORI, "keys", "new", "--state", state], capture_output=True, text=True, check=True).stdout)
+        o.go()
+        os.mkdir(f"{root}/site")
+        with open(f"{root}/site/0.yaml", "w") as f:
+            json.dump({"deployment": "none", "node": {"name": "pc1", "role": "endpoint", "state_dir": f"{root}/state", "run_dir": f"{root}/run"},
+                       "site": {"hub": "tcp://10.77.0.1:7700", "hub_key": f"{root}/hub.pub"},
+                       "plugins": {"emitter": {"plugin": "org.mamori.bench-emitter", "file": EMITTER, "side": "endpoint",
+                                               "config": {"count": n, "distinct": n, "interval": "20ms", "delay": "6s"}}}}, f)
+        with open(f"{root}/log", "wb") as log:
+            p = subprocess.Popen(["ip", "netns", "exec", pc, MAMORI, "run", "--quiet", "--config", f"{root}/site"], stdout=log, stderr=log)
+        try:
+            measure("endpoint_finding_to_gateway_block_proved_over_curve", n, o)
+        finally:
+            p.send_signal(signal.SIGTERM)
+            p.wait(20)
+    finally:
+        subprocess.run(["ip", "netns", "del", pc])
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def measure(name, n, o):
     lines = os.path.join(o.dir, "state", "plugins", "file", "incidents.jsonl")
 
     def proved():
@@ -139,7 +183,7 @@ def latency(n=300):
             seen.add(addr)
             times.append(m["verified_ns"] - emitted[addr])
     o.stop()
-    print(json.dumps({"name": "finding_emitted_to_block_proved", "n": len(times), **percentiles(times), "aim_p95_ms": 10}), flush=True)
+    print(json.dumps({"name": name, "n": len(times), **percentiles(times), "aim_p95_ms": 10}), flush=True)
 
 
 def throughput(n=400000):
@@ -189,8 +233,8 @@ def main():
         sh("ip", "-n", NS, "addr", "add", "192.168.77.1/24", "dev", "bench0")
         for l in ("bench0", "bench1"):
             sh("ip", "-n", NS, "link", "set", l, "up")
-        for part in sys.argv[3:] or ["idle", "latency", "throughput"]:
-            {"idle": idle, "latency": latency, "throughput": throughput}[part]()
+        for part in sys.argv[3:] or ["idle", "latency", "cross", "throughput"]:
+            {"idle": idle, "latency": latency, "cross": cross, "throughput": throughput}[part]()
     finally:
         subprocess.run(["ip", "netns", "del", NS])
 
