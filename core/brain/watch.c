@@ -2,6 +2,7 @@
 #include "brain/watch.h"
 
 #include "entity/entity.h"
+#include "util/id.h"
 #include "util/table.h"
 
 #include <stdlib.h>
@@ -9,8 +10,12 @@
 
 enum hint_kind { HINT_ACCOUNT = 1, HINT_FILE, HINT_SENT };
 struct hint {
-    int64_t time_ns;
+    int64_t time_ns, born_ns; /* born: of a file, when it was made; 0: before anybody looked, or long ago */
     uint32_t kind, bytes;
+};
+struct birth {
+    uint64_t path; /* hash */
+    int64_t time_ns;
 };
 struct host {
     char name[MMR_HOST_NAME_MAX];
@@ -18,6 +23,8 @@ struct host {
     struct hint hint[MMR_WATCH_HINTS_MAX];
     uint32_t n, at;
     int64_t oldest_ns; /* what is before has been forgotten */
+    struct birth birth[MMR_WATCH_BIRTHS_MAX]; /* files made lately; a forgotten one counts as somebody's, which is the safe side */
+    uint32_t births_at;
     UT_hash_handle hh;
 };
 struct mmr_watch {
@@ -72,11 +79,32 @@ void mmr_watch_gap(struct mmr_watch *w, const char *host, int64_t now_ns)
         h->since_ns = 0;
 }
 
-static void add_hint(struct host *h, uint32_t kind, int64_t time_ns, uint32_t bytes)
+static uint64_t path_of(const struct mmr_event_view *v, const char *key)
+{
+    const struct mmr_value *p = mmr_event_get(v, key);
+    return p && p->type == MMR_VAL_STR && p->len ? mmr_hash64(p->p, p->len, 17) | 1 : 0;
+}
+
+static void bear(struct host *h, uint64_t path, int64_t time_ns)
+{
+    h->birth[h->births_at] = (struct birth){path, time_ns};
+    h->births_at = (h->births_at + 1) % MMR_WATCH_BIRTHS_MAX;
+}
+
+static int64_t born(const struct host *h, uint64_t path)
+{
+    int64_t at = 0;
+    for (uint32_t i = 0; path && i < MMR_WATCH_BIRTHS_MAX; i++)
+        if (h->birth[i].path == path && h->birth[i].time_ns > at)
+            at = h->birth[i].time_ns;
+    return at;
+}
+
+static void add_hint(struct host *h, uint32_t kind, int64_t time_ns, int64_t born_ns, uint32_t bytes)
 {
     if (h->n == MMR_WATCH_HINTS_MAX)
         h->oldest_ns = h->hint[h->at].time_ns;
-    h->hint[h->at] = (struct hint){time_ns, kind, bytes};
+    h->hint[h->at] = (struct hint){time_ns, born_ns, kind, bytes};
     h->at = (h->at + 1) % MMR_WATCH_HINTS_MAX;
     if (h->n < MMR_WATCH_HINTS_MAX)
         h->n++;
@@ -92,9 +120,10 @@ void mmr_watch_event(struct mmr_watch *w, const char *host, const struct mmr_eve
     char name[MMR_HOST_NAME_MAX];
     const struct mmr_value *k = mmr_event_get(v, "mamori.kind");
     uint32_t what = 0, bytes = 0;
+    const bool is_new = kind_is(k, "file.create"), is_renamed = kind_is(k, "file.rename");
     if (kind_is(k, "auth.logon") || kind_is(k, "account.change"))
         what = HINT_ACCOUNT;
-    else if (kind_is(k, "file.change") || kind_is(k, "file.delete") || kind_is(k, "file.rename"))
+    else if (kind_is(k, "file.change") || kind_is(k, "file.delete") || is_renamed)
         what = HINT_FILE; /* a new file is the attacker's own; a changed one was somebody's */
     else if (kind_is(k, "conn.close")) {
         int64_t out = mmr_event_get_int(v, "traffic.bytes_out", 0);
@@ -106,13 +135,20 @@ void mmr_watch_event(struct mmr_watch *w, const char *host, const struct mmr_eve
         mmr_watch_up(w, host, mmr_event_get_int(v, "time", 0));
         return;
     }
-    if (!what)
+    if (!what && !is_new)
         return;
     if (!mmr_event_copy_str(v, "device.hostname", name, sizeof name))
         (void)snprintf(name, sizeof name, "%s", host);
     struct host *h = find(w, name, true);
-    if (h)
-        add_hint(h, what, mmr_event_get_int(v, "time", 0), bytes);
+    if (!h)
+        return;
+    int64_t at = mmr_event_get_int(v, "time", 0), born_ns = 0;
+    if (what == HINT_FILE)
+        born_ns = born(h, path_of(v, is_renamed ? "unmapped.OldPath" : "file.path"));
+    if (is_new || (is_renamed && born_ns))
+        bear(h, path_of(v, "file.path"), is_new ? at : born_ns);
+    if (what)
+        add_hint(h, what, at, born_ns, bytes);
 }
 
 bool mmr_watch_window(struct mmr_watch *w, const char *host, int64_t from_ns, int64_t to_ns, struct mmr_window *ret)
@@ -128,7 +164,7 @@ bool mmr_watch_window(struct mmr_watch *w, const char *host, int64_t from_ns, in
         if (x->time_ns < from_ns || x->time_ns > to_ns)
             continue;
         ret->account_used |= x->kind == HINT_ACCOUNT;
-        ret->others_files_changed |= x->kind == HINT_FILE;
+        ret->others_files_changed |= x->kind == HINT_FILE && x->born_ns < from_ns;
         sent += x->kind == HINT_SENT ? x->bytes : 0;
     }
     ret->data_sent = sent > MMR_WATCH_SENT_MAX;

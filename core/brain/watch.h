@@ -10,7 +10,7 @@
 
 #include <mamori/event.h>
 
-enum { MMR_WATCH_HOSTS_MAX = 1024, MMR_WATCH_HINTS_MAX = 512 };
+enum { MMR_WATCH_HOSTS_MAX = 1024, MMR_WATCH_HINTS_MAX = 512, MMR_WATCH_BIRTHS_MAX = 256 };
 enum { MMR_WATCH_SENT_MAX = 16 * 1024 }; /* bytes that leave in connections this machine opened, before it counts as data sent */
 
 struct mmr_watch;

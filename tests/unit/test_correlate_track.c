@@ -336,42 +336,6 @@ static void a_hint_supports_but_does_not_open(void **state)
     close_world(&w);
 }
 
-static void a_hint_about_other_machines_joins_the_story_of_who_asks(void **state)
-{
-    (void)state;
-    struct row real = {0, 'n', .rule = "c2", .phase = C2, .potential = HIGH, .src = "192.0.2.5", .sport = 5000,
-                       .dst = "203.0.113.9", .dport = 443};
-    struct row asks[] = {
-        {60, 'n', .rule = "sessions", .src = "192.0.2.5", .sport = 5001, .dst = "192.0.2.1", .dport = 445},
-        {61, 'e', .rule = "pipe", .src = "192.0.2.5", .sport = 5002, .host = "DC"},
-        {62, 'n', .rule = "other", .src = "192.0.2.6", .sport = 5001, .dst = "192.0.2.1", .dport = 445}, /* another machine */
-        {63, 'n', .rule = "risk", .src = "192.0.2.5", .sport = 5003, .dst = "198.51.100.1", .dport = 443}, /* reads outside */
-        {4000, 'n', .rule = "late", .src = "192.0.2.5", .sport = 5004, .dst = "192.0.2.1", .dport = 445},
-    };
-    struct world w;
-    open_world(&w, 100);
-    (void)feed(&w, &real, 1);
-    for (uint64_t k = 0; k < sizeof asks / sizeof asks[0]; k++)
-        assert_int_equal(feed(&w, &asks[k], 10 + k), k < 2 ? MMR_TRACK_JOINED : MMR_TRACK_HELD);
-    assert_int_equal(open_count(&w), 1);
-    close_world(&w);
-}
-
-static void a_log_without_its_own_address_meets_the_packets(void **state)
-{
-    (void)state;
-    struct row call = {0, 'n', .rule = "rpc", .phase = MMR_PHASE_SPREAD, .potential = MMR_POTENTIAL_LOW, .src = "198.51.100.7",
-                       .sport = 50123, .dst = "192.0.2.1", .dport = 445};
-    struct row log = {9000, 'e', .rule = "5145", .src = "198.51.100.7", .sport = 50123, .dport = 445, .host = "DC"};
-    struct world w;
-    open_world(&w, 100);
-    (void)feed(&w, &call, 1);
-    assert_int_equal(feed(&w, &log, 2), MMR_TRACK_JOINED); /* hours apart by the log's clock */
-    log.sport = 50124;
-    assert_int_equal(feed(&w, &log, 3), MMR_TRACK_HELD);
-    close_world(&w);
-}
-
 static void a_finding_that_links_two_incidents_merges_them(void **state)
 {
     struct world w;
@@ -548,8 +512,6 @@ int main(void)
         cmocka_unit_test(repeats_fold_and_duplicates_count_once),
         cmocka_unit_test(a_finding_that_stands_for_several_counts_as_them),
         cmocka_unit_test(a_hint_supports_but_does_not_open),
-        cmocka_unit_test(a_hint_about_other_machines_joins_the_story_of_who_asks),
-        cmocka_unit_test(a_log_without_its_own_address_meets_the_packets),
         cmocka_unit_test(a_finding_that_links_two_incidents_merges_them),
         cmocka_unit_test(the_ceiling_evicts_the_quietest_and_says_so),
         cmocka_unit_test(interleaving_does_not_matter),
