@@ -138,8 +138,11 @@ static int fill_list(struct filler *f, const struct mmr_cfg_key *row, const stru
             n += *p == ',';
         items = put_array(f, n);
         while (items && *d) {
-            size_t len = strcspn(d, ",");
-            items[sv.n++] = put_text(f, d, len);
+            d += strspn(d, " ");
+            size_t len = strcspn(d, ","), cut = len;
+            while (cut && d[cut - 1] == ' ')
+                cut--;
+            items[sv.n++] = put_text(f, d, cut);
             d += len + (d[len] == ',');
             d += strspn(d, " ");
         }

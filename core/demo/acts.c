@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { UP_MS = 20000, UP_CHAOS_MS = 30000, SETTLE_MS = 9000, SETTLE_CHAOS_MS = 20000, QUIET_MS = 700, LEAST_MS = 1200, SILENT_MS = 500 };
 
@@ -52,29 +51,32 @@ static int begin(struct mmr_scene *s, const struct mmr_site_plan *plan, struct m
         r = mmr_site_start(s->lab, plan, &s->site, err);
     if (!r)
         r = mmr_site_await(&s->site, s->is_chaos ? UP_CHAOS_MS : UP_MS, err);
+    if (!r)
+        r = mmr_chaos_before(s, err);
     mmr_truth_look(s->truth);
     return r;
 }
 
 static void end(struct mmr_scene *s)
 {
-    mmr_chaos_stop(s);
+    if (s->is_chaos && !mmr_demo_is_stopping()) {
+        struct mmr_error err = {.struct_size = sizeof err};
+        mmr_tell_chaos(s->tell, s->chaos.kills, s->chaos.mended);
+        bool is_up = mmr_site_await(&s->site, UP_CHAOS_MS, &err) == 0;
+        mmr_tell_check(s->tell, is_up, "all_back", "殺された部品は、すべて戻ってきた", "every part that was killed came back", "%s", err.text);
+    }
     mmr_site_stop(&s->site);
     mmr_story_done(&s->story);
 }
 
 static bool is_stage_gone(const struct mmr_scene *s)
 {
-    char path[MMR_LAB_PATH + 64];
-    (void)snprintf(path, sizeof path, "%s/fs" MMR_DEMO_STAGE, mmr_lab_machine(s->lab, "pc1")->dir);
-    return access(path, F_OK) != 0 && mmr_parts_running(s->lab, "pc1", MMR_DEMO_STAGE) == 0;
+    return !mmr_parts_file(s->lab, "pc1", MMR_DEMO_STAGE, false) && mmr_parts_running(s->lab, "pc1", MMR_DEMO_STAGE) == 0;
 }
 
 static bool is_entry_gone(const struct mmr_scene *s)
 {
-    char path[MMR_LAB_PATH + 64];
-    (void)snprintf(path, sizeof path, "%s/fs/cron.d/" MMR_DEMO_ENTRY_NAME, mmr_lab_machine(s->lab, "pc1")->dir);
-    return access(path, F_OK) != 0;
+    return !mmr_parts_file(s->lab, "pc1", MMR_DEMO_ENTRY, false);
 }
 
 /* Silence at the attacker's listener. */
@@ -95,10 +97,28 @@ static void check_attack_was_real(struct mmr_scene *s)
 static int exploit(struct mmr_scene *s, struct mmr_error *err)
 {
     struct mmr_error why = {.struct_size = sizeof why};
-    (void)err;
-    if (mmr_parts_exploit(s->parts, &why) != 0)
+    int r = mmr_chaos_during(s, err);
+    if (!r && mmr_parts_exploit(s->parts, &why) != 0)
         mmr_tell_trouble(s->tell, why.text);
-    return 0;
+    return r;
+}
+
+/* Of each kind that this attack needs, one that is proved. */
+static void check_effects(struct mmr_scene *s, const struct mmr_incident *i)
+{
+    static const enum mmr_verb want[] = {MMR_VERB_KILL_PROCESS, MMR_VERB_QUARANTINE_FILE, MMR_VERB_REMOVE_AUTOSTART, MMR_VERB_BLOCK_ADDR};
+    char missing[120] = "";
+    for (size_t w = 0; w < sizeof want / sizeof want[0]; w++) {
+        bool is_done = false;
+        for (uint32_t k = 0; i && k < i->n_actions; k++)
+            is_done |= i->actions[k].verb == want[w] && i->actions[k].side == MMR_SIDE_ENDPOINT &&
+                       i->actions[k].receipt.verified == MMR_VERIFIED_CONFIRMED;
+        size_t at = strlen(missing);
+        if (!is_done)
+            (void)snprintf(missing + at, sizeof missing - at, "%s%s", at ? ", " : "", mmr_verb_name(want[w]));
+    }
+    mmr_tell_check(s->tell, !missing[0], "effects", "パソコンが、止める・移す・断つ・外す、のすべてをした", "the PC stopped it, moved it away, denied its address and took its self-start entry out",
+                   "missing: %s", missing);
 }
 
 static int act_a(struct mmr_scene *s, struct mmr_error *err)
@@ -122,6 +142,7 @@ static int act_a(struct mmr_scene *s, struct mmr_error *err)
                    "%s%s%s%s%s", silent ? "" : "it still calls; ", gone ? "" : "the program is there; ", entry ? "" : "the self-start entry is there; ",
                    again ? "the attacker still gets in; " : "", out ? "PC1 still reaches the attacker" : "");
     mmr_check_class(s, i, MMR_CLASS_OF_DEFENDED);
+    check_effects(s, i);
     mmr_check_receipts(s, i);
     mmr_check_sides(s, i, MMR_SIDE_NETWORK | MMR_SIDE_ENDPOINT);
     mmr_check_one_story(s, i);

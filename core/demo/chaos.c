@@ -1,19 +1,109 @@
 /* chaos.c - kill -9, in turn. */
 #include "demo/chaos.h"
 
+#include "util/clock.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+enum { PAUSE_MS = 250, UP_MS = 30000 };
+
+/* Supervisors last: what they start again has another number. */
+static void list_all(struct mmr_scene *s, struct mmr_chaos *c)
+{
+    struct mmr_site_process found[MMR_CHAOS_TARGETS];
+    c->n = c->at = 0;
+    for (int last = 0; last < 2; last++)
+        for (size_t k = 0; k < MMR_SITE_NODES; k++) {
+            size_t n = mmr_site_processes(&s->site, k, found, MMR_CHAOS_TARGETS);
+            for (size_t i = 0; i < n && c->n < MMR_CHAOS_TARGETS; i++)
+                if ((strcmp(found[i].name, "run") == 0) == (last == 1))
+                    c->list[c->n++] = found[i];
+        }
+}
+
+static void kill_next(struct mmr_chaos *c)
+{
+    if (c->at < c->n && kill(c->list[c->at++].pid, SIGKILL) == 0)
+        c->kills++;
+}
+
+int mmr_chaos_before(struct mmr_scene *s, struct mmr_error *err)
+{
+    struct mmr_chaos *c = &s->chaos;
+    if (!s->is_chaos)
+        return 0;
+    list_all(s, c);
+    while (c->at < c->n) {
+        kill_next(c);
+        if (!mmr_lab_sleep(PAUSE_MS))
+            return mmr_fail(err, MMR_EIO, "stopped");
+        c->mended += mmr_site_mend(&s->site);
+    }
+    return mmr_site_await(&s->site, UP_MS, err);
+}
+
+/* In the milliseconds of the attack: brain, PC1's agent, PC1's responder, the hub's network side. PC1's eyes are left
+ * alone: a gap in them makes another, right, conclusion. */
+struct strike {
+    pid_t pid;
+    int after_ms;
+};
+struct strikes {
+    struct strike v[MMR_CHAOS_TARGETS];
+    size_t n;
+};
+
+static int strike_all(const struct mmr_machine *m, void *arg)
+{
+    const struct strikes *x = arg;
+    (void)m;
+    for (size_t i = 0; i < x->n; i++) {
+        (void)poll(NULL, 0, x->v[i].after_ms);
+        (void)kill(x->v[i].pid, SIGKILL);
+    }
+    return 0;
+}
+
+int mmr_chaos_during(struct mmr_scene *s, struct mmr_error *err)
+{
+    struct mmr_chaos *c = &s->chaos;
+    struct strikes x = {.n = 0};
+    if (!s->is_chaos)
+        return 0;
+    list_all(s, c);
+    static const struct {
+        const char *machine, *name;
+        int after_ms; /* the one before */
+    } order[] = {{"gateway", "brain", 6}, {"pc1", "agent", 12}, {"pc1", "contain", 6}, {"gateway", "nft", 0}, {"gateway", "network", 12}};
+    for (size_t k = 0; k < sizeof order / sizeof order[0]; k++)
+        for (size_t i = 0; i < c->n; i++)
+            if (strcmp(c->list[i].name, order[k].name) == 0 && strcmp(c->list[i].machine, order[k].machine) == 0) {
+                x.v[x.n++] = (struct strike){c->list[i].pid, order[k].after_ms};
+                c->kills++;
+            }
+    c->n = c->at = 0;
+    c->next_ns = mmr_clock_mono_ns() + 2 * MMR_NS_PER_S;
+    return mmr_lab_spawn(s->lab, s->site.node[0].m, "chaos.log", strike_all, &x, NULL, err);
+}
+
 void mmr_chaos_turn(struct mmr_scene *s)
 {
-    if (s->is_chaos)
-        (void)mmr_site_mend(&s->site);
+    struct mmr_chaos *c = &s->chaos;
+    int64_t now = mmr_clock_mono_ns();
+    if (!s->is_chaos)
+        return;
+    c->mended += mmr_site_mend(&s->site);
+    if (now < c->next_ns)
+        return;
+    c->next_ns = now + PAUSE_MS * MMR_NS_PER_MS;
+    if (c->n == 0)
+        list_all(s, c);
+    kill_next(c);
 }
 
 bool mmr_chaos_is_busy(const struct mmr_scene *s)
 {
-    (void)s;
-    return false;
-}
-
-void mmr_chaos_stop(struct mmr_scene *s)
-{
-    (void)s;
+    return s->is_chaos && (s->chaos.n == 0 || s->chaos.at < s->chaos.n);
 }

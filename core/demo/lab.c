@@ -48,15 +48,13 @@ bool mmr_lab_sleep(int64_t ms)
 
 static int make_folders(const struct mmr_machine *m, struct mmr_error *err)
 {
-    static const char *const below[] = {"", "/fs", "/fs/tmp", "/fs/cron.d", "/fs/log", "/fs/opt", "/fs/run", "/conf", "/state", "/run", "/log", NULL};
+    static const char *const below[] = {"", "/fs", "/fs/log", "/fs/opt", "/conf", "/run", "/log", NULL};
     char path[MMR_LAB_PATH + 32];
     for (size_t i = 0; below[i]; i++) {
         (void)snprintf(path, sizeof path, "%s%s", m->dir, below[i]);
         if (mkdir(path, 0755) != 0 && errno != EEXIST)
             return mmr_fail(err, MMR_EIO, "folder '%s': %s", path, strerror(errno));
     }
-    (void)snprintf(path, sizeof path, "%s/fs/tmp", m->dir);
-    (void)chmod(path, 01777);
     return 0;
 }
 
@@ -108,7 +106,8 @@ static const char *become(const struct mmr_machine *m)
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return "private mounts";
     (void)mkdir("/etc/cron.d", 0755);
-    if (!lay_over(m, "tmp", "/tmp") || !lay_over(m, "cron.d", "/etc/cron.d") || !lay_over(m, "log", "/var/log") ||
+    if (mount("mamori-demo", "/tmp", "tmpfs", MS_NOSUID, "size=64m,mode=1777") != 0 ||
+        mount("mamori-demo", "/etc/cron.d", "tmpfs", MS_NOSUID, "size=1m,mode=755") != 0 || !lay_over(m, "log", "/var/log") ||
         !lay_over(m, "opt", "/opt"))
         return "folders of its own";
     return show_own_folder(dir_fd, exe) ? NULL : "the executable's folder";

@@ -53,14 +53,11 @@ static void end_all(struct mmr_lab *lab, const char *machine, const char *path)
 int mmr_parts_web(struct mmr_parts *p, struct mmr_error *err)
 {
     struct mmr_machine *m = mmr_lab_machine(p->lab, "pc1");
-    char path[MMR_LAB_PATH + 64];
     mmr_lab_end(p->lab, p->web);
     p->web = 0;
     end_all(p->lab, "pc1", MMR_DEMO_STAGE);
-    (void)snprintf(path, sizeof path, "%s/fs%s", m->dir, MMR_DEMO_STAGE);
-    (void)unlink(path);
-    (void)snprintf(path, sizeof path, "%s/fs/cron.d/%s", m->dir, MMR_DEMO_ENTRY_NAME);
-    (void)unlink(path);
+    (void)mmr_parts_file(p->lab, "pc1", MMR_DEMO_STAGE, true);
+    (void)mmr_parts_file(p->lab, "pc1", MMR_DEMO_ENTRY, true);
     memset(p->view, 0, sizeof *p->view);
     int r = 0;
     static const char *const flush[] = {"nft", "flush", "ruleset", NULL}, *const nodes[] = {"gateway", "pc1", "pc2"};
@@ -149,6 +146,31 @@ bool mmr_parts_reaches(struct mmr_lab *lab, const char *machine, const char *sou
     pid_t pid;
     int status = 1;
     if (mmr_lab_spawn(lab, mmr_lab_machine(lab, machine), "", reach, &x, &pid, &err) != 0)
+        return false;
+    if (mmr_lab_wait(lab, pid, 3000, &status) != 0)
+        mmr_lab_end(lab, pid);
+    return status == 0;
+}
+
+struct look {
+    const char *path;
+    bool is_removed;
+};
+
+static int look(const struct mmr_machine *m, void *arg)
+{
+    const struct look *x = arg;
+    (void)m;
+    return (x->is_removed ? unlink(x->path) : access(x->path, F_OK)) == 0 ? 0 : 1;
+}
+
+bool mmr_parts_file(struct mmr_lab *lab, const char *machine, const char *path, bool is_removed)
+{
+    struct look x = {path, is_removed};
+    struct mmr_error err = {.struct_size = sizeof err};
+    pid_t pid;
+    int status = 1;
+    if (mmr_lab_spawn(lab, mmr_lab_machine(lab, machine), "", look, &x, &pid, &err) != 0)
         return false;
     if (mmr_lab_wait(lab, pid, 3000, &status) != 0)
         mmr_lab_end(lab, pid);

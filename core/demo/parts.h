@@ -38,6 +38,8 @@ void mmr_parts_guess_stop(struct mmr_parts *p);
 
 /* Can a connection be made, from machine to address and port? source: NULL or the local address to use. */
 bool mmr_parts_reaches(struct mmr_lab *lab, const char *machine, const char *source, const char *address, int port);
+/* Is the file there, in the machine's own tree? is_removed: and take it away. */
+bool mmr_parts_file(struct mmr_lab *lab, const char *machine, const char *path, bool is_removed);
 /* A process of the machine that runs this file; 0: none. */
 pid_t mmr_parts_running(struct mmr_lab *lab, const char *machine, const char *path);
 

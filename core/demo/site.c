@@ -87,7 +87,7 @@ static int configure_pc(const struct mmr_site *s, size_t k, struct mmr_error *er
                        "defence: {mode: auto, auto_actions_agreed: [all]}\n"
                        "plugins:\n"
                        "  proc: {config: {scope: netns}}\n"
-                       "  files: null\n"
+                       "  files: {config: {scope: netns, places: [/tmp, /etc/cron.d, /etc, /root, /home, /var/spool/cron]}}\n"
                        "  log: {config: {files: [/var/log/auth.log]}}\n"
                        "%s",
                        n->m->name, n->state, n->run, s->node[0].conf,
@@ -158,6 +158,35 @@ unsigned mmr_site_mend(struct mmr_site *s)
     return n;
 }
 
+/* What a killed supervisor left: its own parts end by themselves, but not at once. */
+static void end_left_over(const struct mmr_site *s, const struct mmr_site_node *n)
+{
+    struct stat own, theirs;
+    DIR *d = n->m && stat("/proc/self/exe", &own) == 0 ? opendir("/proc") : NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[64], text[64];
+        char *end;
+        long pid = strtol(e->d_name, &end, 10);
+        if (*end || pid <= 1)
+            continue;
+        (void)snprintf(path, sizeof path, "/proc/%ld/exe", pid);
+        if (stat(path, &theirs) != 0 || theirs.st_ino != own.st_ino || theirs.st_dev != own.st_dev || mmr_lab_of(s->lab, (pid_t)pid) != n->m)
+            continue;
+        (void)snprintf(path, sizeof path, "/proc/%ld/cmdline", pid);
+        FILE *f = fopen(path, "re");
+        size_t len = f ? fread(text, 1, sizeof text - 1, f) : 0;
+        if (f)
+            (void)fclose(f);
+        text[len] = '\0';
+        static const char *const roles[] = {"run", "brain", "agent", "plugin-host"};
+        for (size_t i = 0; i < 4; i++) /* the parts of the demo itself carry its own arguments */
+            if (strlen(text) + 1 < len && strcmp(text + strlen(text) + 1, roles[i]) == 0)
+                (void)kill((pid_t)pid, SIGKILL);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
 void mmr_site_stop(struct mmr_site *s)
 {
     int status;
@@ -170,46 +199,9 @@ void mmr_site_stop(struct mmr_site *s)
         if (s->node[i].pid > 0 && mmr_lab_wait(s->lab, s->node[i].pid, left > 0 ? left : 0, &status) != 0)
             mmr_lab_end(s->lab, s->node[i].pid);
         s->node[i].pid = 0;
-        struct mmr_site_process left_over[64];
-        size_t n = s->node[i].m ? mmr_site_processes(s, i, left_over, 64) : 0;
-        for (size_t k = 0; k < n; k++)
-            (void)kill(left_over[k].pid, SIGKILL);
+        end_left_over(s, &s->node[i]);
     }
     mmr_lab_reap(s->lab);
-}
-
-size_t mmr_site_processes(const struct mmr_site *s, size_t node, struct mmr_site_process *ret, size_t cap)
-{
-    struct stat own, theirs;
-    size_t n = 0;
-    DIR *d = stat("/proc/self/exe", &own) == 0 ? opendir("/proc") : NULL;
-    for (struct dirent *e; d && n < cap && (e = readdir(d));) {
-        char path[64], text[256];
-        char *end;
-        long pid = strtol(e->d_name, &end, 10);
-        if (*end || pid <= 1)
-            continue;
-        (void)snprintf(path, sizeof path, "/proc/%ld/exe", pid);
-        if (stat(path, &theirs) != 0 || theirs.st_ino != own.st_ino || theirs.st_dev != own.st_dev ||
-            mmr_lab_of(s->lab, (pid_t)pid) != s->node[node].m)
-            continue;
-        (void)snprintf(path, sizeof path, "/proc/%ld/cmdline", pid);
-        FILE *f = fopen(path, "re");
-        size_t len = f ? fread(text, 1, sizeof text - 1, f) : 0;
-        if (f)
-            (void)fclose(f);
-        text[len] = '\0';
-        const char *second = text + strlen(text) + 1; /* argv[1]: the role */
-        static const char *const roles[] = {"run", "brain", "agent", "plugin-host"};
-        for (size_t i = 0; i < 4; i++)
-            if (second < text + len && strcmp(second, roles[i]) == 0) {
-                ret[n].pid = (pid_t)pid;
-                (void)snprintf(ret[n++].role, sizeof ret[0].role, "%s", roles[i]);
-            }
-    }
-    if (d)
-        (void)closedir(d);
-    return n;
 }
 
 /* ---- what they say ---- */
@@ -286,4 +278,30 @@ int mmr_site_await(struct mmr_site *s, int64_t timeout_ms, struct mmr_error *err
                 return mmr_fail(err, MMR_EIO, "stopped");
         }
     return 0;
+}
+
+size_t mmr_site_processes(const struct mmr_site *s, size_t k, struct mmr_site_process *ret, size_t cap)
+{
+    const struct mmr_site_node *node = &s->node[k];
+    struct json_object *status = NULL, *hosts = NULL, *pid = NULL;
+    struct mmr_error err = {.struct_size = sizeof err};
+    size_t n = 0;
+    int code = 0;
+    if (node->pid > 0 && n < cap) {
+        ret[n].pid = node->pid;
+        (void)snprintf(ret[n].machine, sizeof ret[n].machine, "%s", node->m->name);
+        (void)snprintf(ret[n++].name, sizeof ret[0].name, "run");
+    }
+    if (mmr_control_ask(node->run, "status", NULL, STATUS_MS, take, &status, &code, &err) == 0 && status)
+        (void)json_object_object_get_ex(status, "hosts", &hosts);
+    for (size_t i = 0; hosts && i < json_object_array_length(hosts) && n < cap; i++) {
+        struct json_object *h = json_object_array_get_idx(hosts, i);
+        if (!json_object_object_get_ex(h, "pid", &pid) || json_object_get_int(pid) <= 1)
+            continue;
+        ret[n].pid = json_object_get_int(pid);
+        (void)snprintf(ret[n].machine, sizeof ret[n].machine, "%s", node->m->name);
+        (void)snprintf(ret[n++].name, sizeof ret[0].name, "%s", text_of(h, "name"));
+    }
+    json_object_put(status);
+    return n;
 }

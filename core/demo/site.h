@@ -31,10 +31,10 @@ int mmr_site_await(struct mmr_site *s, int64_t timeout_ms, struct mmr_error *err
 void mmr_site_stop(struct mmr_site *s);
 /* A supervisor that was killed is started again; returns how many were. */
 unsigned mmr_site_mend(struct mmr_site *s);
-/* Processes of a node that belong to mamori, with a word for each ("run", "brain", "plugin-host" …). */
+/* Processes of a node: the supervisor ("run"), and what it says it runs ("brain", "agent", names of plugin hosts). */
 struct mmr_site_process {
     pid_t pid;
-    char role[24];
+    char machine[16], name[40];
 };
 size_t mmr_site_processes(const struct mmr_site *s, size_t node, struct mmr_site_process *ret, size_t cap);
 

@@ -87,6 +87,15 @@ void mmr_tell_note(struct mmr_tell *t, const char *ja, const char *en)
     (void)fflush(stdout);
 }
 
+void mmr_tell_chaos(struct mmr_tell *t, unsigned kills, unsigned mended)
+{
+    char ja[120], en[120];
+    (void)snprintf(ja, sizeof ja, "（この幕で、まもりの部品を%u回、力ずくで止めました。親を起こし直したのは%u回）", kills, mended);
+    (void)snprintf(en, sizeof en, "(parts killed during this act: %u; supervisors started again: %u)", kills, mended);
+    json_object_object_add(t->act, "kills", json_object_new_int((int)kills));
+    mmr_tell_note(t, ja, en);
+}
+
 void mmr_tell_trouble(struct mmr_tell *t, const char *text)
 {
     t->wrong++;
