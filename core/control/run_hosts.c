@@ -2,6 +2,7 @@
 #include "control/run_internal.h"
 
 #include "plugin/describe.h"
+#include "plugin/instances.h"
 #include "plugin/load.h"
 #include "util/id.h"
 #include "util/log.h"
@@ -46,7 +47,7 @@ static int make_dirs(const struct mmr_config *c, struct mmr_error *err)
 /* The plugin's file, sealed; -1: built in. */
 static int seal(const struct mmr_run_state *s, const struct mmr_instance_conf *conf, int *ret_fd, struct mmr_error *err)
 {
-    char texts[4096], exe[2048];
+    char texts[4096];
     mmr_autofree char *path = NULL;
     *ret_fd = -1;
     if (!conf->file && mmr_plugin_builtin(s->opts->builtins, conf->plugin))
@@ -54,26 +55,7 @@ static int seal(const struct mmr_run_state *s, const struct mmr_instance_conf *c
     if (conf->file)
         return mmr_plugin_seal(conf->file, ret_fd, err);
     const char *dirs[DIRS_MAX];
-    struct mmr_strv configured = mmr_config_strv(s->config, "node.plugin_dirs");
-    size_t n = 0, at = 0;
-    for (; n < configured.n && n < DIRS_MAX; n++)
-        dirs[n] = configured.v[n];
-    ssize_t len = n ? -1 : readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (len > 0) {
-        static const char *const tails[] = {"plugins", "../lib/x86_64-linux-gnu/mamori/plugins", "../lib/mamori/plugins"};
-        exe[len] = '\0';
-        char *slash = strrchr(exe, '/');
-        if (slash)
-            *slash = '\0';
-        for (size_t i = 0; i < 3; i++) {
-            int m = snprintf(texts + at, sizeof texts - at, "%s/%s", exe, tails[i]);
-            struct stat st;
-            if (m < 0 || (size_t)m >= sizeof texts - at || stat(texts + at, &st) != 0)
-                continue;
-            dirs[n++] = texts + at;
-            at += (size_t)m + 1;
-        }
-    }
+    size_t n = mmr_plugin_dirs(s->config, texts, sizeof texts, dirs, DIRS_MAX);
     for (size_t i = 0; i < n && !path; i++)
         (void)mmr_plugin_locate(dirs[i], conf->plugin, &path, err);
     if (!path)
