@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PART_BYTES = 100 * 1024 };
-
 static void add_str(struct json_object *o, const char *key, const char *text)
 {
     json_object_object_add(o, key, json_object_new_string(text));
@@ -104,23 +102,6 @@ static int undo(struct mmr_agent *a, const char *text, bool is_all, struct json_
     return 1;
 }
 
-static void answer(struct mmr_agent *a, int64_t id, int status, const char *json)
-{
-    size_t left = strlen(json);
-    do {
-        uint8_t buf[256];
-        struct mmr_event map;
-        size_t n = left > PART_BYTES ? PART_BYTES : left;
-        mmr_event_begin_map(&map, buf, sizeof buf);
-        mmr_event_int(&map, "id", id);
-        mmr_event_int(&map, "more", left > n);
-        mmr_event_int(&map, "status", status);
-        (void)mmr_tether_send(a->tether, MMR_TELL_ANSWER, &map, json, n, -1);
-        json += n;
-        left -= n;
-    } while (left);
-}
-
 void mmr_agent_request(struct mmr_agent *a, const struct mmr_message *m)
 {
     char command[64] = "", text[4096] = "{}";
@@ -139,7 +120,7 @@ void mmr_agent_request(struct mmr_agent *a, const struct mmr_message *m)
             status = 2;
         }
     }
-    answer(a, mmr_event_get_int(m->map, "id", 0), status,
+    mmr_tell_answer(a->tether, mmr_event_get_int(m->map, "id", 0), status,
            json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(o);
 }

@@ -2,12 +2,11 @@
 #include "brain/live.h"
 
 #include "plugin/describe.h"
+#include "plugin/roles.h"
 #include "util/clock.h"
 
 #include <json-c/json.h>
 #include <string.h>
-
-enum { PART_BYTES = 100 * 1024 };
 
 static void add_str(struct json_object *o, const char *key, const char *text)
 {
@@ -152,23 +151,6 @@ static int undo(struct mmr_live *l, const char *text, struct json_object *o)
     return status;
 }
 
-static void answer(struct mmr_live *l, int64_t id, int status, const char *json)
-{
-    size_t left = strlen(json);
-    do {
-        uint8_t buf[256];
-        struct mmr_event map;
-        size_t n = left > PART_BYTES ? PART_BYTES : left;
-        mmr_event_begin_map(&map, buf, sizeof buf);
-        mmr_event_int(&map, "id", id);
-        mmr_event_int(&map, "more", left > n);
-        mmr_event_int(&map, "status", status);
-        (void)mmr_tether_send(l->tether, MMR_TELL_ANSWER, &map, json, n, -1);
-        json += n;
-        left -= n;
-    } while (left);
-}
-
 void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
 {
     char command[64] = "", text[4096] = "{}";
@@ -192,7 +174,7 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
         add_str(o, "error", "the brain does not know this command");
         status = 2;
     }
-    answer(l, id, status, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    mmr_tell_answer(l->tether, id, status, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(o);
     mmr_live_settle(l);
 }

@@ -2,56 +2,12 @@
  * none. */
 #include "classify/classify.h"
 
+#include "util/json.h"
 #include "util/scope.h"
 
 #include <json-c/json.h>
-#include <limits.h>
 #include <math.h>
 #include <string.h>
-
-static void put_json(struct json_object **o)
-{
-    if (*o)
-        (void)json_object_put(*o);
-}
-static void free_tokener(struct json_tokener **t)
-{
-    if (*t)
-        json_tokener_free(*t);
-}
-
-static int parse_object(const char *line, size_t len, struct json_object **ret,
-                        struct mmr_error *err)
-{
-    __attribute__((cleanup(free_tokener))) struct json_tokener *tok = json_tokener_new_ex(8);
-    if (!tok)
-        return mmr_fail(err, MMR_ENOMEM, "line: out of memory");
-    if (len > INT_MAX)
-        return mmr_fail(err, MMR_EBADMSG, "line of %zu bytes is too long", len);
-    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    struct json_object *o = json_tokener_parse_ex(tok, line, (int)len);
-    enum json_tokener_error e = json_tokener_get_error(tok);
-    if (e == json_tokener_continue) {
-        if (o)
-            (void)json_object_put(o);
-        return mmr_fail(err, MMR_EBADMSG,
-                        "the line ends in the middle of a JSON value; expected one whole object");
-    }
-    if (e != json_tokener_success) {
-        if (o)
-            (void)json_object_put(o);
-        return mmr_fail(err, MMR_EBADMSG, "no JSON object: %s at column %zu",
-                        json_tokener_error_desc(e), json_tokener_get_parse_end(tok) + 1);
-    }
-    if (!json_object_is_type(o, json_type_object)) {
-        if (o)
-            (void)json_object_put(o);
-        return mmr_fail(err, MMR_EBADMSG,
-                        "found a JSON value that is no object; expected {\"H\":…,\"S\":…,\"D\":…}");
-    }
-    *ret = o;
-    return 0;
-}
 
 static int get_word(struct json_object *o, const char *key, const char *expected, const char **ret,
                     struct mmr_error *err)
@@ -180,9 +136,9 @@ static const char *class_text(enum mmr_class c)
 
 int mmr_classify_json(const char *line, size_t len, char **ret_json, struct mmr_error *err)
 {
-    __attribute__((cleanup(put_json))) struct json_object *o = NULL, *out = NULL;
+    mmr_autojson struct json_object *o = NULL, *out = NULL;
     struct mmr_facts_in in;
-    int r = parse_object(line, len, &o, err);
+    int r = mmr_json_line(line, len, "{\"H\":…,\"S\":…,\"D\":…,\"B\":…,\"R\":…,\"A\":…,\"U\":…,\"age_s\":…}", &o, err);
     if (r < 0 || (r = read_facts(o, &in, err)) < 0)
         return r;
     struct mmr_verdict v = mmr_classify(&in);

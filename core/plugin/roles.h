@@ -5,7 +5,7 @@
 #ifndef MMR_PLUGIN_ROLES_H
 #define MMR_PLUGIN_ROLES_H
 
-#include "plugin/channel.h"
+#include "plugin/supervise.h"
 
 enum mmr_tell {
     /* supervisor -> role, at each start, then as things change */
@@ -18,5 +18,8 @@ enum mmr_tell {
     /* role -> supervisor */
     MMR_TELL_ANSWER = MMR_MSG_OWN + 32, /* id, more (0: the last part), status; tail: part of the JSON */
 };
+
+/* Answer a MMR_TELL_REQUEST: json is cut into parts that fit a message. */
+void mmr_tell_answer(struct mmr_tether *t, int64_t id, int status, const char *json);
 
 #endif

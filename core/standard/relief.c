@@ -1,10 +1,11 @@
 /* relief.c - CONFORM of SERVICE_STANDARD 3.1, and the same over JSON lines. */
 #include "standard/relief.h"
 
+#include "util/json.h"
+
 #include <mamori/plugin.h>
 
 #include <json-c/json.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,44 +56,6 @@ struct mmr_relief mmr_relief_of(uint32_t caps, bool is_linked)
 }
 
 /* ---- JSON lines ---- */
-
-static void put_json(struct json_object **o)
-{
-    if (*o)
-        (void)json_object_put(*o);
-}
-static void free_tokener(struct json_tokener **t)
-{
-    if (*t)
-        json_tokener_free(*t);
-}
-
-static int parse_object(const char *line, size_t len, struct json_object **ret,
-                        struct mmr_error *err)
-{
-    __attribute__((cleanup(free_tokener))) struct json_tokener *tok = json_tokener_new_ex(8);
-    if (!tok)
-        return mmr_fail(err, MMR_ENOMEM, "line: out of memory");
-    if (len > INT_MAX)
-        return mmr_fail(err, MMR_EBADMSG, "line of %zu bytes is too long", len);
-    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    struct json_object *o = json_tokener_parse_ex(tok, line, (int)len);
-    enum json_tokener_error e = json_tokener_get_error(tok);
-    if (e == json_tokener_success && json_object_is_type(o, json_type_object)) {
-        *ret = o;
-        return 0;
-    }
-    put_json(&o);
-    if (e == json_tokener_continue)
-        return mmr_fail(err, MMR_EBADMSG,
-                        "the line ends in the middle of a JSON value; expected one whole object");
-    if (e != json_tokener_success)
-        return mmr_fail(err, MMR_EBADMSG, "no JSON object: %s at column %zu",
-                        json_tokener_error_desc(e), json_tokener_get_parse_end(tok) + 1);
-    return mmr_fail(err, MMR_EBADMSG,
-                    "found a JSON value that is no object; expected "
-                    "{\"Na\":…,\"Ni\":…,\"Nu\":…,\"Ea\":…,\"Ei\":…}");
-}
 
 /* 0 or 1, as number, text or boolean; -1 anything else */
 static int flag_of(struct json_object *v)
@@ -169,7 +132,7 @@ static bool add_text(struct json_object *array, const char *text)
     struct json_object *s = json_object_new_string(text);
     if (s && json_object_array_add(array, s) == 0)
         return true;
-    put_json(&s);
+    mmr_json_putp(&s);
     return false;
 }
 
@@ -178,7 +141,7 @@ static bool add_word(struct json_object *o, const char *key, bool conforms)
     struct json_object *s = json_object_new_string(conforms ? "conform" : "fail");
     if (s && json_object_object_add(o, key, s) == 0)
         return true;
-    put_json(&s);
+    mmr_json_putp(&s);
     return false;
 }
 
@@ -192,10 +155,10 @@ int mmr_relief_json(const char *line, size_t len, char **ret_json, struct mmr_er
         {MMR_CAP_NET_DEFEND, "Nu"},         {MMR_CAP_EP_DETECT, "Ea"},
         {MMR_CAP_EP_DEFEND, "Ei"},
     };
-    __attribute__((cleanup(put_json))) struct json_object *in = NULL, *out = NULL;
+    mmr_autojson struct json_object *in = NULL, *out = NULL;
     uint32_t caps = 0;
     bool is_linked = false;
-    int e = parse_object(line, len, &in, err);
+    int e = mmr_json_line(line, len, "{\"Na\":…,\"Ni\":…,\"Nu\":…,\"Ea\":…,\"Ei\":…}", &in, err);
     if (e < 0 || (e = read_caps(in, &caps, &is_linked, err)) < 0)
         return e;
     const struct mmr_relief r = mmr_relief_of(caps, is_linked);
