@@ -114,17 +114,36 @@ static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ct
 
 /* ---- S, B, R, A, U ---- */
 
-/* One weak rule (severity stated as low) about an attempt, and nothing beside it: information, not a threat. */
+/* Looking around: scans and the questions scanners ask. */
+static bool is_reconnaissance(const struct mmr_finding *f)
+{
+    static const char *const techniques[] = {"T1046", "T1018", "T1595", "T1592", "T1590"};
+    for (uint32_t i = 0; i < f->n_attack; i++) {
+        bool is_one = false;
+        for (size_t k = 0; k < sizeof techniques / sizeof techniques[0]; k++)
+            is_one |= strncmp(f->attack[i], techniques[k], 5) == 0;
+        if (!is_one)
+            return false;
+    }
+    return f->n_attack > 0;
+}
+
+/*
+ * One weak rule (severity stated as low) about an attempt, or several that all say the same one thing, that
+ * somebody looks around, and nothing beside it: information, not a threat.
+ */
 static bool is_single_weak(const struct mmr_incident *i)
 {
     const char *rule = NULL;
+    bool is_all_recon = true;
     for (uint32_t k = 0; k < i->n_evidence; k++) {
         const struct mmr_finding *f = i->evidence[k].finding;
         if (f->phase == MMR_PHASE_NONE)
             continue;
+        is_all_recon &= is_reconnaissance(f);
         bool is_attempt = f->phase == MMR_PHASE_ATTEMPT_INBOUND || f->phase == MMR_PHASE_ATTEMPT_USER;
         if (!is_attempt || f->is_harm || !f->rule || f->severity_id < 1 || f->severity_id > 2 ||
-            (rule && strcmp(rule, f->rule) != 0))
+            (rule && strcmp(rule, f->rule) != 0 && !is_all_recon))
             return false;
         rule = f->rule;
     }

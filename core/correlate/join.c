@@ -11,6 +11,7 @@ enum {
     HOUR = 3600,
     ANCESTORS_MAX = 8,           /* a shell in a shell in a service: deeper is the machine itself */
     ATTEMPT_BEFORE_S = 10 * MIN, /* what an attempt leads to shows within this time */
+    HINT_HALF_S = 2 * MIN,
     ATTEMPT_AFTER_S = 2 * MIN,   /* clocks and batching may turn the order round by so much */
 };
 
@@ -95,6 +96,31 @@ static void put_host(struct maker *m, const char *name, enum mmr_join_colour col
     }
 }
 
+/*
+ * What is odd but no finding (a list of sessions, a question for the administrators) belongs to the story
+ * of the machine that does it, if there is one: who came over the network, else the machine itself.
+ */
+static void put_hint_host(struct maker *m, const char *host)
+{
+    const struct mmr_finding *f = m->f;
+    char text[MMR_ADDR_TEXT_MAX];
+    const char *name = host;
+    bool is_remote = mmr_addr_is_set(&f->src) && !mmr_addr_is_loopback(&f->src);
+    if (f->side == MMR_SIDE_NETWORK && (!is_remote || !mmr_resolve_is_inside(m->r, &f->dst)))
+        return; /* what it reads outside is its own affair */
+    if (is_remote) {
+        name = mmr_resolve_host(m->r, &f->src);
+        if (!mmr_resolve_is_inside(m->r, &f->src) || mmr_resolve_infra(m->r, &f->src, false) ||
+            mmr_addr_is_multicast(&f->src))
+            return;
+        mmr_addr_format(&f->src, text);
+        put(m, mmr_join_key_hostaddr(&f->src), MMR_JOIN_HOSTADDR, MMR_COLOUR_BAD, HINT_HALF_S, text);
+    }
+    if (name && name[0] && !mmr_resolve_host_infra(m->r, name))
+        put(m, mmr_key_text(MMR_JOIN_HOST, "", name), MMR_JOIN_HOST, MMR_COLOUR_BAD, HINT_HALF_S,
+            mmr_resolve_display(m->r, name));
+}
+
 static void put_inside_addr(struct maker *m, const struct mmr_addr *a, enum mmr_join_colour colour)
 {
     char text[MMR_ADDR_TEXT_MAX];
@@ -153,11 +179,32 @@ static void put_own_process(struct maker *m, const char *host)
     }
 }
 
+/* A server's own log names the client only: with the service's port, its own address makes the connection whole. */
+static bool connection_of(const struct maker *m, struct mmr_conn *ret)
+{
+    char host[MMR_HOST_NAME_MAX];
+    struct mmr_finding with_own = *m->f;
+    if (mmr_conn_of(m->f, ret))
+        return true;
+    if (m->f->side != MMR_SIDE_ENDPOINT || !m->f->host || mmr_addr_is_set(&m->f->dst) || !m->f->dst_port)
+        return false;
+    mmr_host_normalise(m->f->host, host);
+    struct mmr_addr own[4];
+    size_t n = mmr_resolve_addrs(m->r, host, own, 4);
+    with_own.dst = n ? own[0] : m->f->host_addr;
+    for (size_t i = 0; i < n; i++) /* of several, the one of the client's kind */
+        if (mmr_addr_is_v4(&own[i]) == mmr_addr_is_v4(&m->f->src)) {
+            with_own.dst = own[i];
+            break;
+        }
+    return mmr_conn_of(&with_own, ret);
+}
+
 static void put_connection(struct maker *m, const struct mmr_actors *who)
 {
     struct mmr_conn c;
     char text[MMR_CONN_TEXT_MAX];
-    if (!mmr_conn_of(m->f, &c))
+    if (!connection_of(m, &c))
         return;
     mmr_conn_format(&c, text);
     put(m, mmr_key_conn(&c), MMR_JOIN_CONN, m->f->side == MMR_SIDE_NETWORK ? MMR_COLOUR_NET : MMR_COLOUR_EP, HOUR,
@@ -239,8 +286,10 @@ size_t mmr_join_posts(const struct mmr_resolve *r, const struct mmr_finding *f, 
     put_connection(&m, &who);
     if (host[0])
         put_own_process(&m, host);
-    if (mmr_finding_is_hint(f))
+    if (mmr_finding_is_hint(f)) {
+        put_hint_host(&m, host);
         return m.n;
+    }
     put_content(&m, host);
     put_remote(&m, &who);
     bool is_lure = f->phase == MMR_PHASE_FOOTHOLD_C2 || f->phase == MMR_PHASE_ATTEMPT_USER ||
@@ -265,6 +314,8 @@ bool mmr_join_meets(const struct mmr_span *a, const struct mmr_span *b)
     if (a_try && b_try)
         return false;
     if (a_try || b_try) {
+        if ((a->is_hint || b->is_hint) && (a->kind == MMR_JOIN_HOST || a->kind == MMR_JOIN_HOSTADDR))
+            return false; /* that somebody knocks says nothing about what the machine does */
         const struct mmr_span *t = a_try ? a : b, *bad = a_try ? b : a;
         return bad->to_ns >= t->from_ns - ATTEMPT_AFTER_S * MMR_NS_PER_S &&
                bad->from_ns <= t->to_ns + ATTEMPT_BEFORE_S * MMR_NS_PER_S;

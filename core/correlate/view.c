@@ -49,6 +49,10 @@ static int add_actors(const struct mmr_resolve *r, struct mmr_incident *i, const
         e = add_host(r, i, who.attacker_host, &who.attacker, MMR_ROLE_SOURCE, err);
     else if (who.attacker_host)
         e = add_host(r, i, who.attacker_host, &who.attacker, MMR_ROLE_ATTACKER, err);
+    /* a tunnel between two machines inside: which of them serves it, packets do not tell */
+    if (e == 0 && who.is_c2 && who.attacker_is_inside && !who.attacker_host && f->side == MMR_SIDE_NETWORK &&
+        f->direction == MMR_DIR_INTERNAL && mmr_addr_is_set(&who.victim) && who.victim_is_inside)
+        e = add_host(r, i, who.victim_host, &who.victim, MMR_ROLE_SOURCE, err);
     if (e == 0 && f->side == MMR_SIDE_ENDPOINT && f->host) {
         mmr_host_normalise(f->host, host);
         bool is_source = is_ours && strcmp(who.attacker_host, host) == 0;

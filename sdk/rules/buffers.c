@@ -25,8 +25,8 @@ static const struct buf_kind kinds[] = {
     {"http.response_body", APP_HTTP_ANY, TC, 0, 0},
     {"http.header", APP_HTTP_ANY, TB, 0, 0},
     {"http.header.raw", APP_HTTP_ANY, TB, 0, 0},
-    {"http.request_header", APP_HTTP_ANY, TS, BUF_MULTI | BUF_UNSEEN, 0},
-    {"http.response_header", APP_HTTP_ANY, TC, BUF_MULTI | BUF_UNSEEN, 0},
+    {"http.request_header", APP_HTTP_ANY, TS, BUF_MULTI, 0},
+    {"http.response_header", APP_HTTP_ANY, TC, BUF_MULTI, 0},
     {"http.header_names", APP_HTTP_ANY, TB, 0, 0},
     {"http.user_agent", APP_HTTP_ANY, TS, 0, 0},
     {"http.host", APP_HTTP_ANY, TS, BUF_LOWER, 0},
@@ -221,7 +221,7 @@ bool mmr_app_covers(unsigned rule_app, unsigned flow_app, bool is_exact)
     if (rule_app == flow_app)
         return true;
     if (rule_app == APP_HTTP_ANY)
-        return flow_app == APP_HTTP1 || flow_app == APP_HTTP2;
+        return flow_app == APP_HTTP1 || flow_app == APP_HTTP2 || flow_app == APP_DOH2;
     if (is_exact)
         return false;
     /* DNS over HTTP/2 is both; DCE/RPC rules also see what SMB carries */

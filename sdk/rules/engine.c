@@ -152,7 +152,7 @@ static struct flow_state *flow_state(struct mmr_rules_engine *e, struct mmr_flow
         window_free(e, st, 1);
         free(st->bits);
         free(st->ints);
-        *st = (struct flow_state){.prev = st->prev, .next = st->next, .generation = e->generation, .is_ip_done = {1, 1}, .is_pd_done = 1};
+        *st = (struct flow_state){.prev = st->prev, .next = st->next, .generation = e->generation, .is_ip_done = {1, 1}, .pd_app = st->pd_app};
     }
     return st;
 }
@@ -280,9 +280,9 @@ static void ip_only(struct mmr_rules_engine *e, struct subject *s)
 
 static void pd_only(struct mmr_rules_engine *e, struct subject *s)
 {
-    if (!e->set->pd_only.n || !s->state || s->state->is_pd_done || s->flow_app == APP_NONE)
+    if (!e->set->pd_only.n || !s->state || s->state->pd_app == s->flow_app || s->flow_app == APP_NONE)
         return;
-    s->state->is_pd_done = 1;
+    s->state->pd_app = (uint8_t)s->flow_app; /* judged anew when the protocol turns out to be another */
     begin(e);
     add_list(e, &e->set->pd_only);
     judge_all(e, s);
@@ -539,12 +539,14 @@ void mmr_rules_tx(struct mmr_rules_engine *e, const struct mmr_tx *tx)
     add_list(e, &set->tx_always[APP_NONE]);
     if (s.tx_app)
         add_list(e, &set->tx_always[s.tx_app]);
-    if (s.tx_app == APP_HTTP1 || s.tx_app == APP_HTTP2)
+    if (s.tx_app == APP_HTTP1 || s.tx_app == APP_HTTP2 || s.tx_app == APP_DOH2)
         add_list(e, &set->tx_always[APP_HTTP_ANY]);
     if (s.flow_app && s.flow_app != s.tx_app)
         add_list(e, &set->tx_always[s.flow_app]);
-    if (s.tx_app == APP_DOH2)
+    if (s.tx_app == APP_DOH2) {
         add_list(e, &set->tx_always[APP_DNS]);
+        add_list(e, &set->tx_always[APP_HTTP2]);
+    }
     judge_all(e, &s);
 }
 

@@ -39,7 +39,7 @@ struct flow_state {
     uint32_t *ints; /* value, or UINT32_MAX: not set */
     struct seen tx_seen[2];
     uint64_t tx_id[2];
-    uint8_t is_ip_done[2], has_tx[2], is_pd_done, is_passed, is_late[2];
+    uint8_t is_ip_done[2], has_tx[2], pd_app, is_passed, is_late[2];
 };
 
 struct subject { /* what is being looked at: a packet, a stream window or a message */

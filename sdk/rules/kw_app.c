@@ -120,8 +120,9 @@ static int kw_whole(struct parse *p, const struct keyword *k, struct text arg)
 {
     static const struct {
         const char *word, *value;
-    } versions[] = {{"sslv2", "SSLv2"}, {"sslv3", "SSLv3"}, {"tls1.0", "1\\.0"}, {"tls1.1", "1\\.1"}, {"tls1.2", "1\\.2"},
-                    {"tls1.3", "1\\.3"}, {"1.0", "1\\.0"}, {"1.1", "1\\.1"}, {"1.2", "1\\.2"}, {"1.3", "1\\.3"}};
+    } versions[] = {{"sslv2", "SSLv2"}, {"sslv3", "SSLv3"}, {"tls1.0", "TLSv1"}, {"tls1.1", "TLS 1\\.1"},
+                    {"tls1.2", "TLS 1\\.2"}, {"tls1.3", "TLS 1\\.3"}, {"1.0", "TLSv1"}, {"1.1", "TLS 1\\.1"},
+                    {"1.2", "TLS 1\\.2"}, {"1.3", "TLS 1\\.3"}};
     char re[256] = "^(?:";
     size_t n = strlen(re), words = 0;
     bool is_not = false;

@@ -80,7 +80,7 @@ static void nolog(void *impl, int level, const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint32_t links[] = {NET_DLT_EN10MB, NET_DLT_RAW_LINK, NET_DLT_SLL, NET_DLT_SLL2, NET_DLT_NULL,
-                                     NET_DLT_PPP, NET_DLT_PPP_ETHER, NET_DLT_LOOP};
+                                     NET_DLT_PPP, NET_DLT_PPP_ETHER, NET_DLT_LOOP, NET_DLT_C_HDLC};
     static const struct mmr_host host = {.struct_size = sizeof host, .instance = "fuzz", .state_dir = "", .emit = emit,
                                          .extension = extension, .set_timer = set_timer, .now_ns = now_ns, .log = nolog};
     /* the configuration as the host would fill it: numbers at the offsets the descriptor names */

@@ -427,6 +427,13 @@ void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, st
         field(o, k->kind, code, &r->f[i]);
     if (strcmp(k->kind, "dns.query") == 0)
         answers(r, o);
+    /* what the client asked is served on one port only */
+    if (src == SRC_SECURITY && mmr_out_has(o, "src_endpoint.port")) {
+        bool is_share = strcmp(code, "5140") == 0 || strcmp(code, "5145") == 0;
+        bool is_kerberos = !strcmp(code, "4768") || !strcmp(code, "4769") || !strcmp(code, "4770") || !strcmp(code, "4771");
+        if (is_share || is_kerberos)
+            mmr_out_int(o, "dst_endpoint.port", is_share ? 445 : 88);
+    }
     base_name(r, o, "process.file.path", "process.name", code, k->kind);
     base_name(r, o, "process.parent_process.file.path", "process.parent_process.name", code, k->kind);
     base_name(r, o, "file.path", "file.name", code, k->kind);

@@ -1,6 +1,8 @@
 /* finding.c - see finding.h */
 #include "finding.h"
 
+#include "remote.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -180,6 +182,27 @@ static bool is_persistence(const struct mmr_sigma_rule *r)
     return false;
 }
 
+/* A command that calls somebody, told by a record that does not say whom: its own text does. */
+static void put_remote(struct mmr_event *ev, const struct mmr_sigma_rule *r, const struct mmr_event_view *v)
+{
+    static const char *const texts[] = {"process.cmd_line", "unmapped.ScriptBlockText", "process.parent_process.cmd_line"};
+    struct remote to;
+    size_t len;
+    bool is_call = r->phase && !strcmp(r->phase, "foothold.c2");
+    bool is_fetch = r->phase && (!strcmp(r->phase, "foothold.process") || !strcmp(r->phase, "attempt.user"));
+    if (!(is_call || is_fetch) || mmr_event_get(v, "dst_endpoint.ip") || mmr_event_get(v, "src_endpoint.ip"))
+        return;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const char *p = mmr_event_get_str(v, texts[i], &len);
+        if (!p || !remote_find(p, len, is_call, &to))
+            continue;
+        mmr_event_str(ev, "dst_endpoint.ip", to.ip);
+        if (to.port && !mmr_event_get(v, "dst_endpoint.port"))
+            mmr_event_int(ev, "dst_endpoint.port", to.port);
+        return;
+    }
+}
+
 void finding_build(struct mmr_event *ev, void *buf, const struct mmr_sigma_hit *h, const struct mmr_event_view *v,
                    uint64_t count)
 {
@@ -213,4 +236,5 @@ void finding_build(struct mmr_event *ev, void *buf, const struct mmr_sigma_hit *
     for (uint32_t i = 0; i < v->n; i++)
         if (is_kept(&v->f[i]))
             copy_field(ev, &v->f[i]);
+    put_remote(ev, r, v);
 }

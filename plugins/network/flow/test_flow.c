@@ -399,6 +399,100 @@ static void lying_headers_are_marked_not_followed(void **state)
     }
 }
 
+/* Each kind of tunnel carries the same datagram; its payload is seen beside the outer one's. */
+static void what_tunnels_carry_is_seen(void **state)
+{
+    static const struct {
+        uint8_t proto;
+        uint16_t port; /* of UDP */
+        uint8_t n, head[24];
+        bool has_eth;
+    } rows[] = {
+        {4, 0, 0, {0}, false},
+        {47, 0, 4, {0, 0, 8, 0}, false},
+        {47, 0, 12, {0x30, 0, 0x65, 0x58, 0, 0, 0, 1, 0, 0, 0, 2}, true},
+        {47, 0, 16, {0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10}, true},
+        {17, 4789, 8, {8}, true},
+        {17, 6081, 8, {0, 0, 0x65, 0x58}, true},
+    };
+    static const uint8_t eth[14] = {2, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 8, 0};
+    static const uint8_t dgram[] = {0x30, 0x39, 0, 53, 0, 13, 0, 0, 'i', 'n', 'n', 'e', 'r'};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct seen s;
+        uint8_t in[128], l4[200], out[256];
+        begin(&s, NULL);
+        size_t n_in = ip4(&s, in, IPPROTO_UDP, 7, 8, dgram, sizeof dgram, 0), n = rows[i].port ? 8 : 0;
+        memcpy(l4 + n, rows[i].head, rows[i].n);
+        n += rows[i].n;
+        if (rows[i].has_eth) {
+            memcpy(l4 + n, eth, sizeof eth);
+            n += sizeof eth;
+        }
+        memcpy(l4 + n, in, n_in);
+        n += n_in;
+        if (rows[i].port) {
+            const uint8_t udp[8] = {0x40, 0, (uint8_t)(rows[i].port >> 8), (uint8_t)rows[i].port, 0, (uint8_t)n, 0, 0};
+            memcpy(l4, udp, sizeof udp);
+        }
+        frame(&s, NET_DLT_RAW, out, ip4(&s, out, rows[i].proto, 1, 2, l4, n, 0));
+        assert_int_equal(s.packets, 2);
+        assert_true(s.n[0] >= 5 && memcmp(s.data[0] + s.n[0] - 5, "inner", 5) == 0);
+        mmr_testhost_free(s.th);
+    }
+}
+
+static void tunnels_in_tunnels_end_somewhere(void **state)
+{
+    struct seen s;
+    uint8_t a[512], b[512];
+    size_t n = 8;
+    (void)state;
+    begin(&s, NULL);
+    memset(a, 0, sizeof a);
+    for (int i = 0; i < 12; i++) {
+        n = ip4(&s, b, 4, 1, 2, a, n, 0);
+        memcpy(a, b, n);
+    }
+    frame(&s, NET_DLT_RAW, a, n);
+    assert_int_equal(s.packets, 5); /* the outer one and four inside */
+    mmr_testhost_free(s.th);
+}
+
+static void labels_and_tags_are_stepped_over(void **state)
+{
+    static const uint8_t mac[12] = {2, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4};
+    static const struct {
+        uint32_t link;
+        uint8_t n, head[20];
+    } rows[] = {
+        {NET_DLT_C_HDLC, 4, {0x0f, 0, 8, 0}},
+        {NET_DLT_EN10MB, 10, {0x88, 0x47, 0, 0, 0x10, 0x40, 0, 0, 0x21, 0x40}},
+        {NET_DLT_EN10MB, 10, {0x89, 0x3f, 0, 0, 0, 0, 0, 0, 8, 0}},
+        {NET_DLT_EN10MB, 8, {0x89, 0x26, 0, 0, 0, 0, 8, 0}},
+    };
+    static const uint8_t dgram[] = {0x30, 0x39, 0, 53, 0, 13, 0, 0, 'i', 'n', 'n', 'e', 'r'};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct seen s;
+        uint8_t out[128];
+        size_t n = 0;
+        begin(&s, NULL);
+        if (rows[i].link == NET_DLT_EN10MB) {
+            memcpy(out, mac, n = sizeof mac);
+        }
+        memcpy(out + n, rows[i].head, rows[i].n);
+        n += rows[i].n;
+        if (i == 1) /* the second label is the last */
+            out[n - 2] |= 1;
+        n += ip4(&s, out + n, IPPROTO_UDP, 7, 8, dgram, sizeof dgram, 0);
+        frame(&s, rows[i].link, out, n);
+        assert_int_equal(s.n[0], 5);
+        assert_memory_equal(s.data[0], "inner", 5);
+        mmr_testhost_free(s.th);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +509,9 @@ int main(void)
         cmocka_unit_test(flows_end_after_their_time),
         cmocka_unit_test(zones_follow_the_configured_ranges),
         cmocka_unit_test(lying_headers_are_marked_not_followed),
+        cmocka_unit_test(what_tunnels_carry_is_seen),
+        cmocka_unit_test(tunnels_in_tunnels_end_somewhere),
+        cmocka_unit_test(labels_and_tags_are_stepped_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,6 +241,33 @@ static enum net_decoded decode_type(struct net_cursor c, uint16_t type, bool che
             x->inner_vlan = tci & 0x0fff;
         type = cur_u16be(&c);
     }
+    if (type == 0x893f) { /* 802.1BR E-tag: 6 bytes of control, then the next type */
+        (void)cur_take(&c, 6);
+        type = cur_u16be(&c);
+    } else if (type == 0x8926) { /* VN-tag */
+        (void)cur_take(&c, 4);
+        type = cur_u16be(&c);
+    }
+    for (unsigned i = 0; i < 2 && (type == 0x8100 || type == 0x88a8); i++) {
+        uint16_t tci = cur_u16be(&c);
+        if (!x->vlan)
+            x->vlan = tci & 0x0fff;
+        type = cur_u16be(&c);
+    }
+    if (type == 0x8847 || type == 0x8848) { /* MPLS: labels up to the bottom of the stack; 8 are more than any path has */
+        bool is_bottom = false;
+        for (unsigned i = 0; i < 8 && !is_bottom && !c.bad; i++)
+            is_bottom = cur_u32be(&c) & 0x100;
+        if (!is_bottom || c.bad || c.left == 0)
+            return malformed(p, NET_DECODED_OTHER);
+        type = c.p[0] >> 4 == 4 ? NET_ETH_IPV4 : c.p[0] >> 4 == 6 ? NET_ETH_IPV6 : 0;
+        if (!type && c.left > 18) { /* a pseudo wire: Ethernet behind an optional control word of zeros */
+            if (net_be32(c.p) == 0)
+                (void)cur_take(&c, 4);
+            (void)cur_take(&c, 12);
+            type = cur_u16be(&c);
+        }
+    }
     if (type == 0x8864) { /* PPPoE session: RFC 2516 */
         (void)cur_take(&c, 6);
         uint16_t ppp = cur_u16be(&c);
@@ -286,6 +313,9 @@ enum net_decoded net_decode(const struct mmr_frame *f, bool check, struct mmr_pa
         if (q[11] == 6)
             memcpy(p->src_mac, q + 12, 6);
         return decode_type(c, net_be16(q), check, p, x);
+    case NET_DLT_C_HDLC: /* address, control, an Ethernet type */
+        (void)cur_take(&c, 2);
+        return decode_type(c, cur_u16be(&c), check, p, x);
     case NET_DLT_NULL:
     case NET_DLT_LOOP:
         /* a 4-byte address family in the capturing machine's byte order: the IP version says it too */

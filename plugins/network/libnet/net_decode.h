@@ -11,6 +11,7 @@ enum { /* pcap link types read here (https://www.tcpdump.org/linktypes.html) */
     NET_DLT_NULL = 0, NET_DLT_EN10MB = 1, NET_DLT_PPP = 9, NET_DLT_RAW = 12, NET_DLT_LOOP = 108,
     NET_DLT_RAW_LINK = 101, NET_DLT_SLL = 113, NET_DLT_PPP_SERIAL = 50, NET_DLT_PPP_ETHER = 51,
     NET_DLT_IPV4 = 228, NET_DLT_IPV6 = 229, NET_DLT_SLL2 = 276, NET_DLT_RAW_OPENBSD = 14,
+    NET_DLT_C_HDLC = 104,
 };
 enum { NET_ETH_IPV4 = 0x0800, NET_ETH_ARP = 0x0806, NET_ETH_IPV6 = 0x86dd };
 enum { NET_TCP_FIN = 1, NET_TCP_SYN = 2, NET_TCP_RST = 4, NET_TCP_PSH = 8, NET_TCP_ACK = 16 };

@@ -84,13 +84,13 @@ static struct rpc_context *context_of(struct rpc *r, uint16_t id)
 }
 
 static void on_bind(struct proto *m, struct proto_flow *pf, struct rpc *r, const struct mmr_packet *pkt,
-                    struct net_cursor c, bool le)
+                    struct net_cursor c, bool le, uint8_t flags)
 {
     (void)cur_take(&c, 8);
     uint8_t n = cur_u8(&c);
     (void)cur_take(&c, 3);
     for (unsigned i = 0; i < n && !c.bad; i++) {
-        struct rpc_context x = {.is_used = 1};
+        struct rpc_context x = {.is_used = 1, .is_first = flags & FLAG_FIRST};
         x.id = u16(&c, le);
         uint8_t transfers = cur_u8(&c);
         (void)cur_u8(&c);
@@ -245,6 +245,7 @@ static void on_call(struct proto *m, struct proto_flow *pf, struct rpc *r, const
         memcpy(d.iface, x->uuid, 16);
         d.iface_major = x->major;
         d.iface_minor = x->minor;
+        d.first_frag = x->is_first; /* rules ask it of the bind: "any_frag" looks away from it */
     }
     send_call(m, pf, r, pkt, &d, auth_level);
     r->dir[dir].n_stub = 0;
@@ -257,7 +258,7 @@ static void on_pdu(struct proto *m, struct proto_flow *pf, struct rpc *r, const 
     uint16_t auth_len = le ? net_le16(p + 10) : net_be16(p + 10);
     struct net_cursor c = cur_of(p + PDU_HEAD, n - PDU_HEAD);
     if (p[2] == PDU_BIND || p[2] == PDU_ALTER)
-        on_bind(m, pf, r, pkt, c, le);
+        on_bind(m, pf, r, pkt, c, le, p[3]);
     else if (p[2] == PDU_REQUEST || p[2] == PDU_RESPONSE)
         on_call(m, pf, r, pkt, dir, p, c, le, auth_len);
 }

@@ -10,7 +10,8 @@
 enum { RPC_CONTEXTS = 16, RPC_CALLS = 16, RPC_STUB_MAX = 32 * 1024 };
 struct rpc_context {
     uint8_t uuid[16];
-    uint16_t id, major, minor, is_used;
+    uint16_t id, major, minor;
+    uint8_t is_used, is_first; /* is_first: the bind said it is a first fragment */
 };
 struct rpc_call { /* a request whose response is awaited */
     uint32_t call_id;

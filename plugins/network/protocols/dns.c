@@ -202,7 +202,8 @@ static void host_addr(struct proto *m, const struct proto_flow *pf, const struct
     proto_event_send(m);
 }
 
-static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_chunk *c, const uint8_t *p, size_t n)
+static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_packet *pkt, const char *app, const uint8_t *p,
+                    size_t n)
 {
     static _Thread_local struct answers a; /* one loop thread; too large for its stack */
     struct dns_name names[QUESTIONS_MAX], owner;
@@ -244,9 +245,9 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_chu
         proto_buf(m, is_response ? "dns.queries.rrname" : "dns.query", names[i].text, names[i].len);
     for (size_t i = 0; i < a.n; i++)
         proto_buf(m, "dns.answers", a.text[i], strlen(a.text[i]));
-    proto_tx_send(m, pf, c->packet, is_response ? MMR_TO_CLIENT : MMR_TO_SERVER, is_response, "dns", NULL);
+    proto_tx_send(m, pf, pkt, is_response ? MMR_TO_CLIENT : MMR_TO_SERVER, is_response, app, NULL);
 
-    struct mmr_event *ev = proto_event(m, pf->flow, c->packet, is_response ? "dns.answer" : "dns.query", MMR_CLASS_DNS,
+    struct mmr_event *ev = proto_event(m, pf->flow, pkt, is_response ? "dns.answer" : "dns.query", MMR_CLASS_DNS,
                                        is_response ? 2 : 1);
     if (n_names) {
         mmr_event_str(ev, "query.hostname", names[0].text);
@@ -262,8 +263,14 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_chu
     proto_event_send(m);
     bool is_local = port == 5353 || port == 5355 || is_nbns;
     if (is_local && a.has_addr && a.owner.len)
-        host_addr(m, pf, c->packet, &a, is_nbns ? "nbns" : port == 5353 ? "mdns" : "llmnr");
+        host_addr(m, pf, pkt, &a, is_nbns ? "nbns" : port == 5353 ? "mdns" : "llmnr");
     return true;
+}
+
+void proto_dns_message(struct proto *m, struct proto_flow *pf, const struct mmr_packet *pkt, const uint8_t *p, size_t n)
+{
+    if (n >= HEADER)
+        (void)message(m, pf, pkt, pf->flow->app, p, n);
 }
 
 struct dns_flow { /* TCP: one message in the making for each direction */
@@ -293,7 +300,7 @@ static bool udp_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
     struct dns_flow *d = pf->state;
     if (c->len == 0)
         return true;
-    if (message(m, pf, c, c->data, c->len)) {
+    if (message(m, pf, c->packet, "dns", c->data, c->len)) {
         d->n_bad = 0;
         return true;
     }
@@ -338,7 +345,7 @@ static bool tcp_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
             continue;
         size_t len = net_be16(d->buf[dir]);
         d->n[dir] = 0;
-        if (len && !message(m, pf, c, d->buf[dir] + 2, len) && ++d->n_bad > 4)
+        if (len && !message(m, pf, c->packet, "dns", d->buf[dir] + 2, len) && ++d->n_bad > 4)
             return false;
     }
     return true;

@@ -234,7 +234,7 @@ void *proto_http_config_new(void)
     htp_config_set_compression_time_limit(cfg, INFLATE_US);
     htp_config_set_response_decompression_layer_limit(cfg, LAYERS_MAX);
     htp_config_set_lzma_layers(cfg, 0); /* no browser sends it, and it takes much memory */
-    htp_config_set_request_decompression(cfg, 1);
+    htp_config_set_request_decompression(cfg, 0); /* http_body.c: what is declared is not always what comes */
     htp_config_register_request_header_data(cfg, on_request_head);
     htp_config_register_request_body_data(cfg, on_request_body);
     htp_config_register_request_complete(cfg, on_request_complete);

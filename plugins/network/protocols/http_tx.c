@@ -4,8 +4,11 @@
  */
 #include "http_tx.h"
 
+#include "http_body.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SCRATCH_BYTES = 256 * 1024 };
@@ -43,7 +46,7 @@ static void put_bstr(struct scratch *s, const bstr *b)
 
 static void buf_bstr(struct proto *m, const char *name, const bstr *b)
 {
-    if (b && bstr_len(b))
+    if (b)
         proto_buf(m, name, bytes_of(b), bstr_len(b));
 }
 
@@ -136,6 +139,22 @@ static void put_headers(struct scratch *s, struct proto *m, const htp_table_t *h
     put_bstr(s, line);
     (void)put(s, s->p + from, names);
     proto_buf(m, "http.start", s->p + start, s->n - start);
+}
+
+/* Each header as a value of its own. */
+static void each_header(struct scratch *s, struct proto *m, const htp_table_t *headers, const char *name)
+{
+    size_t n = headers ? htp_table_size(headers) : 0;
+    for (size_t i = 0; i < n; i++) {
+        const htp_header_t *h = htp_table_get_index(headers, i, NULL);
+        size_t from = s->n;
+        if (!h)
+            continue;
+        put_bstr(s, h->name);
+        put_text(s, ": ");
+        put_bstr(s, h->value);
+        proto_buf(m, name, s->p + from, s->n - from);
+    }
 }
 
 static const bstr *header(const htp_table_t *headers, const char *name)
@@ -238,6 +257,20 @@ static void emit(struct http_flow *h, const struct http_tx *t, uint8_t dir, cons
     proto_event_send(h->m);
 }
 
+/* Of a request libhtp gives the body as it came; that of a response it has decoded. */
+static void decode_request(struct http_flow *h, struct http_tx *t)
+{
+    struct http_text *body = &t->body[MMR_TO_SERVER];
+    const bstr *coding = header(t->htp->request_headers, "content-encoding");
+    uint8_t *plain;
+    size_t n;
+    if (!coding || !body->n || !http_body_decode(bytes_of(coding), bstr_len(coding), body->p, body->n,
+                                                 (size_t)h->m->cfg->body_max, &plain, &n))
+        return;
+    free(body->p);
+    *body = (struct http_text){.p = plain, .n = n, .cap = n, .total = body->total};
+}
+
 void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
 {
     static _Thread_local struct scratch s; /* one loop thread; too large for its stack */
@@ -248,6 +281,8 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
     char code[16];
     s.n = 0;
     m->n_bufs = 0;
+    if (is_request)
+        decode_request(h, t);
     put_uri(&s, tx);
     size_t uri_len = s.n;
     if (is_request && !is_uri_seen(tx))
@@ -278,6 +313,8 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
         proto_buf(m, "file.data", body->p, body->n);
     }
     proto_buf(m, "http.header.raw", t->head[dir].p, t->head[dir].n);
+    each_header(&s, m, is_request ? tx->request_headers : tx->response_headers,
+                is_request ? "http.request_header" : "http.response_header");
     h->pf->tx_id = t->id;
     proto_tx_send(m, h->pf, h->packet, dir, !is_request, "http", NULL);
     emit(h, t, dir, s.p, uri_len);

@@ -10,7 +10,7 @@
 #include <mamori/net.h>
 #include <mamori/plugin.h>
 
-enum { PROTO_CLAIMS = 1024, PROTO_HOLD_BYTES = 2048, PROTO_BUFFERS_MAX = 64, PROTO_EVENT_BYTES = MMR_EVENT_BYTES_MAX };
+enum { PROTO_CLAIMS = 1024, PROTO_HOLD_BYTES = 2048, PROTO_BUFFERS_MAX = 96, PROTO_EVENT_BYTES = MMR_EVENT_BYTES_MAX };
 
 struct proto_config {
     int64_t body_max, flow_memory_max;
@@ -60,9 +60,12 @@ struct proto_flow {
     bool is_given_up, is_switching; /* switching: recognise anew from the next chunk (STARTTLS) */
 };
 
-extern const struct proto_parser proto_http, proto_dns_udp, proto_dns_tcp, proto_tls, proto_ssh, proto_smb,
+extern const struct proto_parser proto_http, proto_http2, proto_dns_udp, proto_dns_tcp, proto_tls, proto_ssh, proto_smb,
     proto_dcerpc, proto_krb_udp, proto_krb_tcp, proto_ldap, proto_ftp, proto_smtp, proto_dhcp;
 void proto_link_packet(struct proto *m, const struct mmr_packet *p); /* ARP and ICMP */
+
+/* A DNS message another protocol carries: its transaction, of the flow's app, and its event. */
+void proto_dns_message(struct proto *m, struct proto_flow *pf, const struct mmr_packet *pkt, const uint8_t *p, size_t n);
 
 /* ---- transactions ---- */
 void proto_buf(struct proto *m, const char *name, const void *data, size_t len); /* borrowed until sent */

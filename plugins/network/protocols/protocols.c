@@ -17,7 +17,7 @@ enum {
     TRIES_MIDSTREAM = 64, /* and when not: a message may begin at any later chunk */
 };
 
-static const struct proto_parser *const tcp_parsers[] = {&proto_http, &proto_tls, &proto_smb, &proto_ssh, &proto_dcerpc,
+static const struct proto_parser *const tcp_parsers[] = {&proto_http2, &proto_http, &proto_tls, &proto_smb, &proto_ssh, &proto_dcerpc,
                                                          &proto_dns_tcp, &proto_krb_tcp, &proto_ldap, &proto_smtp, &proto_ftp};
 static const struct proto_parser *const udp_parsers[] = {&proto_dns_udp, &proto_dhcp, &proto_krb_udp};
 

@@ -8,7 +8,8 @@
 enum {
     HEAD = 32,
     CMD_CLOSE = 0x04, CMD_TRANS = 0x25, CMD_READ = 0x2e, CMD_WRITE = 0x2f, CMD_SESSION = 0x73, CMD_TREE = 0x75,
-    CMD_CREATE = 0xa2, FLAG2_UNICODE = 0x8000, FLAG_REPLY = 0x80, PIPE_TRANSACT = 0x26,
+    CMD_CREATE = 0xa2,
+    CMD_LOCKING = 0x24, CMD_OPEN = 0x2d, CMD_LOGOFF = 0x74, CMD_NONE = 0xff, CHAIN_MAX = 8, FLAG2_UNICODE = 0x8000, FLAG_REPLY = 0x80, PIPE_TRANSACT = 0x26,
 };
 
 struct view {
@@ -21,9 +22,10 @@ struct view {
     bool wide;
 };
 
-static bool open_view(const uint8_t *p, size_t n, struct view *v)
+/* at: where the command block begins, HEAD for the first. */
+static bool open_view(const uint8_t *p, size_t n, size_t at, struct view *v)
 {
-    if (n < HEAD + 3)
+    if (n < HEAD + 3 || at < HEAD || at >= n)
         return false;
     v->p = p;
     v->n = n;
@@ -31,10 +33,10 @@ static bool open_view(const uint8_t *p, size_t n, struct view *v)
     v->wide = net_le16(p + 10) & FLAG2_UNICODE;
     v->tid = net_le16(p + 24);
     v->mid = net_le16(p + 30);
-    v->n_words = (size_t)p[HEAD] * 2;
-    if (HEAD + 1 + v->n_words + 2 > n)
+    v->n_words = (size_t)p[at] * 2;
+    if (at + 1 + v->n_words + 2 > n)
         return false;
-    v->words = p + HEAD + 1;
+    v->words = p + at + 1;
     v->bytes = v->words + v->n_words + 2;
     v->n_bytes = net_le16(v->bytes - 2);
     size_t left = n - (size_t)(v->bytes - p);
@@ -149,14 +151,41 @@ static void on_response(struct smb_flow *s, const struct view *v, uint8_t comman
     }
 }
 
+/* Commands whose parameters begin with the next command and where it stands ([MS-CIFS] 2.2.3.4). */
+static bool is_chained(uint8_t command)
+{
+    switch (command) {
+    case CMD_LOCKING:
+    case CMD_OPEN:
+    case CMD_READ:
+    case CMD_WRITE:
+    case CMD_SESSION:
+    case CMD_LOGOFF:
+    case CMD_TREE:
+    case CMD_CREATE: return true;
+    default: return false;
+    }
+}
+
 void smb1_message(struct smb_flow *s, uint8_t dir, const uint8_t *p, size_t n)
 {
-    struct view v = {0};
+    size_t at = HEAD;
+    uint8_t command = n > HEAD ? p[4] : 0;
     (void)dir;
-    if (!open_view(p, n, &v))
-        return;
-    if (p[9] & FLAG_REPLY)
-        on_response(s, &v, p[4]);
-    else
-        on_request(s, &v, p[4]);
+    for (unsigned i = 0; i < CHAIN_MAX; i++) {
+        struct view v = {0};
+        if (!open_view(p, n, at, &v))
+            return;
+        if (p[9] & FLAG_REPLY)
+            on_response(s, &v, command);
+        else
+            on_request(s, &v, command);
+        if (!is_chained(command) || v.n_words < 4 || v.words[0] == CMD_NONE)
+            return;
+        size_t next = net_le16(v.words + 2);
+        if (next <= at) /* forwards only: no loops */
+            return;
+        command = v.words[0];
+        at = next;
+    }
 }

@@ -16,6 +16,7 @@ enum {
     CCS = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23, HEARTBEAT = 24,
     CLIENT_HELLO = 1, SERVER_HELLO = 2, CERTIFICATE = 11,
     RECORD_MAX = 16384 + 2048, /* RFC 5246 6.2.3 */
+    V2 = 0, V2_HEAD = 2, V2_HELLO_MIN = 9, /* SSL 2.0 framing, in which old clients offer later versions (RFC 5246 E.2) */
 };
 struct tls_dir {
     uint8_t head[RECORD_HEAD + 3]; /* the record's header and, of heartbeats, their first bytes */
@@ -23,6 +24,7 @@ struct tls_dir {
     uint32_t left;    /* bytes of the record still to come */
     uint8_t *hs;      /* handshake bytes in the making */
     size_t n_hs;
+    bool has_record;
     bool is_encrypted, is_lost; /* lost: a gap; wait for a chunk that begins with a record */
 };
 struct tls_flow {
@@ -40,10 +42,28 @@ static bool is_record(const uint8_t *p, size_t n)
            net_be16(p + 3) <= RECORD_MAX;
 }
 
+/* A hello in the framing of SSL 2.0: two bytes of length with the top bit, the type, a version. */
+static bool is_v2_hello(const uint8_t *p, size_t n)
+{
+    if (n < 5 || !(p[0] & 0x80) || p[2] != CLIENT_HELLO)
+        return false;
+    size_t len = (size_t)(p[0] & 0x7f) << 8 | p[1];
+    if (len < V2_HELLO_MIN || len > 2048 || !((p[3] == 3 && p[4] <= 4) || (p[3] == 0 && p[4] == 2)))
+        return false;
+    if (n < 11)
+        return true;
+    size_t ciphers = net_be16(p + 5), session = net_be16(p + 7), challenge = net_be16(p + 9);
+    return ciphers > 0 && ciphers % 3 == 0 && challenge >= 8 && challenge <= 32 && len == 9 + ciphers + session + challenge;
+}
+
 static enum proto_match probe(const uint8_t *p, size_t n, uint8_t dir, uint16_t port)
 {
-    (void)dir;
     (void)port;
+    if (dir == MMR_TO_SERVER && n > 0 && (p[0] & 0x80)) {
+        if (n < 11)
+            return port == 443 && (n < 5 || is_v2_hello(p, n)) ? PROTO_MORE : PROTO_NO;
+        return is_v2_hello(p, n) ? PROTO_YES : PROTO_NO;
+    }
     if (n >= RECORD_HEAD + 1)
         return is_record(p, n) && (p[0] == HANDSHAKE ? p[5] == CLIENT_HELLO || p[5] == SERVER_HELLO : p[0] == DATA && port == 443)
                    ? PROTO_YES
@@ -242,6 +262,12 @@ static bool tls_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
             d->need_head = RECORD_HEAD;
         d->head[d->n_head++] = *p++;
         n--;
+        if (d->n_head == V2_HEAD && !d->has_record && (d->head[0] & 0x80)) {
+            d->left = (uint32_t)(d->head[0] & 0x7f) << 8 | d->head[1];
+            d->head[0] = V2; /* its body is not looked into */
+            d->n_head = 0;
+            continue;
+        }
         if (d->n_head == RECORD_HEAD) {
             if (!is_record(d->head, RECORD_HEAD))
                 return false;
@@ -250,6 +276,7 @@ static bool tls_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
                 d->need_head = RECORD_HEAD + 3;
         }
         if (d->n_head == d->need_head && d->n_head >= RECORD_HEAD) {
+            d->has_record = true;
             d->left = net_be16(d->head + 3) - (uint32_t)(d->need_head - RECORD_HEAD);
             on_record_start(m, pf, t, c->dir, c->packet);
             d->n_head = 0;

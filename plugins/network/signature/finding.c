@@ -96,13 +96,14 @@ void finding_facts_of(const struct mmr_rule_info *rule, const struct mmr_flow *f
     if (flow) {
         bool is_client_in = flow->zones & MMR_FLOW_CLIENT_INSIDE, is_server_in = flow->zones & MMR_FLOW_SERVER_INSIDE;
         f.direction = is_client_in && is_server_in ? "internal" : is_client_in ? "outbound" : is_server_in ? "inbound" : NULL;
-        /* an attack from one inside machine on another is no longer an attempt from outside */
-        if (f.phase && strcmp(f.phase, "attempt.inbound") == 0 && is_client_in && is_server_in)
+        /* an attack from one inside machine on another is no longer an attempt from outside; a weak try still is one */
+        if (f.phase && strcmp(f.phase, "attempt.inbound") == 0 && is_client_in && is_server_in &&
+            strcmp(f.potential, "high") == 0)
             f.phase = "spread";
     }
-    bool is_high = strcmp(f.potential, "high") == 0;
+    bool is_high = strcmp(f.potential, "high") == 0, is_try = f.phase && strncmp(f.phase, "attempt.", 8) == 0;
     f.severity_id = is_high && f.phase && strcmp(f.phase, "attempt.inbound") != 0 ? 5 : is_high ? 4
-                    : strcmp(f.potential, "low") == 0 ? 3 : 1;
+                    : strcmp(f.potential, "low") != 0 ? 1 : is_try ? 2 : 3;
     *ret = f;
 }
 
