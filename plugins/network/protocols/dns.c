@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 256, ANSWERS_MAX = 24, QUESTIONS_MAX = 8, TYPE_A = 1, TYPE_AAAA = 28, HEADER = 12 };
+enum { NAME_MAX_BYTES = 256, ANSWERS_MAX = 24, QUESTIONS_MAX = 8, TYPE_A = 1, TYPE_AAAA = 28, TYPE_OPT = 41, HEADER = 12 };
 enum { KIND_DNS, KIND_NBNS };
+enum { SECTION_ANSWERS, SECTION_AUTHORITIES, SECTION_ADDITIONALS, SECTIONS };
 
 struct dns_name {
     char text[NAME_MAX_BYTES];
@@ -105,18 +106,24 @@ static void netbios_name(struct dns_name *n)
 struct answers {
     char text[ANSWERS_MAX][NAME_MAX_BYTES];
     const char *p[ANSWERS_MAX];
-    size_t n;
+    bool is_name[ANSWERS_MAX];
+    size_t n, n_owners;
+    struct {
+        struct dns_name name;
+        unsigned section;
+    } owners[ANSWERS_MAX]; /* of all sections */
     struct mmr_addr addr; /* the first one, for host.addr */
     struct dns_name owner;
     bool has_addr;
 };
 
-static void add_answer(struct answers *a, const char *text)
+static void add_answer(struct answers *a, const char *text, bool is_name)
 {
     if (a->n == ANSWERS_MAX)
         return;
     (void)snprintf(a->text[a->n], sizeof a->text[0], "%s", text);
     a->p[a->n] = a->text[a->n];
+    a->is_name[a->n] = is_name;
     a->n++;
 }
 
@@ -136,17 +143,17 @@ static void read_rdata(const uint8_t *msg, size_t len, size_t at, uint16_t type,
     } else if (type == TYPE_AAAA && n == 16) {
         memcpy(addr.b, msg + at, 16);
     } else if ((type == 2 || type == 5 || type == 12) && read_name(msg, len, &pos, &name)) {
-        add_answer(out, name.text);
+        add_answer(out, name.text, true);
         return;
     } else if (type == 15 && n > 2 && (pos += 2, read_name(msg, len, &pos, &name))) {
-        add_answer(out, name.text);
+        add_answer(out, name.text, true);
         return;
     } else if (type == 33 && n > 6 && (pos += 6, read_name(msg, len, &pos, &name))) {
-        add_answer(out, name.text);
+        add_answer(out, name.text, true);
         return;
     } else if (type == 16 && n > 1) {
         proto_text(text, sizeof text, msg + at + 1, msg[at] < n ? msg[at] : (size_t)n - 1);
-        add_answer(out, text);
+        add_answer(out, text, false);
         return;
     } else {
         return;
@@ -156,7 +163,31 @@ static void read_rdata(const uint8_t *msg, size_t len, size_t at, uint16_t type,
         out->owner = *owner;
         out->has_addr = true;
     }
-    add_answer(out, net_addr_text(&addr, text));
+    add_answer(out, net_addr_text(&addr, text), false);
+}
+
+/* The records of one section. False: the message ends or lies before their end. */
+static bool read_section(const uint8_t *p, size_t n, size_t *pos, unsigned section, bool is_nbns, struct answers *a)
+{
+    unsigned count = net_be16(p + 6 + 2 * section);
+    struct dns_name owner;
+    for (unsigned i = 0; i < count; i++) {
+        if (!read_name(p, n, pos, &owner) || *pos + 10 > n)
+            return false;
+        uint16_t type = net_be16(p + *pos), rdlen = net_be16(p + *pos + 8);
+        if (*pos + 10 + rdlen > n)
+            return false;
+        if (is_nbns)
+            netbios_name(&owner);
+        if (a->n_owners < ANSWERS_MAX && type != TYPE_OPT) {
+            a->owners[a->n_owners].section = section;
+            a->owners[a->n_owners++].name = owner;
+        }
+        if (section == SECTION_ANSWERS)
+            read_rdata(p, n, *pos + 10, type, rdlen, is_nbns, &owner, a);
+        *pos += 10U + rdlen;
+    }
+    return true;
 }
 
 static bool is_header_sane(const uint8_t *p, size_t n)
@@ -205,13 +236,14 @@ static void host_addr(struct proto *m, const struct proto_flow *pf, const struct
 static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_packet *pkt, const char *app, const uint8_t *p,
                     size_t n)
 {
+    static const char *const section_names[SECTIONS] = {"dns.answers.rrname", "dns.authorities.rrname", "dns.additionals.rrname"};
     static _Thread_local struct answers a; /* one loop thread; too large for its stack */
     struct dns_name names[QUESTIONS_MAX], owner;
     uint16_t types[QUESTIONS_MAX];
     size_t n_names = 0, pos = HEADER;
     uint16_t port = pf->flow->server_port;
     bool is_nbns = port == 137, is_response;
-    char tbuf[12];
+    char tbuf[12], numbers[QUESTIONS_MAX][8], opcode[8], rcode[8];
     if (!is_header_sane(p, n))
         return false;
     is_response = p[2] & 0x80;
@@ -227,22 +259,30 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_pac
         }
         pos += 4;
     }
-    a.n = 0;
+    a.n = a.n_owners = 0;
     a.has_addr = false;
-    for (unsigned i = 0; i < an; i++) {
-        if (!read_name(p, n, &pos, &owner) || pos + 10 > n)
-            break;
-        uint16_t type = net_be16(p + pos), rdlen = net_be16(p + pos + 8);
-        if (pos + 10 + rdlen > n)
-            break;
-        if (is_nbns)
-            netbios_name(&owner);
-        read_rdata(p, n, pos + 10, type, rdlen, is_nbns, &owner, &a);
-        pos += 10U + rdlen;
-    }
+    bool is_whole = true;
+    for (unsigned section = 0; section < SECTIONS && is_whole; section++)
+        is_whole = read_section(p, n, &pos, section, is_nbns, &a);
     m->n_bufs = 0;
-    for (size_t i = 0; i < n_names; i++)
-        proto_buf(m, is_response ? "dns.queries.rrname" : "dns.query", names[i].text, names[i].len);
+    for (size_t i = 0; i < n_names; i++) {
+        if (!is_response)
+            proto_buf(m, "dns.query", names[i].text, names[i].len);
+        proto_buf(m, "dns.queries.rrname", names[i].text, names[i].len);
+        proto_buf(m, "dns.rrtype", numbers[i], (size_t)snprintf(numbers[i], sizeof numbers[i], "%u", types[i]));
+    }
+    proto_buf(m, "dns.opcode", opcode, (size_t)snprintf(opcode, sizeof opcode, "%u", p[2] >> 3 & 15U));
+    if (is_response)
+        proto_buf(m, "dns.rcode", rcode, (size_t)snprintf(rcode, sizeof rcode, "%u", p[3] & 15U));
+    for (size_t i = 0; i < a.n_owners; i++)
+        proto_buf(m, section_names[a.owners[i].section], a.owners[i].name.text, a.owners[i].name.len);
+    if (is_response) {
+        for (size_t i = 0; i < a.n_owners; i++)
+            proto_buf(m, "dns.response.rrname", a.owners[i].name.text, a.owners[i].name.len);
+        for (size_t i = 0; i < a.n; i++)
+            if (a.is_name[i])
+                proto_buf(m, "dns.response.rrname", a.text[i], strlen(a.text[i]));
+    }
     for (size_t i = 0; i < a.n; i++)
         proto_buf(m, "dns.answers", a.text[i], strlen(a.text[i]));
     proto_tx_send(m, pf, pkt, is_response ? MMR_TO_CLIENT : MMR_TO_SERVER, is_response, app, NULL);

@@ -94,7 +94,8 @@ static bool on_reply(struct proto *m, struct proto_flow *pf, struct ftp_flow *f,
     char text[256];
     proto_text(text, sizeof text, line, strlen(line));
     m->n_bufs = 0;
-    proto_buf(m, "ftp.reply", text, strlen(text));
+    proto_buf(m, "ftp.completion_code", text, 3);
+    proto_buf(m, "ftp.reply", text + 3 + (text[3] == ' '), strlen(text) - 3 - (text[3] == ' '));
     proto_tx_send(m, pf, c->packet, MMR_TO_CLIENT, true, "ftp", NULL);
     struct mmr_event *ev = proto_event(m, pf->flow, c->packet, "ftp.reply", MMR_CLASS_FTP, 99);
     mmr_event_int(ev, "unmapped.code", code);

@@ -153,6 +153,12 @@ void smb_tell_session(struct smb_flow *s, const struct smb_pending *p, uint32_t 
 {
     if (status == 0xc0000016) /* STATUS_MORE_PROCESSING_REQUIRED: the logon goes on */
         return;
+    if (p->user[0]) {
+        s->m->n_bufs = 0;
+        proto_buf(s->m, "smb.ntlmssp_user", p->user, strlen(p->user));
+        proto_buf(s->m, "smb.ntlmssp_domain", p->domain, strlen(p->domain));
+        proto_tx_send(s->m, s->pf, s->packet, MMR_TO_SERVER, true, "smb", NULL);
+    }
     struct mmr_event *ev = proto_event(s->m, s->pf->flow, s->packet, "smb.session", MMR_CLASS_AUTH, 1);
     mmr_event_str(ev, "user.name", p->user[0] ? p->user : NULL);
     mmr_event_str(ev, "user.domain", p->domain[0] ? p->domain : NULL);

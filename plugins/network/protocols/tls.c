@@ -8,6 +8,7 @@
 #include "tls_hello.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,15 @@ static enum proto_match probe(const uint8_t *p, size_t n, uint8_t dir, uint16_t 
     return n > 0 && p[0] == HANDSHAKE && (n < 2 || p[1] == 3) ? PROTO_MORE : PROTO_NO;
 }
 
+static void put_random(struct proto *m, const struct tls_hello *h)
+{
+    proto_buf(m, "tls.random", h->random, sizeof h->random);
+    proto_buf(m, "tls.random_time", h->random, 4);
+    proto_buf(m, "tls.random_bytes", h->random + 4, sizeof h->random - 4);
+    for (size_t i = 0; i < h->n_alpns; i++)
+        proto_buf(m, "tls.alpn", h->alpns[i], strlen(h->alpns[i]));
+}
+
 static void tell_client(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt)
 {
     const struct tls_hello *h = &t->client;
@@ -80,6 +90,7 @@ static void tell_client(struct proto *m, struct proto_flow *pf, struct tls_flow 
     if (h->sni[0])
         proto_buf(m, "tls.sni", h->sni, strlen(h->sni));
     proto_buf(m, "tls.version", v, strlen(v));
+    put_random(m, h);
     proto_buf(m, "ja3.hash", h->ja3_hash, 32);
     proto_buf(m, "ja3.string", h->ja3, strlen(h->ja3));
     proto_buf(m, "ja4.hash", h->ja4, strlen(h->ja4));
@@ -93,10 +104,26 @@ static void tell_client(struct proto *m, struct proto_flow *pf, struct tls_flow 
     proto_event_send(m);
 }
 
-static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt,
-                        const uint8_t *der, size_t n_der)
+/* The certificates of a chain, each behind its 24-bit length, and how many they are. */
+static void put_chain(struct proto *m, const uint8_t *p, size_t n, char count[16])
 {
-    char version[16];
+    struct net_cursor c = cur_of(p, n);
+    unsigned all = 0;
+    while (c.left >= 3) {
+        size_t len = cur_u24be(&c);
+        const uint8_t *der = cur_take(&c, len);
+        if (!der)
+            break;
+        if (all++ < CERTS_MAX)
+            proto_buf(m, "tls.certs", der, len);
+    }
+    proto_buf(m, "tls.cert_chain_len", count, (size_t)snprintf(count, 16, "%u", all));
+}
+
+static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt,
+                        const uint8_t *chain, size_t n_chain)
+{
+    char version[16], count[16];
     const char *v = tls_version_name(t->server.version, version);
     if (t->is_server_told)
         return;
@@ -105,12 +132,16 @@ static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow 
     if (t->has_cert) {
         proto_buf(m, "tls.cert_subject", t->cert.subject, strlen(t->cert.subject));
         proto_buf(m, "tls.cert_issuer", t->cert.issuer, strlen(t->cert.issuer));
-        proto_buf(m, "tls.cert_serial", t->cert.serial, strlen(t->cert.serial));
-        proto_buf(m, "tls.certs", der, n_der);
+        proto_buf(m, "tls.cert_serial", t->cert.serial_colons, strlen(t->cert.serial_colons));
+        proto_buf(m, "tls.cert_fingerprint", t->cert.fingerprint, strlen(t->cert.fingerprint));
+        for (size_t i = 0; i < t->cert.n_names; i++)
+            proto_buf(m, "tls.subjectaltname", t->cert.names[i], strlen(t->cert.names[i]));
+        put_chain(m, chain, n_chain, count);
     }
     if (t->client.sni[0])
         proto_buf(m, "tls.sni", t->client.sni, strlen(t->client.sni));
     proto_buf(m, "tls.version", v, strlen(v));
+    put_random(m, &t->server);
     proto_buf(m, "ja3s.hash", t->server.ja3_hash, 32);
     proto_buf(m, "ja3s.string", t->server.ja3, strlen(t->server.ja3));
     proto_tx_send(m, pf, pkt, MMR_TO_CLIENT, true, "tls", NULL);
@@ -133,12 +164,14 @@ static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_f
 {
     struct net_cursor c = cur_of(p, n);
     struct net_cursor all = cur_sub(&c, cur_u24be(&c));
+    const uint8_t *chain = all.p;
+    size_t n_chain = all.left;
     size_t len = cur_u24be(&all);
     const uint8_t *der = cur_take(&all, len);
     if (!der)
         return;
     t->has_cert = tls_certificate(der, len, &t->cert); /* the first is the server's own */
-    tell_server(m, pf, t, pkt, der, len);
+    tell_server(m, pf, t, pkt, chain, n_chain);
 }
 
 static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow *t, struct tls_dir *d, uint8_t dir,

@@ -1,6 +1,7 @@
 /* tls_cert.c - names, serial and dates of an X.509 certificate. Source: RFC 5280. */
 #include "net_der.h"
 #include "net_md5.h"
+#include "net_sha1.h"
 #include "tls_hello.h"
 
 #include <stdio.h>
@@ -56,6 +57,66 @@ static void date_text(const struct net_der *t, char buf[24])
     buf[n] = '\0';
 }
 
+static void colons(const uint8_t *p, size_t n, bool is_upper, char *buf, size_t cap)
+{
+    size_t at = 0;
+    buf[0] = '\0';
+    for (size_t i = 0; i < n && at + 4 <= cap; i++) {
+        int used = snprintf(buf + at, cap - at, is_upper ? "%s%02X" : "%s%02x", i ? ":" : "", p[i]);
+        at += used > 0 ? (size_t)used : 0;
+    }
+}
+
+/* RFC 5280 4.2.1.6: names and mail addresses as text, addresses of hosts as bytes. */
+static void alternative_names(const struct net_der *value, struct tls_cert *ret)
+{
+    struct net_cursor c = cur_of(value->p, value->len);
+    struct net_der list, one;
+    if (!der_expect(&c, 0x30, &list))
+        return;
+    c = der_in(&list);
+    while (ret->n_names < sizeof ret->names / sizeof ret->names[0] && der_next(&c, &one)) {
+        char *to = ret->names[ret->n_names];
+        if (one.tag != 0x81 && one.tag != 0x82 && one.tag != 0x86 && one.tag != 0x87)
+            continue;
+        if (one.tag == 0x87 && one.len == 4) {
+            (void)snprintf(to, sizeof ret->names[0], "%u.%u.%u.%u", one.p[0], one.p[1], one.p[2], one.p[3]);
+        } else if (one.tag != 0x87 && one.len < sizeof ret->names[0]) {
+            for (size_t i = 0; i < one.len; i++)
+                to[i] = (char)(one.p[i] > 0x20 && one.p[i] < 0x7f ? one.p[i] : '?');
+            to[one.len] = '\0';
+        } else {
+            continue;
+        }
+        ret->n_names++;
+    }
+}
+
+static void extensions(struct net_cursor tbs, struct tls_cert *ret)
+{
+    static const uint8_t san[] = {0x55, 0x1d, 0x11};
+    struct net_der d, list, one;
+    while (der_next(&tbs, &d) && d.tag != 0xa3)
+        continue;
+    if (d.tag != 0xa3)
+        return;
+    struct net_cursor c = der_in(&d);
+    if (!der_expect(&c, 0x30, &list))
+        return;
+    c = der_in(&list);
+    while (der_next(&c, &one)) {
+        struct net_cursor in = der_in(&one);
+        struct net_der oid, value;
+        if (!der_expect(&in, 0x06, &oid) || oid.len != sizeof san || memcmp(oid.p, san, sizeof san) != 0)
+            continue;
+        while (der_next(&in, &value))
+            if (value.tag == 0x04) { /* behind the optional "critical" */
+                alternative_names(&value, ret);
+                return;
+            }
+    }
+}
+
 bool tls_certificate(const uint8_t *der, size_t n, struct tls_cert *ret)
 {
     struct net_cursor c = cur_of(der, n), tbs, dates;
@@ -71,6 +132,10 @@ bool tls_certificate(const uint8_t *der, size_t n, struct tls_cert *ret)
     if (!der_expect(&tbs, 0x02, &d))
         return false;
     net_hex(d.p, d.len < 31 ? d.len : 31, ret->serial);
+    colons(d.p, d.len < 31 ? d.len : 31, true, ret->serial_colons, sizeof ret->serial_colons);
+    uint8_t sha1[20];
+    net_sha1(der, n, sha1);
+    colons(sha1, sizeof sha1, false, ret->fingerprint, sizeof ret->fingerprint);
     if (!der_expect(&tbs, 0x30, &d) || !der_expect(&tbs, 0x30, &issuer))
         return false;
     if (!der_expect(&tbs, 0x30, &d))
@@ -82,6 +147,7 @@ bool tls_certificate(const uint8_t *der, size_t n, struct tls_cert *ret)
         date_text(&d, ret->not_after);
     if (!der_expect(&tbs, 0x30, &subject))
         return false;
+    extensions(tbs, ret);
     name_text(&issuer, ret->issuer, sizeof ret->issuer);
     name_text(&subject, ret->subject, sizeof ret->subject);
     ret->is_self_signed = issuer.len == subject.len && memcmp(issuer.p, subject.p, issuer.len) == 0;

@@ -74,14 +74,19 @@ static void extension(uint16_t type, struct net_cursor e, bool is_client, struct
         break;
     case EXT_ALPN:
         in = cur_sub(&e, cur_u16be(&e));
-        if (in.left) {
+        for (bool is_first = true; in.left; is_first = false) {
             size_t n = cur_u8(&in);
             const uint8_t *p = cur_take(&in, n);
-            if (p && n < sizeof ret->alpn) {
-                for (size_t i = 0; i < n; i++)
-                    ret->alpn[i] = (char)(p[i] > 0x20 && p[i] < 0x7f ? p[i] : '?');
-                ret->alpn[n] = '\0';
-            }
+            char text[32];
+            if (!p || n >= sizeof text)
+                break;
+            for (size_t i = 0; i < n; i++)
+                text[i] = (char)(p[i] > 0x20 && p[i] < 0x7f ? p[i] : '?');
+            text[n] = '\0';
+            if (is_first)
+                memcpy(ret->alpn, text, n + 1);
+            if (ret->n_alpns < sizeof ret->alpns / sizeof ret->alpns[0])
+                memcpy(ret->alpns[ret->n_alpns++], text, n + 1);
         }
         break;
     case EXT_VERSIONS:
@@ -209,7 +214,9 @@ bool tls_client_hello(const uint8_t *p, size_t n, bool is_quic, struct tls_hello
     memset(&h, 0, sizeof h);
     memset(ret, 0, sizeof *ret);
     ret->legacy_version = cur_u16be(&c);
-    (void)cur_take(&c, 32);
+    const uint8_t *random = cur_take(&c, 32);
+    if (random)
+        memcpy(ret->random, random, sizeof ret->random);
     (void)cur_take(&c, cur_u8(&c));
     struct net_cursor ciphers = cur_sub(&c, cur_u16be(&c));
     (void)cur_take(&c, cur_u8(&c));
@@ -230,7 +237,9 @@ bool tls_server_hello(const uint8_t *p, size_t n, struct tls_hello *ret)
     memset(&h, 0, sizeof h);
     memset(ret, 0, sizeof *ret);
     ret->legacy_version = cur_u16be(&c);
-    (void)cur_take(&c, 32);
+    const uint8_t *random = cur_take(&c, 32);
+    if (random)
+        memcpy(ret->random, random, sizeof ret->random);
     (void)cur_take(&c, cur_u8(&c));
     uint16_t cipher = cur_u16be(&c);
     (void)cur_u8(&c);

@@ -11,6 +11,9 @@ struct tls_hello {
     uint16_t legacy_version, version; /* version: the highest offered, or the one chosen */
     char sni[TLS_NAME_MAX];
     char alpn[32];     /* the first */
+    uint8_t random[32];
+    char alpns[8][32]; /* all, as far as there is room */
+    size_t n_alpns;
     char ja3[2048], ja3_hash[33]; /* of a server hello: JA3S */
     char ja4[40];      /* client only */
 };
@@ -19,6 +22,10 @@ struct tls_cert {
     char serial[64];
     char not_before[24], not_after[24];
     bool is_self_signed;
+    char serial_colons[96]; /* "0A:1B", as rules write it */
+    char fingerprint[60];   /* SHA-1, "aa:bb:…" */
+    char names[16][128];    /* of the subject's alternative names */
+    size_t n_names;
 };
 /* p, n: the handshake message's body. False: malformed. */
 bool tls_client_hello(const uint8_t *p, size_t n, bool is_quic, struct tls_hello *ret);
