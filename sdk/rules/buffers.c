@@ -48,6 +48,7 @@ static const struct buf_kind kinds[] = {
     {"http.server", APP_HTTP_ANY, TC, 0, 0},
     {"file.data", APP_NONE, TB, BUF_MULTI, 0},
     {"file.name", APP_NONE, TB, BUF_MULTI, 0},
+    {"filesize", APP_NONE, TB, BUF_MULTI, 0},
     {"dns.query", APP_DNS, TS, BUF_MULTI, 0},
     {"dns.queries.rrname", APP_DNS, TB, BUF_MULTI, 0},
     {"dns.answers.rrname", APP_DNS, TB, BUF_MULTI, 0},

@@ -62,6 +62,64 @@ static bool has_ip_option(const struct mmr_packet *p, uint8_t want)
     return false;
 }
 
+/* Only these messages have an identifier and a sequence number. */
+static bool has_icmp_id(const struct mmr_packet *p)
+{
+    uint8_t t = p->icmp_type;
+    if (p->proto == 58)
+        return t == 128 || t == 129;
+    return p->proto == 1 && (t == 0 || t == 8 || (t >= 13 && t <= 18));
+}
+
+static unsigned vlan_layers(const struct mmr_packet *p)
+{
+    const struct mmr_frame *f = p->frame;
+    unsigned n = 0;
+    if (!f || f->linktype != 1) /* Ethernet */
+        return 0;
+    for (size_t at = 12; at + 4 <= f->cap_len && n < 4; at += 4) {
+        uint16_t type = u16(f->data + at);
+        if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
+            break;
+        n++;
+    }
+    return n;
+}
+
+static uint32_t add16(uint32_t sum, const uint8_t *p, size_t n)
+{
+    for (; n > 1; n -= 2, p += 2)
+        sum += u16(p);
+    if (n)
+        sum += (uint32_t)p[0] << 8;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return sum;
+}
+
+/* c->sub: IP version, c->sub2: protocol, 0 the IPv4 header; num.a: 1 asks for a valid sum. */
+static bool checksum_is(const struct cond *c, const struct mmr_packet *p)
+{
+    const uint8_t *h = p->l3;
+    if (p->ip_version != c->sub || (c->sub2 && p->proto != c->sub2) || !h || p->l4_off > p->l3_len || p->l4_off < 20 ||
+        p->ip_frag_off & 0x3fff)
+        return false;
+    if (!c->sub2)
+        return (add16(0, h, p->l4_off) == 0xffff) == (c->num.a == 1);
+    size_t len = p->l3_len - p->l4_off;
+    const uint8_t *l4 = h + p->l4_off;
+    uint32_t sum = 0;
+    if (len < 8)
+        return false;
+    if (p->proto == 17 && l4[6] == 0 && l4[7] == 0)
+        return p->ip_version == 4 && c->num.a == 1; /* sent without one */
+    if (p->proto != 1) {
+        sum = p->ip_version == 4 ? add16(0, h + 12, 8) : add16(0, h + 8, 32);
+        sum += p->proto + (uint32_t)len;
+    }
+    return (add16(sum, l4, len) == 0xffff) == (c->num.a == 1);
+}
+
 static bool bits_are(uint32_t have, uint32_t want, uint8_t mod)
 {
     switch (mod) {
@@ -124,6 +182,8 @@ static bool cond_is(const struct cond *c, const struct subject *s)
         if (!s->flow)
             return false;
         const uint64_t *n = c->type == COND_FLOW_PKTS ? s->flow->packets : s->flow->bytes;
+        if (c->sub == 3)
+            return mmr_number_is(&c->num, (int64_t)n[0]) || mmr_number_is(&c->num, (int64_t)n[1]);
         return mmr_number_is(&c->num, (int64_t)(c->sub == 1 ? n[0] : c->sub == 2 ? n[1] : n[0] + n[1]));
     }
     default: break;
@@ -138,7 +198,7 @@ static bool cond_is(const struct cond *c, const struct subject *s)
     case COND_ICODE: return (p->proto == 1 || p->proto == 58) && mmr_number_is(&c->num, p->icmp_code);
     case COND_ICMP_ID:
     case COND_ICMP_SEQ:
-        if ((p->proto != 1 && p->proto != 58) || !p->l3 || p->l4_off >= p->l3_len || p->l3_len - p->l4_off < 8)
+        if (!has_icmp_id(p) || !p->l3 || p->l4_off >= p->l3_len || p->l3_len - p->l4_off < 8)
             return false;
         return mmr_number_is(&c->num, u16(p->l3 + p->l4_off + (c->type == COND_ICMP_ID ? 4 : 6)));
     case COND_TTL: return mmr_number_is(&c->num, p->ttl);
@@ -156,6 +216,15 @@ static bool cond_is(const struct cond *c, const struct subject *s)
     case COND_IPOPTS: return has_ip_option(p, c->sub);
     case COND_TCP_MSS: return (h = tcp_option(p, 2, 2)) && mmr_number_is(&c->num, u16(h));
     case COND_TCP_WSCALE: return (h = tcp_option(p, 3, 1)) && mmr_number_is(&c->num, h[0]);
+    case COND_VLAN_LAYERS: return mmr_number_is(&c->num, vlan_layers(p));
+    case COND_CHECKSUM: return checksum_is(c, p);
+    case COND_IGMP_TYPE:
+        return p->proto == 2 && p->l3 && p->l4_off < p->l3_len && mmr_number_is(&c->num, p->l3[p->l4_off]);
+    case COND_ICMPV6_MTU:
+        if (p->proto != 58 || p->icmp_type != 2 || !p->l3 || p->l4_off + 8 > p->l3_len)
+            return false;
+        h = p->l3 + p->l4_off + 4;
+        return mmr_number_is(&c->num, (int64_t)u16(h) << 16 | u16(h + 2));
     case COND_VLAN_ID: return s->flow && s->flow->vlan && mmr_number_is(&c->num, s->flow->vlan);
     default: return false;
     }

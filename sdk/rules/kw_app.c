@@ -88,7 +88,7 @@ static int group_of(struct parse *p, const char *buf)
 }
 
 static const char *const numbers[] = {"dns.opcode", "dns.rcode", "dns.rrtype", "krb5_msg_type", "krb5_err_code",
-                                      "snmp.version", "snmp.pdu_type", "tls.cert_chain_len"};
+                                      "snmp.version", "snmp.pdu_type", "tls.cert_chain_len", "filesize"};
 
 static int kw_number(struct parse *p, const struct keyword *k, struct text arg)
 {
@@ -189,7 +189,7 @@ const struct keyword mmr_kw_app[] = {
     {"dcerpc.iface", kw_iface, 0},   {"dce_iface", kw_iface, 0},      {"dcerpc.opnum", kw_opnum, 0},
     {"dce_opnum", kw_opnum, 0},      {"dns.opcode", kw_number, 0},    {"dns.rcode", kw_number, 1},
     {"dns.rrtype", kw_number, 2},    {"krb5_msg_type", kw_number, 3}, {"krb5_err_code", kw_number, 4},
-    {"snmp.version", kw_number, 5},  {"snmp.pdu_type", kw_number, 6}, {"tls.cert_chain_len", kw_number, 7}, {"tls.version", kw_whole, 0},
+    {"snmp.version", kw_number, 5},  {"snmp.pdu_type", kw_number, 6}, {"tls.cert_chain_len", kw_number, 7}, {"filesize", kw_number, 8}, {"tls.version", kw_whole, 0},
     {"ssl_version", kw_whole, 0},    {"filename", kw_file_name, 0},   {"fileext", kw_file_name, 1},
     {NULL, NULL, 0},
 };

@@ -211,13 +211,43 @@ static int kw_app_proto(struct parse *p, const struct keyword *k, struct text ar
     return 0;
 }
 
+/* ipv4-csum:valid|invalid; arg: IP version and protocol */
+static int kw_checksum(struct parse *p, const struct keyword *k, struct text arg)
+{
+    (void)mmr_text_unquote(&arg);
+    bool is_valid = mmr_text_is(mmr_text_trim(arg), "valid");
+    if (!is_valid && !mmr_text_is(mmr_text_trim(arg), "invalid"))
+        return bad(p, k->name, arg, "valid or invalid");
+    struct cond *c = mmr_parse_cond(p, COND_CHECKSUM);
+    if (!c)
+        return p->err.code;
+    c->sub = (uint8_t)(k->arg >> 8);
+    c->sub2 = (uint8_t)k->arg;
+    c->num.a = is_valid;
+    return 0;
+}
+
+/* flow.pkts:>3, flow.pkts_toserver:>3 or flow.pkts:toserver,>3 */
 static int kw_flow_count(struct parse *p, const struct keyword *k, struct text arg)
 {
+    struct text side = arg, rest = arg;
+    int8_t said = -1;
+    if (arg.p && memchr(arg.p, ',', arg.len)) {
+        side = mmr_text_cut(&rest, ',');
+        said = mmr_text_is(side, "toserver") ? 1 : mmr_text_is(side, "toclient") ? 2 : mmr_text_is(side, "either") ? 3 : -1;
+        if (said < 0)
+            return bad(p, k->name, side, "toserver, toclient or either before the number");
+        arg = mmr_text_trim(rest);
+    }
     int rc = kw_number(p, k, arg);
     if (rc < 0)
         return rc;
     struct cond *c = &p->conds[p->n_conds - 1];
     size_t n = strlen(k->name);
+    if (said >= 0) {
+        c->sub = (uint8_t)said;
+        return 0;
+    }
     c->sub = strcmp(k->name + n - 8, "toclient") == 0 ? 2 : strcmp(k->name + n - 8, "toserver") == 0 ? 1 : 0;
     return 0;
 }
@@ -244,6 +274,16 @@ const struct keyword mmr_kw_header[] = {
     {"tcp.mss", kw_number, COND_TCP_MSS},
     {"tcp.wscale", kw_number, COND_TCP_WSCALE},
     {"vlan.id", kw_number, COND_VLAN_ID},
+    {"vlan.layers", kw_number, COND_VLAN_LAYERS},
+    {"icmpv6.mtu", kw_number, COND_ICMPV6_MTU},
+    {"igmp.type", kw_number, COND_IGMP_TYPE},
+    {"ipv4-csum", kw_checksum, 4 << 8},
+    {"tcpv4-csum", kw_checksum, 4 << 8 | 6},
+    {"udpv4-csum", kw_checksum, 4 << 8 | 17},
+    {"icmpv4-csum", kw_checksum, 4 << 8 | 1},
+    {"tcpv6-csum", kw_checksum, 6 << 8 | 6},
+    {"udpv6-csum", kw_checksum, 6 << 8 | 17},
+    {"icmpv6-csum", kw_checksum, 6 << 8 | 58},
     {"fragbits", kw_fragbits, 0},
     {"ip_proto", kw_ip_proto, 0},
     {"sameip", kw_plain, COND_SAMEIP},

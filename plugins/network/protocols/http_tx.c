@@ -271,6 +271,44 @@ static void decode_request(struct http_flow *h, struct http_tx *t)
     *body = (struct http_text){.p = plain, .n = n, .cap = n, .total = body->total};
 }
 
+/* filename="x" or filename=x of a Content-Disposition, else what the path ends with. */
+static void put_file(struct scratch *s, struct proto *m, const struct http_text *body, const bstr *disposition,
+                     size_t uri_len)
+{
+    size_t from = s->n, end = uri_len;
+    char number[24];
+    const uint8_t *p = NULL;
+    size_t n = 0;
+    if (!body->n)
+        return;
+    if (disposition && (p = memmem(bytes_of(disposition), bstr_len(disposition), "filename=", 9))) {
+        p += 9;
+        n = (size_t)(bytes_of(disposition) + bstr_len(disposition) - p);
+        if (n && *p == '"') {
+            p++;
+            n--;
+        }
+        size_t len = 0;
+        while (len < n && p[len] != '"' && p[len] != ';')
+            len++;
+        n = len;
+    } else {
+        const uint8_t *query = memchr(s->p, '?', uri_len);
+        end = query ? (size_t)(query - s->p) : uri_len;
+        size_t at = end;
+        while (at > 0 && s->p[at - 1] != '/')
+            at--;
+        p = s->p + at;
+        n = end - at;
+    }
+    n = put(s, p, n);
+    proto_buf(m, "file.name", s->p + from, n);
+    from = s->n;
+    int used = snprintf(number, sizeof number, "%llu", (unsigned long long)body->total);
+    size_t kept = put(s, number, used > 0 ? (size_t)used : 0);
+    proto_buf(m, "filesize", s->p + from, kept);
+}
+
 void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
 {
     static _Thread_local struct scratch s; /* one loop thread; too large for its stack */
@@ -298,8 +336,10 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
         put_headers(&s, m, tx->request_headers, tx->request_line);
         proto_buf(m, "http.request_body", body->p, body->n);
         const bstr *type = header(tx->request_headers, "content-type");
-        if (!type || !bstr_begins_with_c_nocase(type, "application/x-www-form-urlencoded"))
+        if (!type || !bstr_begins_with_c_nocase(type, "application/x-www-form-urlencoded")) {
             proto_buf(m, "file.data", body->p, body->n);
+            put_file(&s, m, body, header(tx->request_headers, "content-disposition"), uri_len);
+        }
     } else {
         (void)snprintf(code, sizeof code, "%d", tx->response_status_number);
         if (tx->response_status)
@@ -311,6 +351,7 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
         put_headers(&s, m, tx->response_headers, tx->response_line);
         proto_buf(m, "http.response_body", body->p, body->n);
         proto_buf(m, "file.data", body->p, body->n);
+        put_file(&s, m, body, header(tx->response_headers, "content-disposition"), uri_len);
     }
     proto_buf(m, "http.header.raw", t->head[dir].p, t->head[dir].n);
     each_header(&s, m, is_request ? tx->request_headers : tx->response_headers,

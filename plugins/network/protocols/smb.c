@@ -167,16 +167,31 @@ void smb_tell_session(struct smb_flow *s, const struct smb_pending *p, uint32_t 
     proto_event_send(s->m);
 }
 
+/* What is written or read, piece by piece, as one transaction of the file: rules report it once. */
+static void send_piece(struct smb_flow *s, struct smb_file *f, uint8_t dir, const uint8_t *data, size_t n)
+{
+    const char *share = smb_tree_path(s, f->tree);
+    const char *base = strrchr(f->name, '\\');
+    uint64_t next = s->pf->tx_id;
+    if (!f->tx)
+        f->tx = ++next;
+    s->m->n_bufs = 0;
+    proto_buf(s->m, "file.data", data, n);
+    base = base ? base + 1 : f->name;
+    if (base[0])
+        proto_buf(s->m, "file.name", base, strlen(base));
+    proto_buf(s->m, "smb.filename", f->name, strlen(f->name));
+    if (share)
+        proto_buf(s->m, "smb.share", share, strlen(share));
+    s->pf->tx_id = f->tx - 1;
+    proto_tx_send(s->m, s->pf, s->packet, dir, false, "smb", NULL);
+    s->pf->tx_id = next;
+}
+
 static void tell_write(struct smb_flow *s, const struct smb_file *f, uint64_t offset, uint32_t length,
                        const uint8_t *data, size_t n)
 {
     const char *share = smb_tree_path(s, f->tree);
-    s->m->n_bufs = 0;
-    proto_buf(s->m, "file.data", data, n);
-    proto_buf(s->m, "smb.filename", f->name, strlen(f->name));
-    if (share)
-        proto_buf(s->m, "smb.share", share, strlen(share));
-    proto_tx_send(s->m, s->pf, s->packet, MMR_TO_SERVER, true, "smb", NULL);
     struct mmr_event *ev = proto_event(s->m, s->pf->flow, s->packet, "smb.write", MMR_CLASS_SMB, 99);
     mmr_event_str(ev, "file.path", f->name[0] ? f->name : NULL);
     mmr_event_str(ev, "unmapped.share", share);
@@ -206,6 +221,8 @@ void smb_tell_data(struct smb_flow *s, const uint8_t id[16], uint32_t tree, uint
             rpc_gap(f->rpc, dir);
         return;
     }
+    if (n > 0 && offset < PIECES_MAX)
+        send_piece(s, f, dir, data, n);
     if (dir == MMR_TO_SERVER && n > 0 && (!f->is_write_told || offset == 0)) {
         f->is_write_told = true;
         tell_write(s, f, offset, length, data, n);

@@ -4,7 +4,7 @@
 
 #include "dcerpc.h"
 
-enum { SMB_TREES = 16, SMB_FILES = 48, SMB_PENDING = 64, SMB_TEXT = 260, SMB_MESSAGE_MAX = 72 * 1024 };
+enum { SMB_TREES = 16, SMB_FILES = 48, SMB_PENDING = 64, SMB_TEXT = 260, PIECES_MAX = 1 << 20, SMB_MESSAGE_MAX = 72 * 1024 };
 struct smb_tree {
     uint32_t id;
     bool is_used;
@@ -14,6 +14,7 @@ struct smb_file {
     uint8_t id[16];
     uint64_t used; /* for eviction: the one unused longest */
     uint32_t tree;
+    uint64_t tx; /* its data are one transaction, plus 1; 0 none yet */
     bool is_used, is_write_told, is_pipe;
     char name[SMB_TEXT];
     struct rpc *rpc;
