@@ -40,7 +40,7 @@ def main():
         case("a_host_that_stands_still_is_replaced", back, lab.log())
         case("its_end_says_stuck_too", (lab.host("nft").get("last_end") or {}).get("cause") == "stuck", lab.host("nft"))
         case("the_others_did_not_notice", lab.pid_of("emitter") == hosts["emitter"] and lab.pid_of("file") == hosts["file"], lab.log())
-        for _ in range(40):  # questions a dead brain leaves behind must not use up the places for questions
+        for _ in range(12):  # questions a dead brain leaves behind must not use up the places for questions
             if (pid := lab.pid_of("brain")):
                 os.kill(pid, signal.SIGKILL)
             if subprocess.run(["ip", "netns", "exec", lab.ns, MAMORI, "status", "--json", "--config", lab.site], capture_output=True, timeout=30).returncode > 3:
