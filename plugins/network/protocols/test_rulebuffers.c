@@ -230,6 +230,23 @@ static void what_a_bind_is_called_reaches_the_call(void **state)
     }
 }
 
+static void snmp_tells_version_community_and_kind(void **state)
+{
+    static const uint8_t get[] = {0x30, 0x1b, 2, 1, 1, 4, 6, 'p', 'u', 'b', 'l', 'i', 'c', 0xa0, 0x0e, 2, 1, 1, 2, 1, 0,
+                                  2, 1, 0, 0x30, 3, 0x30, 1, 5};
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_UDP, 161, NULL);
+    chunk(&w, 0, get, sizeof get, 0);
+    assert_string_equal(w.flow.app, "snmp");
+    expect(&w, "snmp 0 snmp.version=2\n");
+    expect(&w, "snmp 0 snmp.community=public\n");
+    expect(&w, "snmp 0 snmp.pdu_type=0\n");
+    chunk(&w, 0, get, 12, 0); /* cut off: nothing is told */
+    assert_int_equal(w.n_tx, 1);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +256,7 @@ int main(void)
         cmocka_unit_test(key_exchange_offers_give_hassh),
         cmocka_unit_test(lying_key_exchanges_are_left_alone),
         cmocka_unit_test(commands_behind_a_command_are_followed),
+        cmocka_unit_test(snmp_tells_version_community_and_kind),
         cmocka_unit_test(what_a_bind_is_called_reaches_the_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
