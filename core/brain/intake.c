@@ -70,8 +70,7 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
     mmr_local_welcome(l->server, slot, epoch, s->upto);
     mmr_live_responders(l);
-    if (l->is_settled) /* before, somebody else would be asked for what a responder that is about to connect holds */
-        mmr_pipeline_reconsider(l->pipeline, s->up_ns);
+    mmr_pipeline_reconsider(l->pipeline, s->up_ns);
 }
 
 static void on_record(void *ctx, const struct mmr_local_record *r)
@@ -233,7 +232,9 @@ static void site_record(void *ctx, const struct mmr_site_record *r)
             mmr_watch_up(l->watch, n->hostname, mmr_clock_wall_ns());
         else
             mmr_watch_gap(l->watch, n->hostname, mmr_clock_wall_ns());
+        n->up_ns = mmr_clock_wall_ns(); /* what it can do is known now */
         mmr_live_responders(l);
+        mmr_pipeline_reconsider(l->pipeline, n->up_ns);
         return;
     default: return;
     }

@@ -35,7 +35,7 @@ struct slot {
     uint32_t session; /* counts HELLOs: acknowledgements of another one are not sent */
     uint32_t tag;     /* the generation the loop opened */
     /* both */
-    _Atomic uint32_t is_up, ack_session;
+    _Atomic uint32_t is_up, is_welcomed, ack_session; /* is_welcomed: the owner's word is on its way, orders may follow it */
     _Atomic uint64_t ack[MMR_LANES];
     _Atomic size_t n_out, out_bytes, inbound;
     _Atomic int has_acks, wants_room;
@@ -116,6 +116,7 @@ static void go_silent(struct mmr_local_server *srv, uint32_t i, bool is_bye)
         tell(srv, i, OP_GONE, is_bye, NULL);
     s->state = SILENT;
     atomic_store(&s->is_up, 0);
+    atomic_store(&s->is_welcomed, 0);
     clear_queues(s);
 }
 
@@ -135,6 +136,7 @@ static void close_slot(struct mmr_local_server *srv, uint32_t i)
     struct slot *s = &srv->slot[i];
     s->state = FREE;
     atomic_store(&s->is_up, 0);
+    atomic_store(&s->is_welcomed, 0);
     clear_queues(s);
 }
 
@@ -621,7 +623,8 @@ void mmr_local_welcome(struct mmr_local_server *srv, uint32_t slot, const uint8_
     m->a = upto[0];
     m->b = upto[1];
     memcpy(m->bytes, epoch, 16);
-    (void)mmr_bus_post(m);
+    if (mmr_bus_post(m))
+        atomic_store(&srv->slot[slot].is_welcomed, 1);
 }
 
 void mmr_local_ack(struct mmr_local_server *srv, uint32_t slot, const uint8_t epoch[16], uint32_t lane,
@@ -638,7 +641,7 @@ int mmr_local_order(struct mmr_local_server *srv, uint32_t slot, uint32_t instan
     struct mmr_wire_record r = {.who = instance, .kind = kind, .number = number, .bytes = bytes, .len = len};
     if (len > MMR_LOCAL_RECORD_MAX)
         return MMR_ETOOBIG;
-    if (!mmr_local_is_up(srv, slot))
+    if (!mmr_local_is_up(srv, slot) && !(slot < MMR_LOCAL_SLOTS_MAX && srv->slot[slot].is_open && atomic_load(&srv->slot[slot].is_welcomed)))
         return MMR_ENOENT;
     struct slot *s = &srv->slot[slot];
     if (atomic_load(&s->n_out) >= ORDERS_MAX || atomic_load(&s->out_bytes) + len > ORDER_BYTES_MAX) {

@@ -39,7 +39,7 @@ struct node {
     int64_t bad_told_ns;
     /* both */
     struct mmr_clock_filter clock;
-    _Atomic uint32_t is_up, ack_session, has_acks, n_orders;
+    _Atomic uint32_t is_up, is_welcomed, ack_session, has_acks, n_orders; /* is_welcomed: the owner's word is on its way, orders may follow it */
     _Atomic uint64_t ack[MMR_LANES];
     /* [loop] */
     bool is_loop_allowed;
@@ -164,6 +164,7 @@ static void go_silent(struct mmr_site_hub *hub, struct node *n, bool is_bye)
     n->state = SILENT;
     n->has_rid[0] = n->has_rid[1] = false;
     atomic_store(&n->is_up, 0);
+    atomic_store(&n->is_welcomed, 0);
     free_orders(n);
 }
 
@@ -715,7 +716,8 @@ void mmr_site_hub_welcome(struct mmr_site_hub *hub, const char *node, const uint
     m->p = n;
     memcpy(m->bytes, epoch, 16);
     memcpy(m->bytes + 16, upto, MMR_LANES * sizeof upto[0]);
-    (void)mmr_bus_post(m);
+    if (mmr_bus_post(m))
+        atomic_store(&n->is_welcomed, 1);
 }
 
 void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16], uint32_t lane,
@@ -745,7 +747,7 @@ int mmr_site_hub_order(struct mmr_site_hub *hub, const char *node, const char *i
         return MMR_EINVAL;
     if (len > MMR_SITE_RECORD_MAX)
         return MMR_ETOOBIG;
-    if (!n || !mmr_site_hub_is_up(hub, node))
+    if (!n || !n->is_loop_allowed || !(atomic_load(&n->is_up) || atomic_load(&n->is_welcomed)))
         return MMR_ENOENT;
     if (atomic_load(&n->n_orders) >= ORDERS_MAX)
         return MMR_EAGAIN;

@@ -74,6 +74,8 @@ void beh_find(struct beh *b, const struct beh_rule *r, const struct beh_where *w
         mmr_event_str(&ev, "mamori.input", w->input);
         mmr_event_int(&ev, "mamori.index", w->index);
     }
+    if (w->count > 1)
+        mmr_event_int(&ev, "count", w->count);
     if (w->event)
         copy_entities(&ev, w->event);
     if (mmr_event_emit(&ev, b->host) < 0) {

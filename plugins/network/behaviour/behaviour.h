@@ -32,6 +32,7 @@ struct beh_where { /* the conversation a finding is about */
     char uid[24];
     char input[128];
     int64_t index;
+    uint32_t count; /* occurrences the finding stands for; 0: one */
     const struct mmr_event_view *event; /* fields worth copying, or NULL */
 };
 struct beh_event {

@@ -70,7 +70,9 @@ static void failure(struct beh *b, const struct beh_event *e, enum service svc, 
     if (++c->n < limit)
         return;
     bool many = c->users >= 6 && c->users * 2 >= c->n;
-    beh_find(b, many ? &spraying : &guessing, &e->where,
+    struct beh_where where = e->where;
+    where.count = c->n;
+    beh_find(b, many ? &spraying : &guessing, &where,
              "%s failed %u logins at %s of %s in %lld s (limit %u), last account \"%s\": password guessing", net_addr_text(&e->where.src, src), c->n,
              service_name(svc), net_addr_text(&e->where.dst, dst), (long long)((e->where.time_ns - c->since_ns) / SECOND),
              limit, user);
@@ -99,8 +101,10 @@ static void short_session(struct beh *b, const struct beh_event *e)
     if (!c)
         return;
     c->n++;
+    struct beh_where where = e->where;
+    where.count = c->n;
     if (c->n >= (uint32_t)b->cfg->sessions)
-        beh_find(b, &guessing, &e->where,
+        beh_find(b, &guessing, &where,
                  "%s opened %u short %s sessions to %s in %lld s (limit %lld; the last sent %lld and got %lld bytes in %lld ms): password guessing",
                  net_addr_text(&e->where.src, src), c->n, service_name(svc), net_addr_text(&e->where.dst, dst),
                  (long long)((e->where.time_ns - c->since_ns) / SECOND), (long long)b->cfg->sessions, (long long)out,
