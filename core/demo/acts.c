@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UP_MS = 20000, UP_CHAOS_MS = 30000, SETTLE_MS = 9000, SETTLE_CHAOS_MS = 20000, QUIET_MS = 700, LEAST_MS = 1200, SILENT_MS = 500 };
+enum { UP_MS = 20000, UP_CHAOS_MS = 30000, SETTLE_MS = 9000, SETTLE_CHAOS_MS = 25000, QUIET_MS = 700, LEAST_MS = 1200, SILENT_MS = 500 };
 
 /* Until the incident about this machine has a class and nothing more happens to it. */
 static const struct mmr_incident *settle(struct mmr_scene *s, const char *host, enum mmr_class want)
@@ -27,6 +27,7 @@ static const struct mmr_incident *settle(struct mmr_scene *s, const char *host, 
         if (mmr_story_load(s->site.node[0].state, &next, &err) == 0) {
             mmr_story_done(&s->story);
             s->story = next;
+            mmr_check_note_seen(s);
         }
         i = mmr_story_of(&s->story, host, m->ip);
         uint64_t now_is = 0;
@@ -37,7 +38,8 @@ static const struct mmr_incident *settle(struct mmr_scene *s, const char *host, 
             changed = now;
         last = now_is;
         bool is_still = now - changed > QUIET_MS * MMR_NS_PER_MS && now - begun > LEAST_MS * MMR_NS_PER_MS;
-        if (is_still && i && i->class_current == want && !mmr_chaos_is_busy(s))
+        bool is_wanted = i && (i->class_current == want || (s->is_chaos && i->class_current == MMR_CLASS_OF_SEVERE && i->is_contained));
+        if (is_still && is_wanted && !mmr_chaos_is_busy(s))
             return i;
         if (now > until || !mmr_lab_sleep(50))
             return i;
@@ -61,8 +63,11 @@ static void end(struct mmr_scene *s)
 {
     if (s->is_chaos && !mmr_demo_is_stopping()) {
         struct mmr_error err = {.struct_size = sizeof err};
-        mmr_tell_chaos(s->tell, s->chaos.kills, s->chaos.mended);
+        (void)mmr_lab_sleep(100);
+        s->chaos.mended += mmr_site_mend(&s->site);
         bool is_up = mmr_site_await(&s->site, UP_CHAOS_MS, &err) == 0;
+        mmr_tell_chaos(s->tell, s->chaos.kills, s->chaos.mended);
+        mmr_check_nothing_lost(s);
         mmr_tell_check(s->tell, is_up, "all_back", "殺された部品は、すべて戻ってきた", "every part that was killed came back", "%s", err.text);
     }
     mmr_site_stop(&s->site);
@@ -173,6 +178,7 @@ static void act_b_guessing(struct mmr_scene *s)
         mmr_tell_trouble(s->tell, err.text);
         return;
     }
+    s->chaos.n = s->chaos.at = 0; /* the next round of kills goes on meanwhile */
     const struct mmr_incident *i = settle(s, "pc2", MMR_CLASS_OF_DEFENDED);
     struct mmr_demo_view *v = s->parts->view;
     mmr_tell_incident(s->tell, i, atomic_load(&v->first_ns));
@@ -191,7 +197,8 @@ static void act_b_guessing(struct mmr_scene *s)
     mmr_check_receipts(s, i);
     mmr_tell_check(s->tell, has_gateway_deny(i, MMR_DEMO_GUESSER), "other_side", "見つけたのはパソコン、止めたのは出入口", "the PC's log saw it, the gateway blocked it",
                    "no proved block by the network side");
-    mmr_check_sides(s, i, MMR_SIDE_ENDPOINT);
+    if (!s->is_chaos) /* an eye that is killed meanwhile may leave it to the other side */
+        mmr_check_sides(s, i, MMR_SIDE_ENDPOINT);
 }
 
 static bool says_cause_is_left(const struct mmr_incident *i)

@@ -18,7 +18,26 @@ void mmr_check_class(struct mmr_scene *s, const struct mmr_incident *i, enum mmr
         size_t at = strlen(why);
         (void)snprintf(why + at, sizeof why - at, "%s%.100s", at ? "; " : "", i->why[k]);
     }
-    mmr_tell_check(s->tell, i && i->class_current == want, "class", ja, en, "%s (%s)", i ? mmr_class_name(i->class_current) : "no incident", why);
+    bool is_right = i && i->class_current == want;
+    if (s->is_chaos && want == MMR_CLASS_OF_DEFENDED && i) {
+        /* A part that lay dead while it was needed is a failed order or a gap in the watch: severe, rightly; but in
+         * the end everything must be in force and proved. */
+        is_right |= i->class_current == MMR_CLASS_OF_SEVERE && i->is_contained;
+        ja = "判定は「止めた」、または「至急、いまは止まっている」";
+        en = "the class is 'defended', or 'severe' and contained since";
+    }
+    mmr_tell_check(s->tell, is_right, "class", ja, en, "%s (%s)", i ? mmr_class_name(i->class_current) : "no incident", why);
+}
+
+/* An order that could not be handed over, and was given again. */
+static bool is_done_again(const struct mmr_incident *i, const struct mmr_action_rec *a)
+{
+    for (uint32_t k = 0; k < i->n_actions; k++) {
+        const struct mmr_action_rec *b = &i->actions[k];
+        if (b != a && b->verb == a->verb && mmr_target_equal(a->verb, &a->target, &b->target) && b->receipt.verified == MMR_VERIFIED_CONFIRMED)
+            return true;
+    }
+    return false;
 }
 
 void mmr_check_receipts(struct mmr_scene *s, const struct mmr_incident *i)
@@ -30,7 +49,7 @@ void mmr_check_receipts(struct mmr_scene *s, const struct mmr_incident *i)
         if (a->verb == MMR_VERB_QUERY_CONNECTION_OWNER)
             continue;
         n++;
-        if (a->receipt.verified == MMR_VERIFIED_CONFIRMED)
+        if (a->receipt.verified == MMR_VERIFIED_CONFIRMED || (s->is_chaos && is_done_again(i, a)))
             proved++;
         else
             (void)snprintf(bad, sizeof bad, "%s: %s, %s %.100s", mmr_verb_name(a->verb), mmr_result_name(a->receipt.result),
@@ -125,4 +144,36 @@ void mmr_check_office_works(struct mmr_scene *s)
     bool talks = mmr_parts_reaches(s->lab, "pc1", NULL, pc2, MMR_DEMO_SSH_PORT);
     mmr_tell_check(s->tell, prints && talks, "office", "会社の仕事（印刷など）は、止まっていない", "the office goes on working: PCs reach the printer and each other",
                    "printer %s, PC2 %s", prints ? "reached" : "not reached", talks ? "reached" : "not reached");
+}
+
+static bool has_finding(const struct mmr_story *s, const uint8_t id[16])
+{
+    for (size_t k = 0; k < s->n; k++)
+        for (uint32_t e = 0; e < s->incident[k]->n_evidence; e++)
+            if (memcmp(s->incident[k]->evidence[e].finding->id, id, 16) == 0)
+                return true;
+    return false;
+}
+
+void mmr_check_note_seen(struct mmr_scene *s)
+{
+    for (size_t k = 0; s->is_chaos && k < s->story.n; k++)
+        for (uint32_t e = 0; e < s->story.incident[k]->n_evidence; e++) {
+            const struct mmr_evidence *x = &s->story.incident[k]->evidence[e];
+            bool is_known = x->count > 1; /* of repeats the earliest stands for all: it may become another one */
+            for (size_t i = 0; i < s->n_seen && !is_known; i++)
+                is_known = memcmp(s->seen[i], x->finding->id, 16) == 0;
+            if (!is_known && s->n_seen < MMR_SEEN_MAX)
+                memcpy(s->seen[s->n_seen++], x->finding->id, 16);
+        }
+}
+
+void mmr_check_nothing_lost(struct mmr_scene *s)
+{
+    size_t lost = 0;
+    for (size_t i = 0; i < s->n_seen; i++)
+        lost += !has_finding(&s->story, s->seen[i]);
+    mmr_tell_check(s->tell, lost == 0 && s->n_seen > 0, "nothing_lost", "一度記録したことは、何度殺されても失われていない", "nothing that was committed is lost", "%zu of %zu findings are gone",
+                   lost, s->n_seen);
+    mmr_tell_check(s->tell, !s->chaos.has_died_with_core, "hosts_outlive", "頭脳が倒れても、目と手は動きつづけた", "plugin hosts outlive their brain's restart", "a host ended with it");
 }

@@ -14,7 +14,9 @@ struct mmr_chaos { /* what is still to be killed, and what was */
     size_t n, at;
     int64_t next_ns;
     unsigned kills, mended;
+    bool has_died_with_core; /* a plugin host did not outlive its brain or agent */
 };
+enum { MMR_SEEN_MAX = 512 };
 struct mmr_scene {
     struct mmr_lab *lab;
     struct mmr_parts *parts;
@@ -24,6 +26,8 @@ struct mmr_scene {
     struct mmr_story story;
     bool is_chaos;
     struct mmr_chaos chaos;
+    uint8_t seen[MMR_SEEN_MAX][16]; /* findings the store ever had: committed, so never to be lost */
+    size_t n_seen;
 };
 
 #endif

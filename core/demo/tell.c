@@ -56,8 +56,8 @@ void mmr_tell_head(struct mmr_tell *t, bool is_mirrored)
         return;
     (void)printf("\n  %s%s%s\n\n", BOLD(t), pick(t, "まもり：小さな会社を、いまここで攻撃して確かめます", "mamori: a small office, attacked here and now"), PLAIN(t));
     (void)printf("      %s ── %s ── %s ─┬─ PC1\n", pick(t, "外の世界", "internet"), pick(t, "会社の出入口", "gateway"), pick(t, "スイッチ", "switch"));
-    (void)printf("      %s               ├─ PC2\n", pick(t, "(攻撃する人)             ", "(attacker)      "));
-    (void)printf("      %s               └─ %s\n", pick(t, "                         ", "                "), pick(t, "プリンター", "printer"));
+    (void)printf("      %s               ├─ PC2\n", pick(t, "(攻撃する人)           ", "(attacker)      "));
+    (void)printf("      %s               └─ %s\n", pick(t, "                       ", "                "), pick(t, "プリンター", "printer"));
     if (!is_mirrored)
         (void)printf("      %s%s%s\n", DIM(t), pick(t, "（このカーネルには写し口がないため、出入口で見ます）", "(no mirror port on this kernel: the gateway's own card is watched)"), PLAIN(t));
     (void)fflush(stdout);
@@ -168,7 +168,7 @@ static void say_finding(const struct mmr_tell *t, const struct mmr_finding *f, c
     const bool is_net = f->side == MMR_SIDE_NETWORK;
     const char *ja = NULL, *en = NULL;
     if (f->autostart && *f->autostart)
-        ja = "自動で動き出す細工をされました", en = " was rigged to start the bad program by itself";
+        ja = "に、自動で動き出す細工をされました", en = " was rigged to start the bad program by itself";
     else if (f->phase == MMR_PHASE_ATTEMPT_INBOUND && has_attack(f, "T1110"))
         ja = "に、パスワードを当てて入ろうとする人がいます", en = ": somebody guesses passwords to get in";
     else if (f->phase == MMR_PHASE_ATTEMPT_INBOUND)
@@ -307,6 +307,17 @@ static void as_json(struct mmr_tell *t, const struct mmr_incident *i, const stru
     json_object_array_add(incidents, o);
 }
 
+/* Given again, and proved then: the owner needs to know of one. */
+static bool is_done_later(const struct mmr_incident *i, const struct mmr_action_rec *a)
+{
+    for (uint32_t k = 0; a->receipt.verified != MMR_VERIFIED_CONFIRMED && k < i->n_actions; k++) {
+        const struct mmr_action_rec *b = &i->actions[k];
+        if (b != a && b->verb == a->verb && mmr_target_equal(a->verb, &a->target, &b->target) && b->receipt.verified == MMR_VERIFIED_CONFIRMED)
+            return true;
+    }
+    return false;
+}
+
 void mmr_tell_incident(struct mmr_tell *t, const struct mmr_incident *i, int64_t first_ns)
 {
     struct line *l = calloc(LINES_MAX, sizeof *l);
@@ -330,6 +341,8 @@ void mmr_tell_incident(struct mmr_tell *t, const struct mmr_incident *i, int64_t
     for (uint32_t k = 0; k < i->n_actions && n < LINES_MAX; k++) {
         const struct mmr_action_rec *a = &i->actions[k];
         if (a->verb == MMR_VERB_QUERY_CONNECTION_OWNER)
+            continue;
+        if (!t->is_json && is_done_later(i, a))
             continue;
         say_action(t, a, &l[n]);
         l[n].at_ns = a->receipt.verified_ns ? a->receipt.verified_ns : a->receipt.applied_ns ? a->receipt.applied_ns : a->ordered_ns;
