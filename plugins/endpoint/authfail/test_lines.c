@@ -44,6 +44,79 @@ static bool match(const char *line, struct mmr_auth_hit *hit)
     return mmr_auth_match(matcher, s.app, s.msg, hit);
 }
 
+static void other_services_are_read_as_they_write(void **state)
+{
+    static const struct {
+        const char *line, *host, *user; /* host NULL: no failure; user NULL: any */
+    } rows[] = {
+        {"Jan  2 03:04:05 srv dovecot: imap-login: Disconnected (auth failed, 2 attempts in 8 secs): user=<bob>, method=PLAIN, rip=192.0.2.7, lip=10.0.0.1, TLS", "192.0.2.7", "bob"},
+        {"Jan  2 03:04:05 srv dovecot: pop3-login: Aborted login (tried to use disallowed plaintext auth): user=<>, rip=192.0.2.7, lip=10.0.0.1", "192.0.2.7", ""},
+        {"Jan  2 03:04:05 srv dovecot: auth-worker(1): pam(bob,192.0.2.7): unknown user", "192.0.2.7", "bob"},
+        {"Jan  2 03:04:05 srv dovecot: imap-login: Login: user=<bob>, method=PLAIN, rip=192.0.2.7, lip=10.0.0.1, mpid=1", NULL, NULL},
+        {"Jan  2 03:04:05 srv proftpd[9]: srv.example (client.example[192.0.2.7]) - USER eve: no such user found from client.example [192.0.2.7] to 10.0.0.1:21", "192.0.2.7", "eve"},
+        {"Jan  2 03:04:05 srv proftpd[9]: srv.example (client.example[192.0.2.7]) - FTP session opened.", NULL, NULL},
+        {"Jan  2 03:04:05 srv pure-ftpd: (?@192.0.2.7) [WARNING] Authentication failed for user [eve]", "192.0.2.7", "eve"},
+        {"Jan  2 03:04:05 srv pure-ftpd: (eve@192.0.2.7) [NOTICE] /a uploaded", NULL, NULL},
+        {"2012-04-09 11:53:29: (http_auth.c.875) password doesn't match for /git username: eve, IP: 192.0.2.7", "192.0.2.7", "eve"},
+        {"2012/04/09 11:53:29 [error] 2865#0: *66 user \"eve\" was not found in \"/etc/x\", client: 192.0.2.7, server: a, request: \"GET / HTTP/1.1\", host: \"a\"", "192.0.2.7", "eve"},
+        {"2012/04/09 11:53:29 [error] 2865#0: *66 limiting requests, excess: 10.250 by zone \"one\", client: 192.0.2.7, server: a, request: \"GET / HTTP/1.1\"", "192.0.2.7", NULL},
+        {"2012/04/09 11:53:29 [warn] 2865#0: *66 an upstream response is buffered, client: 192.0.2.7, server: a", NULL, NULL},
+        {"130324  0:04:00 [Warning] Access denied for user 'root'@'192.0.2.7' (using password: NO)", "192.0.2.7", "root"},
+        {"2024-09-12T00:48:31.470593Z 5 [Note] [MY-010926] [Server] Access denied for user 'eve'@'192.0.2.7' (using password: YES)", "192.0.2.7", "eve"},
+        {"[2012-02-13 17:18:22] NOTICE[1638] chan_sip.c: Registration from '<sip:301@example.org>' failed for '192.0.2.7:5060' - Wrong password", "192.0.2.7", NULL},
+        {"[2012-02-13 17:18:22] SECURITY[1638] res_security_log.c: SecurityEvent=\"InvalidPassword\",EventTV=\"1\",Severity=\"Error\",RemoteAddress=\"IPV4/UDP/192.0.2.7/5060\",Challenge=\"x\"", "192.0.2.7", NULL},
+        {"[2012-02-13 17:18:22] NOTICE[1638] chan_sip.c: Peer '301' is now Reachable. (10ms / 2000ms)", NULL, NULL},
+        {"Jan  2 03:04:05 srv imapd: LOGIN FAILED, user=eve, ip=[::ffff:192.0.2.7]", "192.0.2.7", "eve"},
+        {"Jan  2 03:04:05 srv courieresmtpd: error,relay=::ffff:192.0.2.7,msg=\"535 Authentication failed.\",cmd: AUTH LOGIN", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv imap[9]: badlogin: client.example[192.0.2.7] plaintext eve SASL(-13): authentication failure: checkpass failed", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv dropbear[9]: Bad password attempt for 'root' from 192.0.2.7:55555", "192.0.2.7", "root"},
+        {"Jan  2 03:04:05 srv dropbear[9]: Login attempt for nonexistent user from 192.0.2.7:55555", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv dropbear[9]: Child connection from 192.0.2.7:55555", NULL, NULL},
+        {"2013-12-31 17:39:54.767815 [WARNING] sofia_reg.c:1533 SIP auth failure (INVITE) on sofia profile 'internal' for [5555@example.org] from ip 192.0.2.7", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv named[9]: client 192.0.2.7#48194 (x.example): query (cache) 'x.example/A/IN' denied", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv named[9]: client 192.0.2.7#48194: query: x.example IN A +", NULL, NULL},
+        {"Jan  2 03:04:05 srv sm-mta[9]: s0G9w: AUTH failure (LOGIN): authentication failure (-13) SASL(-13): authentication failure: x, relay=client.example [192.0.2.7]", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv sm-mta[9]: s1F: ruleset=check_rcpt, arg1=<a@example.org>, relay=client.example [192.0.2.7], reject=550 5.7.1 <a@example.org>... Relaying denied", "192.0.2.7", NULL},
+        {"1386543323.000      4 192.0.2.7 TCP_DENIED/403 3968 CONNECT example.org:443 - HIER_NONE/- text/html", "192.0.2.7", NULL},
+        {"1386543323.000      4 192.0.2.7 TCP_MISS/200 3968 GET http://example.org/ - HIER_DIRECT/- text/html", NULL, NULL},
+        {"Jan  2 03:04:05 srv webmin[9]: Invalid login as root from 192.0.2.7", "192.0.2.7", "root"},
+        {"Jan  2 03:04:05 srv xinetd[9]: FAIL: smtp address from=192.0.2.7", "192.0.2.7", NULL},
+        {"t=2020-10-19T17:44:33+0200 lvl=eror msg=\"Invalid username or password\" logger=context userId=0 orgId=0 uname= error=\"x\" remote_addr=192.0.2.7", "192.0.2.7", NULL},
+        {"I, [2020-08-14T09:00:00.123 #1]  INFO -- : Failed Login: username=admin ip=192.0.2.7", "192.0.2.7", "admin"},
+        {"Jan  2 03:04:05 srv haproxy[9]: 192.0.2.7:40182 [22/Dec/2013:15:25:34.018] front back/<NOSRV> -1/-1/-1/-1/0 401 248 - - PR-- 0/0/0/0/3 0/0 \"GET / HTTP/1.1\"", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv haproxy[9]: 192.0.2.7:40182 [22/Dec/2013:15:25:34.018] front back/s1 0/0/1/2/3 200 248 - - ---- 0/0/0/0/3 0/0 \"GET / HTTP/1.1\"", NULL, NULL},
+        {"Jan  2 03:04:05 srv solid-pop3d[9]: authentication failed: no such user: eve - 192.0.2.7", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 sogod [9]: SOGoRootPage Login from '192.0.2.7' for user 'eve' might not have worked", "192.0.2.7", "eve"},
+        {"Jan  2 03:04:05 srv imapd[9]: Login failed user=eve auth=eve host=client.example [192.0.2.7]", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv screensharingd[9]: Authentication: FAILED :: User Name: eve :: Viewer Address: 192.0.2.7 :: Type: DH", "192.0.2.7", "eve"},
+        {"[2014-01-06 10:59:49]LOGIN FAILED for user: \"eve\" from IP: 192.0.2.7", "192.0.2.7", "eve"},
+        {"Sat Dec 28 19:03:53 2013 - [192.0.2.7] (eve) - login error - no such user - loginname=eve", "192.0.2.7", NULL},
+        {"2013-10-06 15:50:41 [LOGIN_ERROR] eve (example.org) from 192.0.2.7: Unknown user or password incorrect.", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv suhosin[9]: ALERT - tried to register forbidden variable '_SERVER' through GET variables (attacker '192.0.2.7', file '/x.php')", "192.0.2.7", NULL},
+        {"2019-11-26 01:04:49.008 +08:00 [WRN] Failed login attempt. 192.0.2.7", "192.0.2.7", NULL},
+        {"2024-02-24 12:00:00.00 Logon       Login failed for user 'sa'. Reason: Password did not match. [CLIENT: 192.0.2.7]", "192.0.2.7", "sa"},
+        {"<W>2015-11-29 16:38:01.818 1 => <4:eve(-1)> Rejected connection from 192.0.2.7:29530: Invalid server password", "192.0.2.7", NULL},
+        {"2014:07:02-00:17:45: '192.0.2.7' 2 failed login attempts. Account 'test'", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv drupal-site: https://example.org|1391680000|user|192.0.2.7|https://example.org/user|https://example.org/user|0||Login attempt failed for eve.", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv HORDE: [error] [horde] FAILED LOGIN for eve [192.0.2.7] to Horde [pid 9 on line 200 of \"/x\"]", "192.0.2.7", "eve"},
+        {"Jan  2 03:04:05 srv openvpn[9]: 192.0.2.7:1194 TLS Auth Error: Auth Username/Password verification failed for peer", "192.0.2.7", NULL},
+        {"Jan  2 03:04:05 srv nrpe[9]: Host 192.0.2.7 is not allowed to talk to us!", "192.0.2.7", NULL},
+    };
+    unsigned wrong = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mmr_auth_hit hit = {0};
+        bool is_hit = match(rows[i].line, &hit);
+        bool is_right = is_hit == (rows[i].host != NULL) && (!is_hit || (!hit.is_ambiguous && strcmp(hit.host, rows[i].host) == 0)) &&
+                        (!is_hit || !rows[i].user || (hit.user.n == strlen(rows[i].user) && (hit.user.n == 0 || memcmp(hit.user.p, rows[i].user, hit.user.n) == 0)));
+        if (!is_right) {
+            print_error("%s: %s host '%s' user '%.*s'\n", rows[i].line, is_hit ? "hit" : "no hit", hit.host, (int)hit.user.n, hit.user.n ? hit.user.p : "");
+            wrong++;
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
 static void the_client_is_blamed_and_nobody_else(void **state)
 {
     (void)state;
@@ -244,6 +317,7 @@ static void real_lines_are_told_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(other_services_are_read_as_they_write),
         cmocka_unit_test(the_client_is_blamed_and_nobody_else),
         cmocka_unit_test(real_lines_are_told_apart),
     };
