@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, NODES_MAX = 1024, LOST_AFTER_S = 30 };
+enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, SETTLED_AFTER_MS = 3000, NODES_MAX = 1024, LOST_AFTER_S = 30 };
 
 /* ---- callbacks of the pipeline ---- */
 
@@ -34,9 +34,11 @@ static void on_incident(void *ctx, const struct mmr_incident *i, enum mmr_activi
 
 /* A responder that went is lost only when it stays away: hosts are started again within seconds, and what is in the
  * kernel holds meanwhile (SERVICE_STANDARD SR-04: 30 s). */
-static bool is_there(bool is_up, int64_t down_ns)
+static bool is_there(const struct mmr_live *l, bool is_up, int64_t down_ns)
 {
-    return is_up || (down_ns && mmr_clock_wall_ns() - down_ns < LOST_AFTER_S * MMR_NS_PER_S);
+    if (!is_up && !down_ns) /* not seen since our own start */
+        return mmr_clock_mono_ns() - l->started_ns < LOST_AFTER_S * MMR_NS_PER_S;
+    return is_up || mmr_clock_wall_ns() - down_ns < LOST_AFTER_S * MMR_NS_PER_S;
 }
 
 static struct mmr_responder_state on_responder_state(void *ctx, const struct mmr_action_rec *a)
@@ -46,12 +48,14 @@ static struct mmr_responder_state on_responder_state(void *ctx, const struct mmr
     uint32_t slot, index;
     if (a->node[0] == '\0' || strcmp(a->node, l->roster.node) == 0) {
         if (mmr_roster_find(&l->roster, a->instance, &slot, &index)) {
-            s.is_healthy = is_there(l->roster.slot[slot].is_up, l->roster.slot[slot].down_ns);
+            s.is_healthy = is_there(l, l->roster.slot[slot].is_up, l->roster.slot[slot].down_ns);
             s.is_dry_run = l->roster.slot[slot].instance[index].is_dry_run;
+        } else {
+            s.is_healthy = is_there(l, false, 0);
         }
     } else {
         const struct mmr_roster_node *n = mmr_roster_node(&l->roster, a->node);
-        s.is_healthy = n && is_there(n->is_up, n->down_ns);
+        s.is_healthy = n && is_there(l, n->is_up, n->down_ns);
     }
     return s;
 }
@@ -93,22 +97,42 @@ static bool has_unacknowledged(const struct mmr_live *l)
     return false;
 }
 
+/* The batch is complete but for how far each sender was received. */
+static void close_batch(struct mmr_live *l)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    bool is_over = mmr_persist_is_over(l->persist);
+    if (!is_over && mmr_live_put_received(l, &err) != 0) {
+        mmr_persist_failed(l->persist, &err);
+        return;
+    }
+    if (mmr_persist_commit(l->persist, mmr_clock_wall_ns(), &err) != 0)
+        return;
+    if (is_over) {
+        mmr_log(MMR_LOG_WARN, "brain.anew", "reason=\"the disk works again; everything that was not acknowledged is taken again\"");
+        l->is_exit = true;
+        (void)event_base_loopbreak(l->base);
+        return;
+    }
+    mmr_live_acknowledge(l);
+    mmr_live_forward(l);
+}
+
 /* Commit when a batch is due; only what is durable is acknowledged. */
 static void commit(struct mmr_live *l)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    bool is_open = mmr_db_has_batch(mmr_persist_db(l->persist));
-    if (!is_open && !has_unacknowledged(l))
+    int64_t now = mmr_clock_mono_ns();
+    if (mmr_persist_health(l->persist)->is_failing) {
+        if (now >= mmr_persist_deadline(l->persist) && mmr_persist_retry(l->persist, &err) == 0)
+            close_batch(l);
         return;
-    if (is_open && !mmr_persist_is_due(l->persist, mmr_clock_mono_ns()))
-        return;
-    if (!is_open && mmr_db_begin(mmr_persist_db(l->persist), &err) == 0)
-        return; /* acknowledgements alone: they gather for a batch's time, too */
-    if (mmr_live_put_received(l, &err) == 0 && mmr_persist_commit(l->persist, mmr_clock_wall_ns(), &err) == 0) {
-        mmr_live_acknowledge(l);
-        mmr_live_forward(l);
-    } else {
-        mmr_db_rollback(mmr_persist_db(l->persist));
+    }
+    if (mmr_db_has_batch(mmr_persist_db(l->persist))) {
+        if (mmr_persist_is_due(l->persist, now))
+            close_batch(l);
+    } else if (has_unacknowledged(l) && mmr_db_begin(mmr_persist_db(l->persist), &err) != 0) {
+        mmr_persist_failed(l->persist, &err); /* begun: acknowledgements alone gather for a batch's time, too */
     }
 }
 
@@ -162,7 +186,10 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     mmr_selftest_run(&l->selftest, &l->roster, mmr_live_try, l, mmr_clock_wall_ns());
     mmr_selftest_tick(&l->selftest, mmr_clock_wall_ns());
     int64_t edge = mmr_clock_wall_ns() - LOST_AFTER_S * MMR_NS_PER_S; /* did somebody become lost since the last look? */
-    bool is_lost = false;
+    int64_t up_ns = mmr_clock_mono_ns() - l->started_ns - LOST_AFTER_S * MMR_NS_PER_S;
+    bool is_lost = up_ns >= 0 && up_ns < FORWARD_EVERY_MS * MMR_NS_PER_MS; /* who never came since our start is */
+    if (!l->is_settled && mmr_clock_mono_ns() - l->started_ns > SETTLED_AFTER_MS * MMR_NS_PER_MS)
+        l->is_settled = is_lost = true;
     for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
         is_lost |= !l->roster.slot[s].is_up && l->roster.slot[s].down_ns > edge - FORWARD_EVERY_MS * MMR_NS_PER_MS &&
                    l->roster.slot[s].down_ns <= edge;
@@ -335,7 +362,8 @@ static void on_end(void *ctx)
 static void done(struct mmr_live *l)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    if (l->persist && mmr_live_put_received(l, &err) == 0 && mmr_persist_commit(l->persist, mmr_clock_wall_ns(), &err) == 0)
+    if (l->persist && !mmr_persist_is_over(l->persist) && mmr_persist_retry(l->persist, &err) == 0 &&
+        mmr_live_put_received(l, &err) == 0 && mmr_persist_commit(l->persist, mmr_clock_wall_ns(), &err) == 0)
         mmr_live_acknowledge(l);
     if (l->bus_event)
         event_free(l->bus_event);
@@ -369,6 +397,7 @@ int mmr_brain_main(void)
     int status = 0;
     if (!l)
         return 3;
+    l->started_ns = mmr_clock_mono_ns();
     l->base = event_base_new();
     l->view = calloc(1, sizeof *l->view);
     l->stamped = malloc(MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORDER_TTL_MS = 10000, FORWARD_RETRY_S = 30, FORWARD_REST_S = 2, LIVE_MAX = 512 };
+enum { ORDER_TTL_MS = 10000, FORWARD_RETRY_S = 30, FORWARD_REST_S = 2, LIVE_MAX = MMR_RECONCILE_MAX };
 
 void mmr_live_make_up(struct mmr_live *l, uint64_t id, enum mmr_result result, const char *detail)
 {
@@ -73,7 +73,8 @@ void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags)
         (void)mmr_fail(&err, r, "the order is larger than %zu bytes", sizeof bytes);
     else
         r = hand_over(l, a, bytes, len, &err);
-    if (r)
+    /* a look at what is in force that cannot be had now says nothing: it is asked again, and who stays away is lost */
+    if (r && !(flags & (MMR_ACT_RENEW | MMR_ACT_VERIFY)))
         mmr_live_make_up(l, a->id, r == MMR_ETOOBIG ? MMR_RESULT_FAILED : MMR_RESULT_TIMEOUT, err.text);
     if (mmr_persist_order(l->persist, a, flags, now, &err) != 0)
         mmr_log(MMR_LOG_ERR, "action.not_recorded", "action=%016llx reason=\"%s\"", (unsigned long long)a->id, err.text);
@@ -82,22 +83,29 @@ void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags)
                 mmr_verb_name(a->verb), a->node, a->instance, flags);
 }
 
-/* After a host's start: what lives by our books; everything else it undoes. */
+/* After a host's start: what lives by our books; everything else it undoes. So a list that is not whole is not sent. */
 void mmr_live_reconcile(struct mmr_live *l, uint32_t slot)
 {
     struct mmr_roster_slot *s = &l->roster.slot[slot];
+    uint64_t *ids = calloc(LIVE_MAX + 1, sizeof *ids);
+    uint8_t *bytes = calloc(LIVE_MAX, 8);
     s->is_reconciled = true;
-    for (uint32_t i = 0; s->instance && i < MMR_LOCAL_INSTANCES_MAX; i++) {
-        uint64_t ids[LIVE_MAX];
-        uint8_t bytes[LIVE_MAX * 8];
+    for (uint32_t i = 0; ids && bytes && s->instance && i < MMR_LOCAL_INSTANCES_MAX; i++) {
         if (!s->instance[i].is_used || !(s->instance[i].roles & MMR_ROLE_RESPONDER))
             continue;
-        size_t n = mmr_persist_live_actions(l->persist, l->roster.node, s->instance[i].name, ids, LIVE_MAX);
+        size_t n = mmr_persist_live_actions(l->persist, l->roster.node, s->instance[i].name, ids, LIVE_MAX + 1);
+        if (n > LIVE_MAX) {
+            mmr_log(MMR_LOG_WARN, "reconcile.left", "instance=%s what=\"more than %d actions live; nothing of it is undone\"",
+                    s->instance[i].name, LIVE_MAX);
+            continue;
+        }
         for (size_t k = 0; k < n; k++)
             for (unsigned b = 0; b < 8; b++)
                 bytes[8 * k + b] = (uint8_t)(ids[k] >> (8 * b));
         (void)mmr_local_order(l->server, slot, i, MMR_HOST_RECONCILE, MMR_LANE_URGENT, 0, bytes, 8 * n);
     }
+    free(ids);
+    free(bytes);
 }
 
 /* ---- forwarders ---- */
@@ -116,7 +124,7 @@ static struct mmr_forwarding *forwarding_of(struct mmr_live *l, uint32_t slot, u
     (void)snprintf(f->name, sizeof f->name, "%s", x->name);
     f->slot = slot;
     f->index = index;
-    if (mmr_store_outbox_register(mmr_persist_db(l->persist), f->name, true, &err) != 0)
+    if (mmr_persist_forwarder(l->persist, f->name, &err) != 0)
         mmr_log(MMR_LOG_ERR, "forwarder.not_registered", "instance=%s reason=\"%s\"", f->name, err.text);
     return f;
 }
@@ -184,7 +192,7 @@ void mmr_live_forwarded(struct mmr_live *l, uint32_t slot, uint32_t index, uint6
         f->rest_until_ns = mmr_clock_mono_ns() + FORWARD_REST_S * MMR_NS_PER_S;
         return;
     }
-    if (mmr_store_outbox_level(mmr_persist_db(l->persist), f->name, seq, level, at_ns, detail, &err) != 0)
+    if (mmr_persist_forwarded(l->persist, f->name, seq, level, at_ns, detail, &err) != 0)
         mmr_log(MMR_LOG_WARN, "forward.not_recorded", "instance=%s seq=%llu reason=\"%s\"", f->name, (unsigned long long)seq, err.text);
     l->has_news = true;
 }

@@ -70,7 +70,8 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
     mmr_local_welcome(l->server, slot, epoch, s->upto);
     mmr_live_responders(l);
-    mmr_pipeline_reconsider(l->pipeline, s->up_ns);
+    if (l->is_settled) /* before, somebody else would be asked for what a responder that is about to connect holds */
+        mmr_pipeline_reconsider(l->pipeline, s->up_ns);
 }
 
 static void on_record(void *ctx, const struct mmr_local_record *r)

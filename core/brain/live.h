@@ -55,6 +55,8 @@ struct mmr_live {
     uint32_t n_forwarder;
     bool has_news;  /* committed rows wait for forwarders */
     bool is_exit;
+    int64_t started_ns; /* monotonic */
+    bool is_settled;    /* whoever is here has had the time to connect after our start */
     uint64_t events, refused;
     struct mmr_responder *responders;
 };

@@ -1,10 +1,12 @@
 /*
- * persist.c - puts and commits. When the disk refuses (full, gone), the batch is rolled back and nothing of it is
- * acknowledged: hosts send their records again, and incidents are told again by the pipeline's next change; the
- * newest state of each incident touched meanwhile is kept here and put again first.
+ * persist.c - puts and commits. Every put is kept in memory until a commit carried it. When the disk refuses (full,
+ * gone), the batch is rolled back, nothing of it is acknowledged, and what is kept is put again, in its order, by a
+ * later try. What is kept is bounded: what senders may have unacknowledged bounds it first; beyond KEPT_BYTES_MAX it
+ * is let go, and the process must start anew once the disk works, so that everything not acknowledged comes again.
  */
 #include "brain/persist.h"
 
+#include "util/clock.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -13,25 +15,35 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_MAX = 4096 };
+enum { KEPT_BYTES_MAX = 64 << 20, RETRY_MS = 250, RETRY_MAX_MS = 4000, PUT_NAME_MAX = 64 };
 
 struct known_action { /* the last state written, so that only news are */
     uint64_t id;
     uint64_t state;
     UT_hash_handle hh;
 };
-struct kept { /* an incident whose batch was rolled back */
-    uint64_t id;
+enum put_what { PUT_INCIDENT, PUT_EVIDENCE, PUT_OUTBOX, PUT_ACTION, PUT_FORWARDER, PUT_LEVEL };
+struct put { /* one write, until a commit carried it */
+    struct put *next;
+    enum put_what what;
+    char name[PUT_NAME_MAX]; /* kind of a record, or the forwarder */
+    int64_t time_ns;
+    uint64_t seq;
+    int level;
+    bool is_urgent;
     struct mmr_incident_row row;
-    uint8_t *blob;
     char *title;
-    UT_hash_handle hh;
+    size_t len;
+    uint8_t bytes[]; /* blob, text, or struct mmr_action_rec */
 };
 struct mmr_persist {
     struct mmr_db *db;
     struct mmr_evidence_log *evidence;
     struct known_action *known;
-    struct kept *kept;
+    struct put *puts, **puts_end;
+    size_t kept_bytes;
+    int64_t retry_ns, retry_ms; /* monotonic; failing: not before */
+    bool is_over;               /* what was kept had to be let go */
     struct mmr_persist_health health;
 };
 
@@ -40,6 +52,7 @@ int mmr_persist_open(const char *state_dir, struct mmr_persist **ret, struct mmr
     struct mmr_persist *p = calloc(1, sizeof *p);
     if (!p)
         return mmr_fail(err, MMR_ENOMEM, "store: out of memory");
+    p->puts_end = &p->puts;
     int r = mmr_db_open(state_dir, MMR_DB_CREATE, &p->db, err);
     if (!r)
         r = mmr_evidence_open(p->db, &p->evidence, err);
@@ -53,15 +66,16 @@ int mmr_persist_open(const char *state_dir, struct mmr_persist **ret, struct mmr
     return 0;
 }
 
-static void forget_kept(struct mmr_persist *p)
+static void forget_puts(struct mmr_persist *p)
 {
-    struct kept *k, *next;
-    HASH_ITER(hh, p->kept, k, next) {
-        HASH_DEL(p->kept, k);
-        free(k->blob);
-        free(k->title);
-        free(k);
+    struct put *x;
+    while ((x = p->puts)) {
+        p->puts = x->next;
+        free(x->title);
+        free(x);
     }
+    p->puts_end = &p->puts;
+    p->kept_bytes = 0;
 }
 
 void mmr_persist_close(struct mmr_persist *p)
@@ -75,7 +89,7 @@ void mmr_persist_close(struct mmr_persist *p)
         HASH_DEL(p->known, a);
         free(a);
     }
-    forget_kept(p);
+    forget_puts(p);
     mmr_evidence_close(p->evidence);
     mmr_db_close(p->db);
     free(p);
@@ -117,6 +131,106 @@ static bool is_news(struct mmr_persist *p, const struct mmr_action_rec *a)
     return true;
 }
 
+/* ---- puts ---- */
+
+static int apply(struct mmr_persist *p, const struct put *x, struct mmr_error *err)
+{
+    const char *text = (const char *)x->bytes;
+    struct mmr_action_rec a;
+    switch (x->what) {
+    case PUT_INCIDENT: return mmr_store_incident_put(p->db, &x->row, err);
+    case PUT_EVIDENCE: return mmr_evidence_append(p->evidence, x->name, x->time_ns, text, x->len, NULL, err);
+    case PUT_OUTBOX: return mmr_store_outbox_add(p->db, x->name, x->is_urgent, x->time_ns, text, x->len, NULL, err);
+    case PUT_FORWARDER: return mmr_store_outbox_register(p->db, x->name, true, err);
+    case PUT_LEVEL: return mmr_store_outbox_level(p->db, x->name, x->seq, x->level, x->time_ns, text, err);
+    case PUT_ACTION:
+        memcpy(&a, x->bytes, sizeof a);
+        return mmr_store_action_put(p->db, &a, err);
+    }
+    return mmr_fail(err, MMR_EINTERNAL, "store: no such put");
+}
+
+static struct put *new_put(enum put_what what, const char *name, int64_t time_ns, const void *bytes, size_t len)
+{
+    struct put *x = calloc(1, sizeof *x + len + 1);
+    if (!x)
+        return NULL;
+    x->what = what;
+    x->time_ns = time_ns;
+    x->len = len;
+    (void)snprintf(x->name, sizeof x->name, "%s", name);
+    if (len)
+        memcpy(x->bytes, bytes, len);
+    return x;
+}
+
+static void free_put(struct put *x)
+{
+    if (x)
+        free(x->title);
+    free(x);
+}
+
+static bool is_stores_fault(int r)
+{
+    return r == MMR_EIO || r == MMR_EBADMSG || r == MMR_ENOMEM;
+}
+
+/* Kept first, then written (not while the disk refuses). x is taken. */
+static int put(struct mmr_persist *p, struct put *x, struct mmr_error *err)
+{
+    if (!x)
+        return mmr_fail(err, MMR_ENOMEM, "store: out of memory");
+    size_t size = sizeof *x + x->len;
+    if (p->is_over || p->kept_bytes + size > KEPT_BYTES_MAX) {
+        if (!p->is_over)
+            mmr_log(MMR_LOG_ERR, "store.over", "what=\"more than %d MiB wait for the disk; once it works the brain starts anew and takes everything again\"",
+                    KEPT_BYTES_MAX >> 20);
+        p->is_over = true;
+        forget_puts(p);
+        free_put(x);
+        return 0;
+    }
+    int r = p->health.is_failing ? 0 : apply(p, x, err);
+    if (r && !is_stores_fault(r)) { /* no disk will ever take it */
+        free_put(x);
+        return r;
+    }
+    *p->puts_end = x;
+    p->puts_end = &x->next;
+    p->kept_bytes += size;
+    if (r)
+        mmr_persist_failed(p, err);
+    return 0;
+}
+
+static int put_text(struct mmr_persist *p, enum put_what what, const char *name, bool is_urgent, int64_t time_ns, const char *text,
+                    struct mmr_error *err)
+{
+    struct put *x = new_put(what, name, time_ns, text, strlen(text));
+    if (x)
+        x->is_urgent = is_urgent;
+    return put(p, x, err);
+}
+
+static int put_action(struct mmr_persist *p, const struct mmr_action_rec *a, struct mmr_error *err)
+{
+    return put(p, new_put(PUT_ACTION, "", 0, a, sizeof *a), err);
+}
+
+static int put_incident(struct mmr_persist *p, const struct mmr_incident_row *row, struct mmr_error *err)
+{
+    struct put *x = new_put(PUT_INCIDENT, "", 0, row->blob, row->len);
+    if (!x || !(x->title = strdup(row->title))) {
+        free_put(x);
+        return mmr_fail(err, MMR_ENOMEM, "store: out of memory");
+    }
+    x->row = *row;
+    x->row.blob = x->bytes;
+    x->row.title = x->title;
+    return put(p, x, err);
+}
+
 static int put_actions(struct mmr_persist *p, const struct mmr_incident *i, int64_t now_ns, struct mmr_error *err)
 {
     int r = 0;
@@ -125,39 +239,17 @@ static int put_actions(struct mmr_persist *p, const struct mmr_incident *i, int6
         mmr_autofree char *json = NULL;
         if (!is_news(p, a))
             continue;
-        r = mmr_store_action_put(p->db, a, err);
+        r = put_action(p, a, err);
         if (r || a->receipt.result == MMR_RESULT_NONE)
             continue;
         r = mmr_action_to_json(a, i, &json, err);
         if (!r)
-            r = mmr_evidence_append(p->evidence, "receipt", now_ns, json, strlen(json), NULL, err);
+            r = put_text(p, PUT_EVIDENCE, "receipt", false, now_ns, json, err);
         if (!r)
-            r = mmr_store_outbox_add(p->db, "receipt", i->class_current == MMR_CLASS_OF_SEVERE, now_ns, json, strlen(json),
-                                     NULL, err);
+            r = put_text(p, PUT_OUTBOX, "receipt", i->class_current == MMR_CLASS_OF_SEVERE, now_ns, json, err);
         p->health.actions++;
     }
     return r;
-}
-
-static void keep(struct mmr_persist *p, const struct mmr_incident_row *row, const char *title)
-{
-    struct kept *k;
-    HASH_FIND(hh, p->kept, &row->id, sizeof row->id, k);
-    if (!k) {
-        if (HASH_COUNT(p->kept) >= RETRY_MAX || !(k = calloc(1, sizeof *k)))
-            return;
-        k->id = row->id;
-        HASH_ADD(hh, p->kept, id, sizeof k->id, k);
-    }
-    free(k->blob);
-    free(k->title);
-    k->row = *row;
-    k->blob = malloc(row->len ? row->len : 1);
-    k->title = strdup(title);
-    if (k->blob)
-        memcpy(k->blob, row->blob, row->len);
-    k->row.blob = k->blob;
-    k->row.title = k->title;
 }
 
 static void title_of(const struct mmr_incident *i, char *buf, size_t cap)
@@ -187,17 +279,15 @@ int mmr_persist_incident(struct mmr_persist *p, const struct mmr_incident *i, en
     row.len = len;
     if (activity == MMR_ACTIVITY_CLOSE)
         row.is_closed = true;
-    keep(p, &row, title);
-    r = mmr_store_incident_put(p->db, &row, err);
+    r = put_incident(p, &row, err);
     if (!r)
         r = mmr_incident_to_json(i, (int)activity, &json, err);
     if (!r && (change || activity != MMR_ACTIVITY_UPDATE))
-        r = mmr_evidence_append(p->evidence, "incident.class", now_ns, json, strlen(json), NULL, err);
+        r = put_text(p, PUT_EVIDENCE, "incident.class", false, now_ns, json, err);
     if (!r)
         r = put_actions(p, i, now_ns, err);
     if (!r && i->class_current != MMR_CLASS_OF_PENDING)
-        r = mmr_store_outbox_add(p->db, "incident", i->class_current == MMR_CLASS_OF_SEVERE, now_ns, json, strlen(json),
-                                 NULL, err);
+        r = put_text(p, PUT_OUTBOX, "incident", i->class_current == MMR_CLASS_OF_SEVERE, now_ns, json, err);
     p->health.incidents++;
     return r;
 }
@@ -217,8 +307,8 @@ int mmr_persist_order(struct mmr_persist *p, const struct mmr_action_rec *a, uns
                    (unsigned long long)a->id, mmr_verb_name(a->verb), flags & MMR_ACT_UNDO ? "true" : "false",
                    mmr_side_name(a->side), target, a->node, a->instance, (unsigned long long)a->incident, a->attempt);
     (void)is_news(p, a);
-    int r = mmr_store_action_put(p->db, a, err);
-    return r ? r : mmr_evidence_append(p->evidence, "action.ordered", now_ns, json, strlen(json), NULL, err);
+    int r = put_action(p, a, err);
+    return r ? r : put_text(p, PUT_EVIDENCE, "action.ordered", false, now_ns, json, err);
 }
 
 static uint64_t epoch_key(const uint8_t epoch[16])
@@ -243,8 +333,26 @@ uint64_t mmr_persist_upto(struct mmr_persist *p, const uint8_t epoch[16], uint32
 
 int mmr_persist_note(struct mmr_persist *p, const char *kind, const char *json, int64_t now_ns, struct mmr_error *err)
 {
-    return mmr_evidence_append(p->evidence, kind, now_ns, json, strlen(json), NULL, err);
+    return put_text(p, PUT_EVIDENCE, kind, false, now_ns, json, err);
 }
+
+int mmr_persist_forwarder(struct mmr_persist *p, const char *name, struct mmr_error *err)
+{
+    return put(p, new_put(PUT_FORWARDER, name, 0, "", 0), err);
+}
+
+int mmr_persist_forwarded(struct mmr_persist *p, const char *name, uint64_t seq, int level, int64_t at_ns, const char *detail,
+                          struct mmr_error *err)
+{
+    struct put *x = new_put(PUT_LEVEL, name, at_ns, detail, strlen(detail));
+    if (x) {
+        x->seq = seq;
+        x->level = level;
+    }
+    return put(p, x, err);
+}
+
+/* ---- commits ---- */
 
 bool mmr_persist_is_due(const struct mmr_persist *p, int64_t mono_ns)
 {
@@ -253,36 +361,60 @@ bool mmr_persist_is_due(const struct mmr_persist *p, int64_t mono_ns)
 
 int64_t mmr_persist_deadline(const struct mmr_persist *p)
 {
-    return mmr_db_deadline_ns(p->db);
+    return p->health.is_failing ? p->retry_ns : mmr_db_deadline_ns(p->db);
+}
+
+void mmr_persist_failed(struct mmr_persist *p, const struct mmr_error *err)
+{
+    mmr_db_rollback(p->db);
+    if (!p->health.is_failing) {
+        mmr_log(MMR_LOG_ERR, "store.failing", "reason=\"%s\" what=\"nothing is acknowledged until it works again\"", err->text);
+        p->retry_ms = RETRY_MS;
+    } else if (p->retry_ms < RETRY_MAX_MS) {
+        p->retry_ms *= 2;
+    }
+    p->retry_ns = mmr_clock_mono_ns() + p->retry_ms * MMR_NS_PER_MS;
+    p->health.is_failing = true;
+    p->health.failures++;
+    (void)snprintf(p->health.error, sizeof p->health.error, "%s", err->text);
+}
+
+int mmr_persist_retry(struct mmr_persist *p, struct mmr_error *err)
+{
+    if (!p->health.is_failing)
+        return 0;
+    mmr_db_rollback(p->db);
+    int r = mmr_db_begin(p->db, err);
+    for (struct put *x = p->puts; x && !r; x = x->next)
+        r = apply(p, x, err);
+    if (!r && p->is_over) /* is there room at all? */
+        r = mmr_db_set(p->db, "store.probe", "", 0, err);
+    if (r)
+        mmr_persist_failed(p, err);
+    return r;
+}
+
+bool mmr_persist_is_over(const struct mmr_persist *p)
+{
+    return p->is_over;
 }
 
 int mmr_persist_commit(struct mmr_persist *p, int64_t now_ns, struct mmr_error *err)
 {
     int r = 0;
-    if (p->health.is_failing) { /* what an earlier, rolled back batch held */
-        struct kept *k, *next;
-        HASH_ITER(hh, p->kept, k, next)
-            if (!r)
-                r = mmr_store_incident_put(p->db, &k->row, err);
-    }
-    if (!r && mmr_evidence_is_checkpoint_due(p->evidence, now_ns))
+    if (mmr_evidence_is_checkpoint_due(p->evidence, now_ns))
         r = mmr_evidence_checkpoint(p->evidence, now_ns, err);
     if (!r)
         r = mmr_db_commit(p->db, err);
     if (r) {
-        mmr_db_rollback(p->db);
-        if (!p->health.is_failing)
-            mmr_log(MMR_LOG_ERR, "store.failing", "reason=\"%s\" what=\"nothing is acknowledged until it works again\"", err->text);
-        p->health.is_failing = true;
-        p->health.failures++;
-        (void)snprintf(p->health.error, sizeof p->health.error, "%s", err->text);
+        mmr_persist_failed(p, err);
         return r;
     }
     if (p->health.is_failing)
         mmr_log(MMR_LOG_INFO, "store.back", "failures=%llu", (unsigned long long)p->health.failures);
     p->health.is_failing = false;
     p->health.commits++;
-    forget_kept(p);
+    forget_puts(p);
     return 0;
 }
 

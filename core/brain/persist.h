@@ -29,10 +29,21 @@ int mmr_persist_order(struct mmr_persist *p, const struct mmr_action_rec *a, uns
 int mmr_persist_received(struct mmr_persist *p, const uint8_t epoch[16], uint32_t lane, uint64_t upto, struct mmr_error *err);
 uint64_t mmr_persist_upto(struct mmr_persist *p, const uint8_t epoch[16], uint32_t lane);
 int mmr_persist_note(struct mmr_persist *p, const char *kind, const char *json, int64_t now_ns, struct mmr_error *err);
+int mmr_persist_forwarder(struct mmr_persist *p, const char *name, struct mmr_error *err); /* rows are kept for it from now on */
+int mmr_persist_forwarded(struct mmr_persist *p, const char *name, uint64_t seq, int level, int64_t at_ns, const char *detail,
+                          struct mmr_error *err);
 
 bool mmr_persist_is_due(const struct mmr_persist *p, int64_t mono_ns);
-int64_t mmr_persist_deadline(const struct mmr_persist *p); /* monotonic; INT64_MAX: nothing is open */
-/* 0: everything put is durable. After an error the batch stays in memory and is put again by the next commit. */
+int64_t mmr_persist_deadline(const struct mmr_persist *p); /* monotonic; INT64_MAX: nothing is open; failing: the next try */
+/*
+ * While the disk refuses, puts are kept in memory and nothing is written. mmr_persist_retry(), at the deadline, opens a
+ * batch and puts all of it again; then commit. mmr_persist_failed() is for a write of the batch that the caller made.
+ */
+int mmr_persist_retry(struct mmr_persist *p, struct mmr_error *err); /* 0 at once when nothing fails */
+void mmr_persist_failed(struct mmr_persist *p, const struct mmr_error *err);
+/* Too much waited and was let go: acknowledge nothing, and start anew after the next commit that works. */
+bool mmr_persist_is_over(const struct mmr_persist *p);
+/* 0: everything put is durable. After an error the batch stays in memory, for mmr_persist_retry(). */
 int mmr_persist_commit(struct mmr_persist *p, int64_t now_ns, struct mmr_error *err);
 /* Give every open incident of the store back to the pipeline. Returns how many, or an error. */
 int mmr_persist_restore(struct mmr_persist *p, struct mmr_pipeline *pipe, int64_t now_ns, struct mmr_error *err);

@@ -390,12 +390,21 @@ static void schedule(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now
     (void)mmr_due_put(&p->due, t->due_ns, i->id, NULL);
 }
 
+/* What nobody answered is not held: the same may be ordered again when its responder is back. */
+static void drop_unanswered(struct mmr_pipeline *p, const struct mmr_incident *i, int64_t now_ns)
+{
+    for (uint32_t k = 0; k < i->n_actions; k++)
+        if (i->actions[k].state == MMR_STATE_FAILED && i->actions[k].receipt.result == MMR_RESULT_TIMEOUT)
+            (void)mmr_leases_receipt(p->leases, i->actions[k].id, &i->actions[k].receipt, now_ns);
+}
+
 static void step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
 {
     struct mmr_error err = {.struct_size = sizeof err};
     if (mmr_tracker_view(p->tracker, i, &err) < 0)
         mmr_log(MMR_LOG_ERR, "brain.view", "%s", err.text);
-    (void)mmr_plan_timeouts(i, &p->env.policy, now_ns);
+    if (mmr_plan_timeouts(i, &p->env.policy, now_ns))
+        drop_unanswered(p, i, now_ns);
     plan(p, i, now_ns);
     unsigned change = classify(p, i, now_ns);
     tell(p, i, change, now_ns);

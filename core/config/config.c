@@ -118,6 +118,8 @@ static int read_instances(struct loader *l)
 {
     const struct mmr_yaml *map = mmr_yaml_child(l->c->root, "plugins");
     size_t n = 0;
+    if (map && map->type != MMR_YAML_MAP)
+        map = NULL; /* a list has no names; the schema check has said so */
     for (const struct mmr_yaml *e = map ? map->first : NULL; e; e = e->next)
         n++;
     l->c->inst = calloc(n ? n : 1, sizeof *l->c->inst);

@@ -14,7 +14,7 @@ const struct mmr_schema_row mmr_schema[] = {
     {"deployment", MMR_CFG_CHOICE, "office", "office passive-tap inline-gateway endpoint none", 0, 0,
      "which reference deployment this site starts from"},
     {"profile", MMR_CFG_CHOICE, "default", "default service", 0, 0,
-     "service: only registered tools run, test facilities are refused"},
+     "service: 'mamori conform check' counts only plugins on the registered list"},
     {"language", MMR_CFG_CHOICE, "auto", "auto ja en", 0, 0, "language of what people read"},
     {"log.level", MMR_CFG_CHOICE, "info", "error warn info debug", 0, 0, "how much is logged"},
     {"node.name", MMR_CFG_STR, NULL, NULL, 0, 0, "this machine's name; the host name when unset"},

@@ -27,6 +27,8 @@ static void on_state(void *ctx, struct mmr_child *c, enum mmr_child_state from, 
     size_t slot;
     if (c == s->core) {
         s->is_core_ready = to == MMR_CHILD_RUNNING;
+        if (from == MMR_CHILD_RUNNING && !s->is_stopping)
+            mmr_run_unanswered(s);
         if (s->is_core_ready)
             mmr_run_tell_all(s);
     } else if (mmr_run_host_of(s, c, &slot) && s->is_core_ready) {

@@ -13,7 +13,7 @@
 #include <event2/event.h>
 #include <json-c/json.h>
 
-enum { MMR_RUN_HOSTS_MAX = MMR_LOCAL_SLOTS_MAX, MMR_RUN_FACTS_MAX = 64, MMR_RUN_ASKED_MAX = 32 };
+enum { MMR_RUN_HOSTS_MAX = MMR_LOCAL_SLOTS_MAX, MMR_RUN_FACTS_MAX = 64, MMR_RUN_ASKED_MAX = MMR_CONTROL_CLIENTS_MAX + 8 };
 
 struct mmr_run_host {
     char name[64];
@@ -59,7 +59,7 @@ struct mmr_run_state {
     int lock_fd;
     struct mmr_run_pause *pause; /* responders are away (run_undo.c); NULL: no */
     uint64_t reload_client; /* who waits for it; 0: nobody */
-    bool is_reloading;
+    bool is_reloading, is_reload_due; /* due: asked for by a signal while one was under way */
     struct mmr_config *next_config;
     struct json_object *changes;
 };
@@ -78,6 +78,7 @@ uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host);
 void mmr_run_request(void *ctx, uint64_t client, const char *command, struct json_object *args);
 void mmr_run_answered(struct mmr_run_state *s, const struct mmr_message *m);
 void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, const char *text, struct json_object *pending);
+void mmr_run_unanswered(struct mmr_run_state *s); /* the core ended: nobody will answer what it was asked */
 bool mmr_run_is_tested(const struct mmr_run_state *s);
 void mmr_run_announce(struct mmr_run_state *s); /* what an owner reads once everything has come up */
 

@@ -8,6 +8,7 @@
 #include "util/id.h"
 #include "util/log.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,10 @@ static void end(struct mmr_run_state *s, bool is_applied)
     s->next_config = NULL;
     s->is_reloading = false;
     s->reload_client = 0;
+    if (s->is_reload_due && !s->is_stopping) { /* what was written meanwhile counts too */
+        s->is_reload_due = false;
+        event_active(s->sighup, SIGHUP, 1);
+    }
 }
 
 static void hash_line(void *ctx, const char *path, const char *value, const char *origin)
@@ -211,6 +216,8 @@ void mmr_run_reload(struct mmr_run_state *s, uint64_t client)
         if (client) {
             (void)mmr_control_error(s->control, client, "a reload is under way; ask again");
             mmr_control_end(s->control, client, 3);
+        } else {
+            s->is_reload_due = true;
         }
         return;
     }

@@ -154,7 +154,11 @@ static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct js
             light = "yellow";
     }
     if (s->brain && !s->is_endpoint && brain_int(s, "store_ok") == 0) {
-        SAY("記録を書き込めません。ディスクの空きをご確認ください。", "Records cannot be written; check the disk's free space.");
+        struct json_object *reason = NULL;
+        (void)json_object_object_get_ex(s->brain, "store_error", &reason);
+        (void)snprintf(text, sizeof text, is_ja ? "記録を書き込めません。ディスクの空きをご確認ください（%s）。" : "Records cannot be written; check the disk's free space (%s).",
+                       reason ? json_object_get_string(reason) : "");
+        json_object_array_add(why, json_object_new_string(text));
         light = "red";
     }
     if (!is_known) {
@@ -277,6 +281,8 @@ void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, 
     struct mmr_event map;
     for (size_t i = 0; i < MMR_RUN_ASKED_MAX; i++) {
         struct mmr_run_asked *a = &s->asked[i];
+        if (a->id && !a->client && !client)
+            return; /* our own question waits already: a core that stands still is not asked without end */
         if (a->id)
             continue;
         a->id = ++s->next_id;
@@ -325,6 +331,21 @@ static void finish(struct mmr_run_state *s, struct mmr_run_asked *a, int status)
     json_object_put(a->pending);
     free(a->text);
     memset(a, 0, sizeof *a);
+}
+
+void mmr_run_unanswered(struct mmr_run_state *s)
+{
+    for (size_t i = 0; i < MMR_RUN_ASKED_MAX; i++) {
+        struct mmr_run_asked *a = &s->asked[i];
+        if (!a->id)
+            continue;
+        free(a->text);
+        a->text = NULL;
+        a->len = 0;
+        if (a->client && !a->pending)
+            (void)mmr_control_error(s->control, a->client, "the brain ended before it answered; it is started again, ask again");
+        finish(s, a, a->pending ? 0 : 3);
+    }
 }
 
 void mmr_run_answered(struct mmr_run_state *s, const struct mmr_message *m)

@@ -57,7 +57,7 @@ enum {
     MMR_CONTROL_REQUEST_MAX = 64 * 1024,      /* a request's line, newline included */
     MMR_CONTROL_LINE_MAX = 4 * 1024 * 1024,   /* a line of an answer */
     MMR_CONTROL_WAITING_MAX = 8 * 1024 * 1024, /* bytes a client has not taken yet; above it is closed */
-    MMR_CONTROL_CLIENTS_MAX = 16,
+    MMR_CONTROL_CLIENTS_MAX = 128,
     MMR_CONTROL_IDLE_S = 30,                  /* no request and nothing taken for so long: closed */
     MMR_CONTROL_ANSWER_S = 120,               /* a request nobody ended: the server ends it with status 3 */
 };

@@ -106,7 +106,7 @@ static const struct buf_kind kinds[] = {
     {"email.url", APP_SMTP, TS, BUF_MULTI | BUF_UNSEEN, 0},
     {"email.received", APP_SMTP, TS, BUF_MULTI | BUF_UNSEEN, 0},
     {"email.body_md5", APP_SMTP, TS, BUF_UNSEEN, 0},
-    {"snmp.community", APP_SNMP, TB, BUF_UNSEEN, 0},
+    {"snmp.community", APP_SNMP, TB, 0, 0},
     {"ldap.request.dn", APP_LDAP, TS, 0, 0},
     {"ldap.responses.dn", APP_LDAP, TC, BUF_MULTI | BUF_UNSEEN, 0},
     {"quic.sni", APP_QUIC, TS, BUF_UNSEEN, 0},
@@ -117,8 +117,8 @@ static const struct buf_kind kinds[] = {
     {"dns.rrtype", APP_DNS, TB, BUF_MULTI, 0},
     {"krb5_msg_type", APP_KRB5, TB, 0, 0},
     {"krb5_err_code", APP_KRB5, TC, 0, 0},
-    {"snmp.version", APP_SNMP, TB, BUF_UNSEEN, 0},
-    {"snmp.pdu_type", APP_SNMP, TB, BUF_UNSEEN, 0},
+    {"snmp.version", APP_SNMP, TB, 0, 0},
+    {"snmp.pdu_type", APP_SNMP, TB, 0, 0},
 };
 
 struct alias {

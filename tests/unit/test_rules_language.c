@@ -86,6 +86,35 @@ static void unknown_keywords_are_all_named_and_others_go_on(void **state)
     mmr_rules_free(set);
 }
 
+static void the_rarer_keywords_load(void **state)
+{
+    static const char *const options[] = {
+        "vlan.layers:2;", "icmpv6.mtu:<1280;", "igmp.type:0x11;", "ipv4-csum:invalid;", "udpv6-csum:\"valid\";",
+        "flow.pkts:toserver,>3;", "flow.bytes:either,>100;", "filesize:>10; file.name; content:\"x\";",
+        "dns.answers.rrname; content:\"x\";", "dns.query.name; content:\"x\";", "dns.rcode:3;", "dns.rrtype:!A;", "dns.opcode:4;",
+        "tls.alpn; content:\"h2\";", "tls.cert_chain_len:>2;", "tls.version:1.2;", "tls.subjectaltname; content:\"x\";",
+        "ssh.hassh; content:\"x\";", "http.request_header; content:\"x\";", "snmp.community; content:\"public\";",
+        "krb5_msg_type:10;", "smb.ntlmssp_user; content:\"x\";",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        char rule[256];
+        struct seen s;
+        (void)snprintf(rule, sizeof rule, "alert ip any any -> any any (%s sid:1;)", options[i]);
+        if (strstr(options[i], "content") || strchr(options[i], '.') == NULL)
+            (void)snprintf(rule, sizeof rule, "alert tcp any any -> any any (%s sid:1;)", options[i]);
+        struct mmr_rules *set = read_rules(rule, &s);
+        if (s.ok != 1)
+            fail_msg("%s: %s", rule, s.reason);
+        mmr_rules_free(set);
+    }
+    struct seen s;
+    mmr_rules_free(read_rules("alert udp any any -> any any (ipv4-csum:good; sid:1;)", &s));
+    assert_int_equal(s.bad, 1);
+    mmr_rules_free(read_rules("alert udp any any -> any any (flow.pkts:sideways,>3; sid:1;)", &s));
+    assert_int_equal(s.bad, 1);
+}
+
 static void the_higher_revision_wins(void **state)
 {
     (void)state;
@@ -183,6 +212,10 @@ static void chains_mean_what_the_language_says(void **state)
         {R("content:\"L\"; byte_math:bytes 1, offset 0, oper +, rvalue 1, result n, relative, string dec; content:\"e\"; distance:n; within:1;"), "L2xyze", 1},
         {R("content:\"=\"; base64_decode:relative; base64_data; content:\"mamori\";"), "x=bWFtb3Jp", 1},
         {R("content:\"=\"; base64_decode:relative; base64_data; content:\"other\";"), "x=bWFtb3Jp", 0},
+        {R("icmp_id:0; content:\"a\";"), "a", 0},
+        {R("igmp.type:0x61; content:\"a\";"), "a", 0},
+        {R("vlan.layers:0; content:\"a\";"), "a", 1},
+        {R("flow.pkts:either,<1000; content:\"a\";"), "a", 1},
         {R("content:\"a|3b 20|b\";"), "a; b", 1},
         {R("content:\"a\\;b\";"), "a;b", 1},
         {"alert udp 192.0.2.0/24 any -> any 53 (content:\"a\"; sid:1;)", "a", 1},
@@ -310,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_rules_are_refused_with_the_reason),
         cmocka_unit_test(unknown_keywords_are_all_named_and_others_go_on),
+        cmocka_unit_test(the_rarer_keywords_load),
         cmocka_unit_test(the_higher_revision_wins),
         cmocka_unit_test(chains_mean_what_the_language_says),
         cmocka_unit_test(state_spans_packets),

@@ -61,7 +61,8 @@ struct proto_flow {
 };
 
 extern const struct proto_parser proto_http, proto_http2, proto_dns_udp, proto_dns_tcp, proto_tls, proto_ssh, proto_smb,
-    proto_dcerpc, proto_krb_udp, proto_krb_tcp, proto_ldap, proto_ftp, proto_smtp, proto_dhcp;
+    proto_dcerpc, proto_krb_udp, proto_krb_tcp, proto_ldap, proto_ftp, proto_smtp, proto_dhcp,
+    proto_snmp;
 void proto_link_packet(struct proto *m, const struct mmr_packet *p); /* ARP and ICMP */
 
 /* A DNS message another protocol carries: its transaction, of the flow's app, and its event. */

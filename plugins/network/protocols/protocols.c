@@ -19,7 +19,7 @@ enum {
 
 static const struct proto_parser *const tcp_parsers[] = {&proto_http2, &proto_http, &proto_tls, &proto_smb, &proto_ssh, &proto_dcerpc,
                                                          &proto_dns_tcp, &proto_krb_tcp, &proto_ldap, &proto_smtp, &proto_ftp};
-static const struct proto_parser *const udp_parsers[] = {&proto_dns_udp, &proto_dhcp, &proto_krb_udp};
+static const struct proto_parser *const udp_parsers[] = {&proto_dns_udp, &proto_dhcp, &proto_krb_udp, &proto_snmp};
 
 void proto_buf(struct proto *m, const char *name, const void *data, size_t len)
 {

@@ -3,12 +3,15 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 
 failed = []
+SENSORS = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "log", "authfail", "sigma", "contain")
+AGREED = {"defence": {"mode": "auto", "auto_actions_agreed": ["all"], "per_minute": 100000, "per_hour": 1000000}}
 
 
 def case(name, ok, said=""):
@@ -25,6 +28,13 @@ def needs_root():
     if os.geteuid() != 0 or not shutil.which("ip"):
         print("[  SKIPPED ] needs_root_and_namespaces")
         sys.exit(77)
+
+
+def emitter(build, **config):
+    """A network sensor that emits findings (tests/bench/live), alone beside responder and forwarder."""
+    return {"plugins": {**{n: None for n in SENSORS},
+                        "emitter": {"plugin": "org.mamori.bench-emitter", "file": os.path.join(build, "bench", "bench_emitter.so"),
+                                    "side": "network", "config": config}}}
 
 
 class Lab:
@@ -48,9 +58,10 @@ class Lab:
         with open(os.path.join(self.site, name + ".yaml"), "w") as f:
             f.write(what if isinstance(what, str) else json.dumps(what))  # JSON is YAML
 
-    def start(self):
+    def start(self, before=()):
+        """before: a command that is put in front of it."""
         log = open(self.log_path, "ab")
-        self.p = subprocess.Popen(["ip", "netns", "exec", self.ns, self.mamori, "run", "--config", self.site], stdout=log, stderr=log)
+        self.p = subprocess.Popen(["ip", "netns", "exec", self.ns, *before, self.mamori, "run", "--config", self.site], stdout=log, stderr=log)
         log.close()
 
     def log(self):
@@ -82,6 +93,28 @@ class Lab:
             return False
         up = {h["name"] for h in s["hosts"] if h["state"] == "running"}
         return set(names) <= up and s.get("brain") is not None
+
+    def count(self, what):
+        """One number from the store, as committed."""
+        with sqlite3.connect(f"file:{self.dir}/state/mamori.db?mode=ro", uri=True, timeout=5) as c:
+            return c.execute("select count(*) from " + what).fetchone()[0]
+
+    def host(self, name):
+        s = self.status()
+        return next((h for h in (s or {"hosts": []})["hosts"] if h["name"] == name), {})
+
+    def forwarded(self):
+        """The lines of the file forwarder, parsed; none may be cut or come twice."""
+        path = f"{self.dir}/state/plugins/file/incidents.jsonl"
+        lines = open(path).read().splitlines() if os.path.exists(path) else []
+        return lines, {json.loads(l)["finding_info_list"][0]["uid"] for l in lines if '"class_uid":2005' in l}
+
+    def blocks(self):
+        rc, out, _ = self.cli("block", "list", "--json")
+        return [b for b in json.loads(out)["blocks"] if b["state"] in ("proved", "effective")] if rc == 0 else []
+
+    def pids(self):
+        return subprocess.run(["ip", "netns", "pids", self.ns], capture_output=True, text=True).stdout.split()
 
     def pid_of(self, name):
         s = self.status()

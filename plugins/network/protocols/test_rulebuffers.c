@@ -1,0 +1,263 @@
+/* test_rulebuffers.c - what rules look at beyond the first buffers of each protocol. */
+#include "testhost.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+extern const struct mmr_plugin mmr_plugin_protocols;
+
+struct world {
+    struct mmr_testhost *th;
+    int i;
+    struct mmr_flow flow;
+    uint64_t offset[2];
+    char buffers[32768]; /* "app dir name=value\n" of every transaction */
+    size_t n;
+    struct mmr_dcerpc_call call;
+    unsigned n_calls, n_tx;
+};
+
+static void on_tx(void *ctx, const void *item)
+{
+    struct world *w = ctx;
+    const struct mmr_tx *tx = item;
+    w->n_tx++;
+    for (size_t i = 0; i < tx->n; i++) {
+        int n = snprintf(w->buffers + w->n, sizeof w->buffers - w->n, "%s %u %s=%.*s\n", tx->app, tx->dir,
+                         tx->buffers[i].name, (int)tx->buffers[i].len, (const char *)tx->buffers[i].data);
+        assert_true(n > 0 && w->n + (size_t)n < sizeof w->buffers);
+        w->n += (size_t)n;
+    }
+    if (strcmp(tx->app, "dcerpc") == 0 && tx->detail) {
+        memcpy(&w->call, tx->detail, sizeof w->call);
+        w->n_calls++;
+    }
+}
+
+static void begin(struct world *w, uint8_t proto, uint16_t port, const char *const *cfg)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    memset(w, 0, sizeof *w);
+    w->th = mmr_testhost_new();
+    mmr_testhost_listen(w->th, MMR_TOPIC_TX, on_tx, w);
+    w->i = mmr_testhost_add(w->th, &mmr_plugin_protocols, cfg, &err);
+    if (w->i < 0)
+        fail_msg("%s", err.text);
+    w->flow = (struct mmr_flow){.struct_size = sizeof w->flow, .ip_version = 4, .proto = proto, .id = 1,
+                                .tcp_state = MMR_TCP_ESTABLISHED, .client_port = 50000, .server_port = port};
+}
+
+static void chunk(struct world *w, uint8_t dir, const void *p, size_t n, uint32_t flags)
+{
+    struct mmr_frame frame = {.struct_size = sizeof frame, .time_ns = MMR_TH_START_NS, .input = "a", .index = 1};
+    struct mmr_packet packet = {.struct_size = sizeof packet, .frame = &frame, .flow = &w->flow, .proto = w->flow.proto};
+    struct mmr_chunk c = {.struct_size = sizeof c, .flags = flags | (w->offset[dir] ? 0 : MMR_CHUNK_START), .flow = &w->flow,
+                          .packet = &packet, .data = p, .len = (uint32_t)n, .offset = w->offset[dir], .dir = dir,
+                          .gap = flags & MMR_CHUNK_GAP ? 10 : 0};
+    if (n == 0)
+        c.flags |= MMR_CHUNK_END;
+    w->offset[dir] += n;
+    assert_int_equal(mmr_testhost_feed(w->th, w->i, MMR_TOPIC_STREAM, &c), 1);
+}
+
+static void text(struct world *w, uint8_t dir, const char *s)
+{
+    chunk(w, dir, s, strlen(s), 0);
+}
+
+static void end(struct world *w)
+{
+    const char *why;
+    assert_int_equal(mmr_testhost_feed(w->th, w->i, MMR_TOPIC_FLOW, &w->flow), 1);
+    assert_null(w->flow.slot[MMR_SLOT_PROTOCOLS]);
+    if (mmr_testhost_refusals(w->th, &why))
+        fail_msg("refused: %s", why);
+    mmr_testhost_free(w->th);
+}
+
+static void expect(const struct world *w, const char *line)
+{
+    if (!strstr(w->buffers, line))
+        fail_msg("no \"%s\" in\n%s", line, w->buffers);
+}
+
+
+static void a_body_that_is_not_what_it_declares_stays_as_it_is(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_TCP, 80, NULL);
+    text(&w, 0, "POST /up/x.php?a=1 HTTP/1.1\r\nHost: h\r\nUser-Agent:\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\n{\"a\":12}");
+    expect(&w, "http 0 http.request_body={\"a\":12}\n");
+    expect(&w, "http 0 http.user_agent=\n"); /* there, and empty */
+    expect(&w, "http 0 http.request_header=Content-Encoding: gzip\n");
+    expect(&w, "http 0 file.name=x.php\n");
+    expect(&w, "http 0 filesize=8\n");
+    text(&w, 1, "HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=\"a b.exe\"; x=1\r\nContent-Length: 2\r\n\r\nok");
+    expect(&w, "http 1 file.name=a b.exe\n");
+    end(&w);
+}
+
+static void dns_codes_and_the_names_of_every_section_are_told(void **state)
+{
+    static const uint8_t answer[] = {
+        0, 1, 0x85, 0x83, 0, 1, 0, 1, 0, 1, 0, 0, 1, 'q', 4, 't', 'e', 's', 't', 0, 0, 5, 0, 1,
+        0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 1, 0, 4, 1, 'c', 0xc0, 14, /* q.test CNAME c.test */
+        0xc0, 14, 0, 2, 0, 1, 0, 0, 0, 1, 0, 4, 1, 'n', 0xc0, 14, /* test NS n.test */
+    };
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_UDP, 53, NULL);
+    chunk(&w, 1, answer, sizeof answer, 0);
+    expect(&w, "dns 1 dns.rcode=3\n");
+    expect(&w, "dns 1 dns.opcode=0\n");
+    expect(&w, "dns 1 dns.rrtype=5\n");
+    expect(&w, "dns 1 dns.queries.rrname=q.test\n");
+    expect(&w, "dns 1 dns.answers.rrname=q.test\n");
+    expect(&w, "dns 1 dns.authorities.rrname=test\n");
+    expect(&w, "dns 1 dns.response.rrname=c.test\n");
+    end(&w);
+}
+
+static void an_ssl2_framed_hello_leads_to_the_server_s_records(void **state)
+{
+    static const uint8_t hello[] = {0x80, 9 + 3 + 16, 1, 3, 1, 0, 3, 0, 0, 0, 16, 0, 0, 0x39,
+                                    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    uint8_t server[5 + 4 + 38] = {22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1, 0xaa};
+    static const uint8_t ccs[] = {20, 3, 1, 0, 1, 1};
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_TCP, 443, NULL);
+    for (size_t i = 0; i < sizeof hello; i++)
+        chunk(&w, 0, hello + i, 1, 0);
+    assert_string_equal(w.flow.app, "tls");
+    server[9 + 34] = 0; /* no session */
+    server[9 + 36] = 0x39;
+    chunk(&w, 1, server, sizeof server, 0);
+    chunk(&w, 1, ccs, sizeof ccs, 0);
+    expect(&w, "tls 1 tls.version=TLSv1\n");
+    end(&w);
+}
+
+static void key_exchange_offers_give_hassh(void **state)
+{
+    static const char *const lists[10] = {"kex-a,kex-b", "host-a", "enc-c", "enc-s", "mac-c", "mac-s", "none", "zlib", "", ""};
+    struct world w;
+    uint8_t b[512] = {0, 0, 0, 0, 4, 20};
+    size_t n = 6 + 16;
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        size_t len = strlen(lists[i]);
+        b[n + 3] = (uint8_t)len;
+        memcpy(b + n + 4, lists[i], len);
+        n += 4 + len;
+    }
+    n += 5 + 4; /* follows, reserved; padding */
+    b[3] = (uint8_t)(n - 4);
+    begin(&w, IPPROTO_TCP, 22, NULL);
+    text(&w, 0, "SSH-2.0-client_1\r\n");
+    for (size_t i = 0; i < n; i++) /* cut anywhere */
+        chunk(&w, 0, b + i, 1, 0);
+    expect(&w, "ssh 0 ssh.hassh.string=kex-a,kex-b;enc-c;mac-c;none\n");
+    expect(&w, "ssh 0 ssh.hassh=");
+    text(&w, 1, "SSH-2.0-server_1\r\n");
+    chunk(&w, 1, b, n, 0);
+    expect(&w, "ssh 1 ssh.hassh.server.string=kex-a,kex-b;enc-s;mac-s;zlib\n");
+    end(&w);
+}
+
+static void lying_key_exchanges_are_left_alone(void **state)
+{
+    static const uint8_t bad[][10] = {{0xff, 0xff, 0xff, 0xff, 4, 20}, {0, 0, 0, 6, 200, 20}, {0, 0, 0, 6, 0, 21}, {0, 0, 0, 6, 4, 20}};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct world w;
+        begin(&w, IPPROTO_TCP, 22, NULL);
+        text(&w, 0, "SSH-2.0-x\r\n");
+        chunk(&w, 0, bad[i], sizeof bad[i], 0);
+        assert_int_equal(w.n_tx, 1); /* the banner's */
+        end(&w);
+    }
+}
+
+/* A lock request with a write behind it: the chain of SMB 1 commands in one message. */
+static void commands_behind_a_command_are_followed(void **state)
+{
+    uint8_t b[4 + 32 + 1 + 16 + 2 + 1 + 28 + 2 + 4] = {0, 0, 0, 0, 0xff, 'S', 'M', 'B', 0x24};
+    uint8_t *lock = b + 4 + 32, *write = lock + 1 + 16 + 2;
+    struct world w;
+    (void)state;
+    b[3] = (uint8_t)(sizeof b - 4);
+    lock[0] = 8;
+    lock[1] = 0x2f;
+    lock[3] = (uint8_t)(write - (b + 4));
+    write[0] = 14;
+    write[1] = 0xff;
+    write[5] = 7; /* file */
+    write[1 + 20] = 4;
+    write[1 + 22] = (uint8_t)(sizeof b - 4 - 4);
+    memcpy(b + sizeof b - 4, "DATA", 4);
+    begin(&w, IPPROTO_TCP, 445, NULL);
+    chunk(&w, 0, b, sizeof b, 0);
+    expect(&w, "smb 0 file.data=DATA\n");
+    lock[3] = 32; /* points at itself: no loop */
+    chunk(&w, 0, b, sizeof b, 0);
+    end(&w);
+}
+
+static void what_a_bind_is_called_reaches_the_call(void **state)
+{
+    uint8_t bind[] = {5, 0, 11, 0, 0x10, 0, 0, 0, 48, 0, 0, 0, 1, 0, 0, 0, 0, 16, 0, 16, 0, 0, 0, 0, 1, 0, 0, 0,
+                      0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 0, 0, 0};
+    static const uint8_t call[] = {5, 0, 0, 3, 0x10, 0, 0, 0, 24, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 42, 0};
+    (void)state;
+    bind[8] = sizeof bind;
+    for (uint8_t flags = 0; flags <= 3; flags += 3) {
+        struct world w;
+        bind[3] = flags;
+        begin(&w, IPPROTO_TCP, 135, NULL);
+        chunk(&w, 0, bind, sizeof bind, 0);
+        chunk(&w, 0, call, sizeof call, 0);
+        assert_int_equal(w.n_calls, 1);
+        assert_int_equal(w.call.opnum, 42);
+        assert_int_equal(w.call.first_frag, flags & 1);
+        end(&w);
+    }
+}
+
+static void snmp_tells_version_community_and_kind(void **state)
+{
+    static const uint8_t get[] = {0x30, 0x1b, 2, 1, 1, 4, 6, 'p', 'u', 'b', 'l', 'i', 'c', 0xa0, 0x0e, 2, 1, 1, 2, 1, 0,
+                                  2, 1, 0, 0x30, 3, 0x30, 1, 5};
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_UDP, 161, NULL);
+    chunk(&w, 0, get, sizeof get, 0);
+    assert_string_equal(w.flow.app, "snmp");
+    expect(&w, "snmp 0 snmp.version=2\n");
+    expect(&w, "snmp 0 snmp.community=public\n");
+    expect(&w, "snmp 0 snmp.pdu_type=0\n");
+    chunk(&w, 0, get, 12, 0); /* cut off: nothing is told */
+    assert_int_equal(w.n_tx, 1);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_body_that_is_not_what_it_declares_stays_as_it_is),
+        cmocka_unit_test(dns_codes_and_the_names_of_every_section_are_told),
+        cmocka_unit_test(an_ssl2_framed_hello_leads_to_the_server_s_records),
+        cmocka_unit_test(key_exchange_offers_give_hassh),
+        cmocka_unit_test(lying_key_exchanges_are_left_alone),
+        cmocka_unit_test(commands_behind_a_command_are_followed),
+        cmocka_unit_test(snmp_tells_version_community_and_kind),
+        cmocka_unit_test(what_a_bind_is_called_reaches_the_call),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,11 @@
+/* link: mmr_plugin_protocols_objects mmr_net mamori-sdk */
+/* fuzz_ssh.c - SSH banners and key exchange offers. */
+#include "fuzz_net.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_parser(&proto_ssh, 22, data, size);
+    return 0;
+}
