@@ -90,7 +90,7 @@ static void on_field(void *ctx, const struct hpack_field *f)
         t->is_full = true; /* told with what fits */
         return;
     }
-    if (p->n_text + need > p->cap_text) {
+    if (!p->text || p->n_text + need > p->cap_text) {
         size_t cap = p->cap_text ? p->cap_text : 1024;
         while (cap < p->n_text + need)
             cap *= 2;
@@ -151,7 +151,8 @@ static bool take_block(struct h2_dir *d, const uint8_t *p, size_t n)
         return false;
     if (!d->block && !(d->block = malloc(BLOCK_MAX)))
         return false;
-    memcpy(d->block + d->n_block, p, n);
+    if (n)
+        memcpy(d->block + d->n_block, p, n);
     d->n_block += n;
     return true;
 }
@@ -241,6 +242,7 @@ static bool open_frame(struct h2_dir *d)
 
 static bool end_frame(struct h2_flow *h, uint8_t dir)
 {
+    static const uint8_t empty[1];
     struct h2_dir *d = &h->dir[dir];
     d->is_in_frame = false;
     if (d->type == F_DATA) {
@@ -249,7 +251,7 @@ static bool end_frame(struct h2_flow *h, uint8_t dir)
             end_part(h, s, dir);
         return true;
     }
-    return d->type > F_CONTINUATION || on_frame(h, dir, d->payload, d->n_payload);
+    return d->type > F_CONTINUATION || on_frame(h, dir, d->n_payload ? d->payload : empty, d->n_payload);
 }
 
 static bool take_payload(struct h2_flow *h, uint8_t dir, const uint8_t *p, size_t n)
