@@ -313,7 +313,7 @@ static void show_actions(const struct mmr_cli_site *s, const struct mmr_incident
         (void)printf("  %s  ", mmr_person_time(a->ordered_ns, at, sizeof at));
         mmr_person_column(stdout, mmr_verb_name(a->verb), 17);
         mmr_person_text(stdout, target);
-        (void)printf("\n      %s, %s", side_word(s, a->side), a->is_planned_only && a->state == MMR_STATE_PLANNED
+        (void)printf("\n      %s, %s", side_word(s, a->side), a->is_planned_only
                                                                   ? mmr_cli_word(s, "予定のみ", "planned only")
                                                                   : state_word(s, a->state));
         if (a->receipt.verified != MMR_VERIFIED_NONE)
@@ -323,7 +323,7 @@ static void show_actions(const struct mmr_cli_site *s, const struct mmr_incident
         if (a->receipt.packets)
             (void)printf(mmr_cli_word(s, ", 止めたパケット %llu", ", stopped %llu packets"), (unsigned long long)a->receipt.packets);
         (void)printf("  [%016llx]\n", (unsigned long long)a->id);
-        if (a->receipt.detail[0]) {
+        if (a->receipt.detail[0] && !a->is_planned_only) { /* a rehearsal went to nobody, who then owes no answer */
             (void)fputs("      ", stdout);
             mmr_person_text(stdout, a->receipt.detail);
             (void)fputc('\n', stdout);
