@@ -98,13 +98,14 @@ static const char *become(const struct mmr_machine *m)
     char *slash = strrchr(exe, '/');
     if (slash)
         *slash = '\0';
-    mmr_autoclose int dir_fd = open(exe, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS) != 0)
         return "new namespaces";
     if (sethostname(m->name, strlen(m->name)) != 0)
         return "host name";
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return "private mounts";
+    /* of this mount namespace: a folder of another cannot be mounted here */
+    mmr_autoclose int dir_fd = open(exe, O_PATH | O_DIRECTORY | O_CLOEXEC);
     (void)mkdir("/etc/cron.d", 0755);
     if (mount("mamori-demo", "/tmp", "tmpfs", MS_NOSUID, "size=64m,mode=1777") != 0 ||
         mount("mamori-demo", "/etc/cron.d", "tmpfs", MS_NOSUID, "size=1m,mode=755") != 0 || !lay_over(m, "log", "/var/log") ||
