@@ -38,7 +38,7 @@ int mmr_lab_open(const char *keep, struct mmr_lab *ret, struct mmr_error *err);
  * and from the parent of the process that opened it. */
 void mmr_lab_close(struct mmr_lab *lab);
 
-struct mmr_machine *mmr_lab_machine(struct mmr_lab *lab, const char *name); /* asserts that it exists */
+struct mmr_machine *mmr_lab_machine(struct mmr_lab *lab, const char *name); /* it must exist */
 
 /* Run fn in the machine, in a child that dies with this process; out: its stdout and stderr below the machine's log/
  * ("" is /dev/null). The child's exit status is what fn returns. MMR_EIO: no process. */
