@@ -153,10 +153,11 @@ int mmr_part_printer(const struct mmr_machine *m, void *arg)
 {
     (void)arg;
     mmr_autoclose int s = mmr_part_listen(m->ip, MMR_DEMO_PRINT_PORT);
-    for (int c; s >= 0;) {
-        c = accept4(s, NULL, NULL, SOCK_CLOEXEC);
+    if (s < 0)
+        return 3;
+    for (;;) {
+        int c = accept4(s, NULL, NULL, SOCK_CLOEXEC);
         if (c >= 0)
             (void)close(c);
     }
-    return 3;
 }

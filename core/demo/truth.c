@@ -40,22 +40,20 @@ static uint8_t look_at(struct mmr_truth *t, uint32_t pid)
 
 static int subscribe(struct mmr_truth *t)
 {
-    struct {
-        struct nlmsghdr head;
-        struct cn_msg msg;
-        uint32_t op;
-    } __attribute__((packed)) ask = {0};
+    uint8_t ask[NLMSG_LENGTH(sizeof(struct cn_msg) + sizeof(uint32_t))] = {0};
+    const struct nlmsghdr head = {.nlmsg_len = sizeof ask, .nlmsg_type = NLMSG_DONE};
+    const uint32_t op = PROC_CN_MCAST_LISTEN;
+    struct cn_msg msg = {.id = {CN_IDX_PROC, CN_VAL_PROC}, .len = sizeof op};
     const struct sockaddr_nl at = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
     int bytes = 4 << 20;
     t->fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
     if (t->fd < 0)
         return -1;
     (void)setsockopt(t->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
-    ask.head = (struct nlmsghdr){.nlmsg_len = sizeof ask, .nlmsg_type = NLMSG_DONE};
-    ask.msg.id = (struct cb_id){CN_IDX_PROC, CN_VAL_PROC};
-    ask.msg.len = sizeof ask.op;
-    ask.op = PROC_CN_MCAST_LISTEN;
-    return bind(t->fd, (const struct sockaddr *)&at, sizeof at) == 0 && send(t->fd, &ask, sizeof ask, 0) == (ssize_t)sizeof ask ? 0 : -1;
+    memcpy(ask, &head, sizeof head);
+    memcpy(ask + NLMSG_HDRLEN, &msg, sizeof msg);
+    memcpy(ask + NLMSG_HDRLEN + sizeof msg, &op, sizeof op);
+    return bind(t->fd, (const struct sockaddr *)&at, sizeof at) == 0 && send(t->fd, ask, sizeof ask, 0) == (ssize_t)sizeof ask ? 0 : -1;
 }
 
 int mmr_truth_new(struct mmr_lab *lab, struct mmr_truth **ret, struct mmr_error *err)
