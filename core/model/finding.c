@@ -17,7 +17,7 @@ enum dest {
     /* texts kept in the block, in the order of text_offset[] */
     D_KIND, D_NODE, D_PLUGIN, D_INSTANCE, D_RULE, D_TITLE, D_WHAT, D_PROTO, D_HOST, D_DOMAIN, D_URL, D_USER,
     D_SESSION, D_PNAME, D_PPATH, D_PCMD, D_PUID, D_PPNAME, D_PPPATH, D_PPCMD, D_PPUID, D_PSHA, D_FILE, D_SHA,
-    D_AUTOSTART, D_INPUT,
+    D_AUTOSTART, D_INPUT, D_SRCNAME,
     D_TEXTS, /* how many, plus one */
     /* second choices for the texts above, and values that are no text */
     D_USER2, D_APNAME, D_APPATH, D_APCMD, D_APUID, D_SNI, D_URLHOST, D_APID,
@@ -49,7 +49,7 @@ static const struct {
     {"process.parent_process.name", D_PPNAME}, {"process.parent_process.pid", D_PPID},
     {"process.parent_process.uid", D_PPUID}, {"process.pid", D_PID}, {"process.start_ticks", D_START},
     {"process.uid", D_PUID}, {"query.hostname", D_DOMAIN}, {"session.uid", D_SESSION},
-    {"severity_id", D_SEVERITY}, {"src_endpoint.ip", D_SRC}, {"src_endpoint.port", D_SPORT},
+    {"severity_id", D_SEVERITY}, {"src_endpoint.hostname", D_SRCNAME}, {"src_endpoint.ip", D_SRC}, {"src_endpoint.port", D_SPORT},
     {"time", D_TIME}, {"tls.sni", D_SNI}, {"user.name", D_USER},
 };
 
@@ -63,6 +63,7 @@ static const size_t text_offset[D_TEXTS] = {
     [D_PPPATH] = AT(process.parent_path), [D_PPCMD] = AT(process.parent_cmd_line),
     [D_PPUID] = AT(process.parent_uid), [D_PSHA] = AT(process.sha256), [D_FILE] = AT(file),
     [D_SHA] = AT(sha256), [D_AUTOSTART] = AT(autostart), [D_INPUT] = AT(input),
+    [D_SRCNAME] = AT(src_name),
 };
 
 static enum dest dest_of(const struct mmr_field *f)

@@ -63,6 +63,7 @@ struct mmr_finding {
     bool is_exercise;   /* mamori.exercise */
     struct mmr_addr src, dst;
     uint16_t src_port, dst_port;
+    const char *src_name; /* src_endpoint.hostname: the log names the client so, perhaps without an address */
     const char *proto;  /* "tcp", "udp", "icmp", NULL */
     const char *host;   /* device.hostname */
     struct mmr_addr host_addr; /* device.ip */

@@ -83,6 +83,8 @@ int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr
     struct json_object *e = json_object_new_object();
     bool has_flow = mmr_addr_is_set(&f->src) || mmr_addr_is_set(&f->dst);
     endpoint(&w, e, "src_endpoint", &f->src, f->src_port);
+    if (!mmr_addr_is_set(&f->src) && f->src_name && f->src_name[0])
+        mmr_js_text(&w, mmr_js_object(&w, e, "src_endpoint"), "hostname", f->src_name);
     endpoint(&w, e, "dst_endpoint", &f->dst, f->dst_port);
     if (has_flow) {
         struct json_object *c = mmr_js_object(&w, e, "connection_info");

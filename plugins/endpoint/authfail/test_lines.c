@@ -131,6 +131,8 @@ static void the_client_is_blamed_and_nobody_else(void **state)
         {"Jan  2 03:04:05 srv sshd[7]: Invalid user x from 198.51.100.1 port 9 from 192.0.2.7 port 4711", "192.0.2.7",
          "x from 198.51.100.1 port 9"},
         {"Jan  2 03:04:05 srv sshd[7]: Invalid user  from ::ffff:192.0.2.7 port 4711", "192.0.2.7", ""},
+        {"Jan  2 03:04:05 srv sshd[7]: Connection closed by authenticating user root 192.0.2.7 port 46038 [preauth]", "192.0.2.7", "root"},
+        {"Jan  2 03:04:05 srv sshd[7]: Connection reset by 192.0.2.7 [preauth]", "192.0.2.7", NULL},
         {"Jan  2 03:04:05 srv sshd[7]: Accepted password for alice from 192.0.2.7 port 4711 ssh2", NULL, NULL},
         {"Jan  2 03:04:05 srv sshd[7]: Failed publickey for alice from 192.0.2.7 port 4711 ssh2: RSA SHA256:abc", NULL, NULL},
         {"Jan  2 03:04:05 srv cron[7]: Failed password for alice from 192.0.2.7 port 4711 ssh2", NULL, NULL},
