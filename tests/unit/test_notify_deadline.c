@@ -139,7 +139,7 @@ static int sink(struct world *w, uint32_t i)
     assert_true(w->n_sent < SENT_MAX);
     struct sent *s = &w->sent[w->n_sent++];
     *s = (struct sent){.at_ns = w->now_ns, .kind = w->wire[i].kind, .is_received = is_received};
-    (void)snprintf(s->key, sizeof s->key, "%s", w->wire[i].text);
+    memcpy(s->key, w->wire[i].text, sizeof s->key);
     w->n_received += is_received;
     return is == OK ? w->ok_level : is == ACCEPT_ONLY ? MMR_DELIVERY_GATEWAY : is == TEMPFAIL ? MMR_NOTICE_TEMPFAIL : MMR_DELIVERY_FAILED;
 }
