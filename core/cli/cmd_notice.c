@@ -98,7 +98,7 @@ static int run(int argc, char **argv)
     int status = MMR_EXIT_OK;
     if (!x)
         return MMR_EXIT_FAILED;
-    x->t0_ns = x->now_ns = 12 * 60 * MINUTE; /* noon of a day of its own: the clock is simulated */
+    x->t0_ns = x->now_ns = INT64_C(12) * 60 * MINUTE; /* noon of a day of its own: the clock is simulated */
     for (int o; status == MMR_EXIT_OK && (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         const char *at = o && o != '?' ? strchr("pmsv", o) : NULL;
         char *end = NULL;

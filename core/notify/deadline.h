@@ -7,7 +7,8 @@
  * with the same key {incident, step, contact, channel}; whoever sends knows keys it has seen. Jitter comes from the seed
  * and the key, so a restart plans the same times.
  *
- * Not wired into the live brain yet: `mamori notice drill` runs it on a simulated clock.
+ * Not wired into the live brain: the contacts have no place in the configuration and no forwarder carries notices yet.
+ * What runs it is `mamori notice drill`, on a simulated clock.
  */
 #ifndef MMR_NOTIFY_DEADLINE_H
 #define MMR_NOTIFY_DEADLINE_H

@@ -215,7 +215,7 @@ static int64_t step_due(const struct mmr_notice *n, int64_t now_ns)
 {
     if (n->is_hurried || (n->step && is_dead(n)))
         return now_ns;
-    int64_t due = n->classed_ns + n->step * STEP_MIN * MMR_MINUTE_NS, hurry = n->t0_ns + HURRY_MIN * MMR_MINUTE_NS;
+    int64_t due = n->classed_ns + (int64_t)n->step * STEP_MIN * MMR_MINUTE_NS, hurry = n->t0_ns + HURRY_MIN * MMR_MINUTE_NS;
     return !n->first_l2_ns && hurry < due ? hurry : due;
 }
 
@@ -264,7 +264,7 @@ static void fail_for_now(struct mmr_deadline *d, struct mmr_notice *n, struct mm
         return;
     }
     const uint64_t mix[] = {d->seed, n->id, a->step, a->contact, a->channel, a->tries};
-    int64_t jitter = (int64_t)(mmr_hash64(mix, sizeof mix, 5) % (JITTER_S * 1000)) * (SECOND_NS / 1000);
+    int64_t jitter = (int64_t)(mmr_hash64(mix, sizeof mix, 5) % ((uint64_t)JITTER_S * 1000)) * (SECOND_NS / 1000);
     a->state = MMR_ATTEMPT_PLANNED;
     a->next_ns = a->planned_ns + try_min[a->tries] * MMR_MINUTE_NS + jitter;
     if (a->next_ns < now_ns)

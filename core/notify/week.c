@@ -219,7 +219,7 @@ int mmr_week_pack(const struct mmr_week *w, uint8_t **ret, size_t *ret_len, stru
 int mmr_week_unpack(struct mmr_week *w, const uint8_t *p, size_t len, struct mmr_error *err)
 {
     uint64_t head[HEAD_WORDS];
-    if (len < 8 * HEAD_WORDS)
+    if (len < (size_t)8 * HEAD_WORDS)
         return mmr_fail(err, MMR_EBADMSG, "stored weekly reports: %zu bytes, expected %d or more", len, 8 * HEAD_WORDS);
     for (int i = 0; i < HEAD_WORDS; i++)
         head[i] = get(&p);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SENTENCE_MAX = 60, WORD_MAX = 64, PLACE_MAX = 64, SHOWN_BYTES = 36 }; /* SERVICE_STANDARD 7: a sentence over 60 characters */
+enum { SENTENCE_MAX = 60, WORD_MAX = 64, PLACE_MAX = 64, SHOWN_BYTES = 36, WHAT_MAX = 320 }; /* SERVICE_STANDARD 7: a sentence over 60 characters */
 
 struct lint {
     const char *text;
@@ -46,13 +46,8 @@ static unsigned line_at(const struct lint *l, size_t at)
     return n;
 }
 
-__attribute__((format(printf, 3, 4))) static void tell(struct lint *l, unsigned line, const char *fmt, ...)
+static void tell(struct lint *l, unsigned line, const char *what)
 {
-    char what[320];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(what, sizeof what, fmt, ap);
-    va_end(ap);
     l->fn(l->ctx, line, what);
     l->findings++;
 }
@@ -107,14 +102,18 @@ static bool next_word(const char **p, const char *end, const char **ret, size_t 
 static int check_term(struct lint *l, const char *p, const char *end)
 {
     const char *eq = p, *word;
+    char what[WHAT_MAX];
     size_t n;
     while (eq + 2 < end && memcmp(eq, " = ", 3) != 0)
         eq++;
     if (eq + 3 >= end)
         return MMR_EBADMSG;
     for (const char *plain = eq + 3; next_word(&p, eq, &word, &n);)
-        for (size_t at = 0; n && (at = find(l, at, word, n, true)) < l->len; at += n)
-            tell(l, line_at(l, at), "'%.*s' is a word of technicians: write '%.*s'", (int)(n > WORD_MAX ? WORD_MAX : n), l->text + at, (int)(end - plain), plain);
+        for (size_t at = 0; n && (at = find(l, at, word, n, true)) < l->len; at += n) {
+            (void)snprintf(what, sizeof what, "'%.*s' is a word of technicians: write '%.*s'", (int)(n > WORD_MAX ? WORD_MAX : n), l->text + at,
+                           (int)(end - plain), plain);
+            tell(l, line_at(l, at), what);
+        }
     return 0;
 }
 
@@ -160,7 +159,7 @@ static int check_must(struct lint *l, const char *p, const char *end, enum mmr_w
     for (p = blank + 1; next_word(&p, end, &word, &n);)
         if (n && find(l, 0, word, n, true) < l->len)
             return 0;
-    tell(l, 0, "%s", parts[k].missing);
+    tell(l, 0, parts[k].missing);
     return 0;
 }
 
@@ -177,6 +176,7 @@ static int shown(const char *p, size_t len)
 static void check_sentences(struct lint *l)
 {
     size_t chars = 0, from = 0;
+    char what[WHAT_MAX];
     for (size_t i = 0; i <= l->len;) {
         size_t n = i < l->len ? char_len((unsigned char)l->text[i]) : 1;
         bool is_end = i == l->len || (n == 1 && strchr("\n!?", l->text[i])) ||
@@ -184,9 +184,11 @@ static void check_sentences(struct lint *l)
         if (!is_end) {
             chars++;
         } else {
-            if (chars > SENTENCE_MAX)
-                tell(l, line_at(l, from), "a sentence of %zu characters, at most %d: '%.*s…'", chars, SENTENCE_MAX,
-                     shown(l->text + from, i - from), l->text + from);
+            if (chars > SENTENCE_MAX) {
+                (void)snprintf(what, sizeof what, "a sentence of %zu characters, at most %d: '%.*s…'", chars, SENTENCE_MAX,
+                               shown(l->text + from, i - from), l->text + from);
+                tell(l, line_at(l, from), what);
+            }
             chars = 0;
             from = i + n;
         }
