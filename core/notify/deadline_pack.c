@@ -226,13 +226,24 @@ int mmr_contacts_unpack(struct mmr_deadline *d, const uint8_t *p, size_t len, st
     return is_good ? 0 : mmr_fail(err, MMR_EBADMSG, "the stored contacts are damaged at byte %zu of %zu", x.at, len);
 }
 
+/* Times of this epoch, so that minutes may be added without a second thought. */
+static bool is_time(int64_t ns)
+{
+    return ns >= 0 && ns < INT64_C(1) << 62;
+}
+
 static bool is_sound(const struct mmr_deadline *d, const struct mmr_notice *n)
 {
-    bool is_good = n->target <= MMR_TARGET_MISSED && n->band <= MMR_BAND_RED && n->step <= MMR_STEP_ROUNDS;
+    bool is_good = n->target <= MMR_TARGET_MISSED && n->band <= MMR_BAND_RED && n->step <= MMR_STEP_ROUNDS &&
+                   is_time(n->t0_ns) && is_time(n->classed_ns) && is_time(n->opened_ns) && is_time(n->repeat_ns) && is_time(n->told_ns) &&
+                   is_time(n->change_ns) && is_time(n->joined_ns) && is_time(n->confirmed_ns) && is_time(n->closed_ns) &&
+                   is_time(n->first_l2_ns) && is_time(n->written_ns);
+    for (uint32_t i = 0; i < n->n_members; i++)
+        is_good &= is_time(n->member[i].joined_ns);
     for (uint32_t i = 0; i < n->n_attempts; i++) {
         const struct mmr_attempt *a = &n->attempt[i];
         is_good &= a->contact < d->n_contacts && a->channel < MMR_NOTICE_CHANNELS && a->carrier < 2 && a->kind < MMR_TEXT_KINDS &&
-                   a->text < n->n_texts && a->state <= MMR_ATTEMPT_DROPPED;
+                   a->text < n->n_texts && a->state <= MMR_ATTEMPT_DROPPED && is_time(a->planned_ns) && is_time(a->next_ns);
     }
     return is_good;
 }

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, HEAD_WORDS = 6, ITEM_WORDS = 4, GAP_WORDS = 2, CALL_AFTER = 2 };
+enum { VERSION = 1, HEAD_WORDS = 6, ITEM_WORDS = 4, GAP_WORDS = 2, CALL_AFTER = 2, ISSUED_MAX = 5200 }; /* ISSUED_MAX: a century of weeks */
+#define TIME_MAX_NS (INT64_C(1) << 62)
 #define DAY_NS (INT64_C(86400) * 1000000000)
 
 void mmr_week_init(struct mmr_week *w, int64_t first_ns)
@@ -223,7 +224,7 @@ int mmr_week_unpack(struct mmr_week *w, const uint8_t *p, size_t len, struct mmr
         return mmr_fail(err, MMR_EBADMSG, "stored weekly reports: %zu bytes, expected %d or more", len, 8 * HEAD_WORDS);
     for (int i = 0; i < HEAD_WORDS; i++)
         head[i] = get(&p);
-    if (head[0] != VERSION || head[2] > UINT32_MAX || head[3] > head[2] || head[4] > MMR_WEEK_INCIDENTS_MAX || head[5] > MMR_WEEK_GAPS_MAX ||
+    if (head[0] != VERSION || head[1] >= (uint64_t)TIME_MAX_NS || head[2] > ISSUED_MAX || head[3] > head[2] || head[4] > MMR_WEEK_INCIDENTS_MAX || head[5] > MMR_WEEK_GAPS_MAX ||
         len != 8 * (HEAD_WORDS + head[4] * ITEM_WORDS + head[5] * GAP_WORDS))
         return mmr_fail(err, MMR_EBADMSG, "stored weekly reports: the head does not fit %zu bytes", len);
     mmr_week_init(w, (int64_t)head[1]);
@@ -241,7 +242,7 @@ int mmr_week_unpack(struct mmr_week *w, const uint8_t *p, size_t len, struct mmr
         x->classed_ns = (int64_t)get(&p);
         class_ = get(&p);
         report = get(&p);
-        is_good &= class_ >= MMR_CLASS_OF_NO_RESPONSE && class_ <= MMR_CLASS_OF_SEVERE && report <= w->issued && (i == 0 || x[-1].id < x->id);
+        is_good &= class_ >= MMR_CLASS_OF_NO_RESPONSE && class_ <= MMR_CLASS_OF_SEVERE && report <= w->issued && x->classed_ns >= 0 && x->classed_ns < TIME_MAX_NS && (i == 0 || x[-1].id < x->id);
         x->class_ = is_good ? (enum mmr_class)class_ : MMR_CLASS_OF_SEVERE;
         x->report = (uint32_t)report;
     }
@@ -249,7 +250,7 @@ int mmr_week_unpack(struct mmr_week *w, const uint8_t *p, size_t len, struct mmr
         struct mmr_week_gap *g = &w->gap[w->n_gaps++];
         g->from_ns = (int64_t)get(&p);
         g->to_ns = (int64_t)get(&p);
-        is_good &= end_of(g) > g->from_ns && (i == 0 || end_of(&g[-1]) <= g->from_ns);
+        is_good &= g->from_ns >= 0 && g->to_ns < TIME_MAX_NS && end_of(g) > g->from_ns && (i == 0 || end_of(&g[-1]) <= g->from_ns);
     }
     if (is_good)
         return 0;
