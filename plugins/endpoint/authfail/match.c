@@ -99,7 +99,7 @@ static bool is_app(const char *apps, struct mmr_slice app)
             if (!app.n)
                 return true;
         } else if (p[n - 1] == '*') {
-            if (app.n >= n - 1 && memcmp(app.p, p, n - 1) == 0)
+            if (n == 1 || (app.n >= n - 1 && memcmp(app.p, p, n - 1) == 0))
                 return true;
         } else if (app.n == n && memcmp(app.p, p, n) == 0) {
             return true;
