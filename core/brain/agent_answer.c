@@ -1,6 +1,7 @@
 /* agent_answer.c - what the agent says when asked over the control socket: one JSON object a request. */
 #include "brain/agent.h"
 
+#include "brain/request.h"
 #include "util/clock.h"
 
 #include <json-c/json.h>
@@ -81,15 +82,9 @@ static struct json_object *status_json(const struct mmr_agent *a)
 
 static int undo(struct mmr_agent *a, const char *text, bool is_all, struct json_object *o)
 {
-    struct json_object *args = is_all ? NULL : json_tokener_parse(text), *value = NULL;
-    unsigned long long id = 0;
+    uint64_t id = 0;
     uint32_t done, failed;
-    char end;
-    bool is_good = is_all || (args && json_object_object_get_ex(args, "id", &value) &&
-                              strlen(json_object_get_string(value)) == 16 &&
-                              sscanf(json_object_get_string(value), "%16llx%c", &id, &end) == 1 && id);
-    json_object_put(args);
-    if (!is_good) {
+    if (!is_all && !mmr_request_action_id(text, &id)) {
         add_str(o, "error", "'id' must be 16 hex digits");
         return 2;
     }

@@ -1,11 +1,13 @@
 /* answer.c - what the brain says when asked over the control socket: one JSON object a request. */
 #include "brain/live.h"
 
+#include "brain/request.h"
 #include "plugin/describe.h"
 #include "plugin/roles.h"
 #include "util/clock.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <string.h>
 
 static void add_str(struct json_object *o, const char *key, const char *text)
@@ -129,26 +131,24 @@ static int undo_one(void *ctx, const struct mmr_action_rec *a)
     return 0;
 }
 
-static int undo(struct mmr_live *l, const char *text, struct json_object *o)
+static int undo(struct mmr_live *l, const char *args, struct json_object *o)
 {
-    struct json_object *args = json_tokener_parse(text), *id = NULL;
     struct mmr_action_rec a;
     struct mmr_error err = {.struct_size = sizeof err};
-    unsigned long long n = 0;
-    int status = 3;
-    if (!args || !json_object_object_get_ex(args, "id", &id) || sscanf(json_object_get_string(id), "%16llx", &n) != 1) {
+    uint64_t id;
+    char text[17];
+    if (!mmr_request_action_id(args, &id)) {
         add_str(o, "error", "'id' must be 16 hex digits");
-        status = 2;
-    } else if (mmr_store_action_get(mmr_persist_db(l->persist), n, &a, &err) != 0) {
-        add_str(o, "error", err.text);
-        status = 1;
-    } else {
-        mmr_live_order(l, &a, MMR_ACT_UNDO);
-        add_str(o, "undone", json_object_get_string(id));
-        status = 0;
+        return 2;
     }
-    json_object_put(args);
-    return status;
+    if (mmr_store_action_get(mmr_persist_db(l->persist), id, &a, &err) != 0) {
+        add_str(o, "error", err.text);
+        return 1;
+    }
+    mmr_live_order(l, &a, MMR_ACT_UNDO);
+    (void)snprintf(text, sizeof text, "%016llx", (unsigned long long)id);
+    add_str(o, "undone", text);
+    return 0;
 }
 
 void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)

@@ -473,7 +473,7 @@ static void send_receipt(struct world *w, uint64_t id, const char *result, const
     assert_int_equal(mmr_local_send(w->client, 0, MMR_LOCAL_RECEIPT, MMR_LANE_URGENT, id, bytes, len), 0);
 }
 
-static void ask(struct world *w, const char *command)
+static void ask_with(struct world *w, const char *command, const char *args)
 {
     uint8_t buf[256];
     struct mmr_event map;
@@ -481,8 +481,14 @@ static void ask(struct world *w, const char *command)
     mmr_event_begin_map(&map, buf, sizeof buf);
     mmr_event_int(&map, "id", 7);
     mmr_event_str(&map, "command", command);
+    mmr_event_str(&map, "text", args);
     assert_int_equal(mmr_channel_send(w->tether, MMR_TELL_REQUEST, &map, NULL, 0, -1), 0);
     WAIT_FOR(w, w->answer[0]);
+}
+
+static void ask(struct world *w, const char *command)
+{
+    ask_with(w, command, "{}");
 }
 
 static void orders_pass_the_gate_or_are_refused_before_the_plugin(void **state)
@@ -536,6 +542,12 @@ static void orders_pass_the_gate_or_are_refused_before_the_plugin(void **state)
     assert_true(receipt_of(&w, 1)->receipt.revoked_ns > 0); /* to the hub: it does not hold any more */
     ask(&w, "block.undo-all");
     assert_non_null(strstr(w.answer, "\"undone\":0,\"failed\":0"));
+    static const char *const no_id[] = {"", "{", "[]", "null", "{}", "{\"id\":null}", "{\"id\":1}", "{\"id\":[\"0000000000000001\"]}",
+                                        "{\"id\":\"1\"}", "{\"id\":\"0x00000000000001\"}", "{\"id\":\"0000000000000000\"}"};
+    for (size_t i = 0; i < sizeof no_id / sizeof no_id[0]; i++) {
+        ask_with(&w, "block.undo", no_id[i]);
+        assert_non_null(strstr(w.answer, "'id' must be 16 hex digits"));
+    }
     ask(&w, "no.such");
     assert_non_null(strstr(w.answer, "\"error\""));
     close_world(&w);
