@@ -94,7 +94,7 @@ case("every_dev_command_named_exists", wrong_dev)
 case("the_readme_names_every_dev_command", [f"./dev {c}" for c in dev if not re.search(rf"`\./dev {c}\b", documents["README.md"])])
 
 # ---- files, links and tests ----
-tests = "\n".join(read(p) for p in [*glob.glob("tests/**/*.[ch]*", recursive=True), *glob.glob("tests/**/*.py", recursive=True),
+tests = "\n".join(read(p) for p in [*[p for e in ("c", "h", "cc", "cpp") for p in glob.glob(f"tests/**/*.{e}", recursive=True)], *glob.glob("tests/**/*.py", recursive=True),
                                     *glob.glob("plugins/**/test_*.c", recursive=True), *glob.glob("tests/**/CMakeLists.txt", recursive=True)]
                   if os.path.isfile(p) and "/corpus/" not in p and p != "tests/e2e/docs/kinds.py")
 programs = {os.path.splitext(os.path.basename(p))[0] for p in [*glob.glob("tests/**/*.c", recursive=True), *glob.glob("plugins/**/test_*.c", recursive=True)]}
