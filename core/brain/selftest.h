@@ -1,7 +1,7 @@
 /*
  * selftest.h - the capabilities try themselves, harmlessly: each responder gets an order as a dry run against an
  * address of the documentation range; the process sensor must see a program that does nothing; the packet side must see
- * one datagram to that address. A capability that has not shown itself is said to be unproven.
+ * one datagram to such an address. A capability that has not shown itself is said to be unproven.
  */
 #ifndef MMR_BRAIN_SELFTEST_H
 #define MMR_BRAIN_SELFTEST_H
