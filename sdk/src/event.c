@@ -70,12 +70,26 @@ static size_t utf8_len(const uint8_t *p, size_t left)
     return 0;
 }
 
+/* How many bytes from the start of p are ASCII, eight at a time. */
+static size_t ascii_len(const uint8_t *p, size_t len)
+{
+    size_t i = 0;
+    for (uint64_t v; i + 8 <= len; i += 8) {
+        memcpy(&v, p + i, 8);
+        if (v & 0x8080808080808080U)
+            break;
+    }
+    while (i < len && p[i] < 0x80)
+        i++;
+    return i;
+}
+
 /* Length that text of len bytes has once invalid bytes are U+FFFD, cut to the limit at a character. */
 static size_t clean_len(const uint8_t *p, size_t len, bool *ret_clean)
 {
-    size_t out = 0;
+    size_t out = ascii_len(p, len < MMR_EVENT_STR_MAX ? len : MMR_EVENT_STR_MAX);
     *ret_clean = true;
-    for (size_t i = 0; i < len;) {
+    for (size_t i = out; i < len && out < MMR_EVENT_STR_MAX;) {
         size_t n = utf8_len(p + i, len - i);
         size_t w = n ? n : 3;
         if (!n)

@@ -3,41 +3,57 @@
 
 #include <string.h>
 
-static uint64_t step(uint64_t h, uint64_t v)
+/* 64 x 64 -> 128 bits, folded. The products of one packet do not wait for each other, so they overlap in the processor. */
+static uint64_t fold(uint64_t a, uint64_t b)
 {
-    h = (h ^ v) * 0x9fb21c651e98df25U;
-    return h ^ (h >> 29);
+    unsigned __int128 m = (unsigned __int128)a * b;
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-static uint64_t bytes_hash(uint64_t h, const uint8_t *p, size_t n)
+static uint64_t word(const uint8_t *p)
 {
     uint64_t v;
-    for (; n >= 8; n -= 8, p += 8) {
-        memcpy(&v, p, 8);
-        h = step(h, v);
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* 16 bytes of p that stand at place k of the packet; odd constants so that no place is like another */
+static uint64_t two_words(const uint8_t *p, uint64_t k)
+{
+    return fold(word(p) ^ (0x9e3779b97f4a7c15U * (2 * k + 1)), word(p + 8) ^ (0xc2b2ae3d27d4eb4fU * (2 * k + 1)));
+}
+
+/* Of n bytes: every 16, and what is left filled up with zeros. */
+static uint64_t bytes_hash(uint64_t k, const uint8_t *p, size_t n)
+{
+    uint64_t h = n;
+    uint8_t rest[16] = {0};
+    for (; n >= 16; n -= 16, p += 16)
+        h ^= two_words(p, k++);
+    if (n) {
+        memcpy(rest, p, n);
+        h ^= two_words(rest, k);
     }
-    v = 0;
-    if (n)
-        memcpy(&v, p, n);
-    return step(h, v);
+    return h;
 }
 
 bool dup_seen(struct dup_memory *m, const struct mmr_packet *p)
 {
     const struct mmr_frame *f = p->frame;
     const char *name = f->input ? f->input : "";
-    uint64_t input = bytes_hash(1, (const uint8_t *)name, strlen(name)) | 1;
-    uint64_t h = bytes_hash(p->proto, p->src.b, 16);
-    h = bytes_hash(h, p->dst.b, 16);
-    h = step(h, (uint64_t)p->ip_id << 48 | (uint64_t)p->src_port << 32 | (uint64_t)p->dst_port << 16 | p->ip_frag_off);
-    h = step(h, (uint64_t)p->tcp_seq << 32 | p->tcp_ack);
-    h = step(h, (uint64_t)p->payload_len << 32 | (uint64_t)p->tcp_flags << 24 | (uint64_t)p->icmp_type << 16 |
-                    p->tcp_window);
+    uint64_t input = bytes_hash(0, (const uint8_t *)name, strlen(name)) | 1;
+    uint64_t h = two_words(p->src.b, 1) ^ two_words(p->dst.b, 2);
+    h ^= fold(((uint64_t)p->ip_id << 48 | (uint64_t)p->src_port << 32 | (uint64_t)p->dst_port << 16 | p->ip_frag_off) ^ 0xff51afd7ed558ccdU,
+              ((uint64_t)p->tcp_seq << 32 | p->tcp_ack) ^ 0xc4ceb9fe1a85ec53U);
+    h ^= fold(((uint64_t)p->payload_len << 32 | (uint64_t)p->tcp_flags << 24 | (uint64_t)p->icmp_type << 16 | p->tcp_window) ^
+                  0x9fb21c651e98df25U,
+              p->proto ^ 0xd6e8feb86659fd93U);
     /* head and tail of the payload are enough beside sequence numbers and lengths */
-    size_t n = p->payload_len < 64 ? p->payload_len : 32;
-    h = bytes_hash(h, p->payload, n);
     if (p->payload_len >= 64)
-        h = bytes_hash(h, p->payload + p->payload_len - 32, 32);
+        h ^= bytes_hash(3, p->payload, 32) ^ bytes_hash(5, p->payload + p->payload_len - 32, 32);
+    else
+        h ^= bytes_hash(3, p->payload, p->payload_len);
+    h = fold(h, 0x9e3779b97f4a7c15U);
     struct dup_slot *s = &m->slots[h % (DUP_SLOTS / DUP_WAYS) * DUP_WAYS], *put = s;
     for (unsigned i = 0; i < DUP_WAYS; i++, s++) {
         int64_t age = f->time_ns - s->time_ns;
