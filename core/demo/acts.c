@@ -108,13 +108,22 @@ static int exploit(struct mmr_scene *s, struct mmr_error *err)
     return r;
 }
 
-/* Of each kind that this attack needs, one that is proved. */
+/* Did the second stage reach its master, before it was ended? */
+static bool has_called(const struct mmr_scene *s)
+{
+    return atomic_load(&s->parts->view->called_ns) != 0;
+}
+
+/*
+ * Of each kind that this attack needs, one that is proved. The program writes its self-start entry before it calls: one
+ * that was ended sooner may have left none, and then there is none to take out (that it is gone is checked in any case).
+ */
 static void check_effects(struct mmr_scene *s, const struct mmr_incident *i)
 {
     static const enum mmr_verb want[] = {MMR_VERB_KILL_PROCESS, MMR_VERB_QUARANTINE_FILE, MMR_VERB_REMOVE_AUTOSTART, MMR_VERB_BLOCK_ADDR};
     char missing[120] = "";
     for (size_t w = 0; w < sizeof want / sizeof want[0]; w++) {
-        bool is_done = false;
+        bool is_done = want[w] == MMR_VERB_REMOVE_AUTOSTART && !has_called(s);
         for (uint32_t k = 0; i && k < i->n_actions; k++)
             is_done |= i->actions[k].verb == want[w] && i->actions[k].side == MMR_SIDE_ENDPOINT &&
                        i->actions[k].receipt.verified == MMR_VERIFIED_CONFIRMED;
@@ -141,7 +150,8 @@ static int act_a(struct mmr_scene *s, struct mmr_error *err)
     check_attack_was_real(s);
     bool silent = is_silent(s), gone = is_stage_gone(s), entry = is_entry_gone(s);
     bool again = mmr_parts_reaches(s->lab, "internet", MMR_DEMO_ATTACKER, pc1, MMR_DEMO_WEB_PORT);
-    bool out = mmr_parts_reaches(s->lab, "pc1", NULL, MMR_DEMO_C2, MMR_DEMO_C2_PORT);
+    /* a program that was ended before it could call has named nobody to deny */
+    bool out = has_called(s) && mmr_parts_reaches(s->lab, "pc1", NULL, MMR_DEMO_C2, MMR_DEMO_C2_PORT);
     mmr_tell_check(s->tell, silent && gone && entry && !again && !out, "really_stopped",
                    "攻撃は本当に止まった：攻撃する人からは、もう何も届かない", "the attack really stopped, seen from the attacker: its program is silent and gone, no way in or out",
                    "%s%s%s%s%s", silent ? "" : "it still calls; ", gone ? "" : "the program is there; ", entry ? "" : "the self-start entry is there; ",

@@ -78,14 +78,39 @@ static int make_parents(const char *path)
     return mkdir(text, 0755) != 0 && errno != EEXIST ? -1 : 0;
 }
 
-/* /tmp of a machine is its own; when this executable lies below /tmp it must stay to be found there, with its plugins. */
+/*
+ * Folders that are a machine's own: all that its file sensor watches, so that nothing the world outside writes (an
+ * editor, a compiler's cache below /root) can be taken for a change on that machine.
+ */
+static const struct {
+    const char *path, *options;
+} own_folders[] = {{"/tmp", "size=64m,mode=1777"},
+                   {"/etc/cron.d", "size=1m,mode=755"},
+                   {"/root", "size=16m,mode=700"},
+                   {"/home", "size=16m,mode=755"},
+                   {"/var/spool/cron", "size=1m,mode=755"}};
+
+static bool make_own_folders(void)
+{
+    (void)mkdir("/etc/cron.d", 0755);
+    for (size_t i = 0; i < sizeof own_folders / sizeof own_folders[0]; i++)
+        if (mount("mamori-demo", own_folders[i].path, "tmpfs", MS_NOSUID, own_folders[i].options) != 0 && errno != ENOENT)
+            return false; /* what is not there cannot be written to from outside either */
+    return true;
+}
+
+/* When this executable lies below one of them it must stay to be found there, with its plugins. */
 static bool show_own_folder(int dir_fd, const char *dir)
 {
     char from[64];
-    if (strncmp(dir, "/tmp/", 5) != 0)
-        return true;
-    (void)snprintf(from, sizeof from, "/proc/self/fd/%d", dir_fd);
-    return make_parents(dir) == 0 && mount(from, dir, NULL, MS_BIND | MS_REC, NULL) == 0;
+    for (size_t i = 0; i < sizeof own_folders / sizeof own_folders[0]; i++) {
+        size_t n = strlen(own_folders[i].path);
+        if (strncmp(dir, own_folders[i].path, n) != 0 || dir[n] != '/')
+            continue;
+        (void)snprintf(from, sizeof from, "/proc/self/fd/%d", dir_fd);
+        return make_parents(dir) == 0 && mount(from, dir, NULL, MS_BIND | MS_REC, NULL) == 0;
+    }
+    return true;
 }
 
 /* In the child: become the machine. Returns the name of what failed. */
@@ -104,13 +129,10 @@ static const char *become(const struct mmr_machine *m)
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return "private mounts";
     /* of this mount namespace: a folder of another cannot be mounted here */
-    mmr_autoclose int dir_fd = open(exe, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    (void)mkdir("/etc/cron.d", 0755);
-    if (mount("mamori-demo", "/tmp", "tmpfs", MS_NOSUID, "size=64m,mode=1777") != 0 ||
-        mount("mamori-demo", "/etc/cron.d", "tmpfs", MS_NOSUID, "size=1m,mode=755") != 0 || !lay_over(m, "log", "/var/log") ||
-        !lay_over(m, "opt", "/opt"))
+    mmr_autoclose int dir_fd = open(exe, O_PATH | O_DIRECTORY | O_CLOEXEC), own_fd = open(m->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (!make_own_folders() || !lay_over(m, "log", "/var/log") || !lay_over(m, "opt", "/opt"))
         return "folders of its own";
-    return show_own_folder(dir_fd, exe) ? NULL : "the executable's folder";
+    return show_own_folder(dir_fd, exe) && show_own_folder(own_fd, m->dir) ? NULL : "the folder of the executable, or of the lab";
 }
 
 static int open_ns(pid_t pid, const char *kind, int *ret)

@@ -87,7 +87,7 @@ static int configure_pc(const struct mmr_site *s, size_t k, struct mmr_error *er
                        "defence: {mode: auto, auto_actions_agreed: [all]}\n"
                        "plugins:\n"
                        "  proc: {config: {scope: netns}}\n"
-                       "  files: {config: {scope: netns, places: [/tmp, /etc/cron.d, /etc, /root, /home, /var/spool/cron]}}\n"
+                       "  files: {config: {scope: netns, places: [/tmp, /etc/cron.d, /root, /home, /var/spool/cron]}}\n"
                        "  log: {config: {files: [/var/log/auth.log]}}\n"
                        "%s",
                        n->m->name, n->state, n->run, s->node[0].conf,

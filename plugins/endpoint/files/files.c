@@ -28,6 +28,7 @@ static void destroy(void *self)
     mmr_watch_close(f->watch);
     mmr_who_free(f->who);
     mmr_persist_free(f->persist);
+    mmr_late_free(f->late);
     mmr_ptable_free(f->table);
     free(f->pending);
     free(f);
@@ -58,6 +59,8 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
         r = mmr_who_new(f, &f->who, err);
     if (!r)
         r = mmr_persist_new(&f->persist, err);
+    if (!r)
+        r = mmr_late_new(&f->late, err);
     if (r) {
         destroy(f);
         return r;
@@ -83,6 +86,8 @@ static void stop(void *self)
         return;
     (void)f->host->watch_fd(f->host->impl, mmr_watch_fd(f->watch), 0, MMR_FILES_FD_NOTIFY);
     (void)f->host->set_timer(f->host->impl, -1, MMR_FILES_TIMER_SUMMARY);
+    (void)f->host->set_timer(f->host->impl, -1, MMR_FILES_TIMER_LATE);
+    mmr_late_tell(f);
     mmr_watch_close(f->watch);
     f->watch = NULL;
 }
@@ -106,8 +111,10 @@ static void on_wake(void *self)
 
 static void on_timer(void *self, uint64_t cookie)
 {
-    (void)cookie;
-    mmr_files_summary(self);
+    if (cookie == MMR_FILES_TIMER_LATE)
+        mmr_late_tell(self);
+    else
+        mmr_files_summary(self);
 }
 
 /* The process sensor's starts: who a writer was, also when it is gone by the time its change is read. */
@@ -131,6 +138,9 @@ static int event(void *self, const void *msgpack, size_t len, struct mmr_error *
                            .start_ticks = ticks, .parent_ticks = colon ? strtoll(colon + 1, NULL, 10) : 0, .name = name, .path = path,
                            .cmd_line = cmd};
     (void)mmr_ptable_put(f->table, &row);
+    f->is_told_starts = true;
+    if (mmr_late_is_waiting(f, row.pid))
+        mmr_late_tell(f);
     return 0;
 }
 

@@ -14,7 +14,7 @@
 #include "ptable.h"
 #include "users.h"
 
-enum { MMR_FILES_PENDING_BYTES = 256 * 1024, MMR_FILES_TIMER_SUMMARY = 1, MMR_FILES_FD_NOTIFY = 1 };
+enum { MMR_FILES_PENDING_BYTES = 256 * 1024, MMR_FILES_TIMER_SUMMARY = 1, MMR_FILES_TIMER_LATE = 2, MMR_FILES_FD_NOTIFY = 1 };
 
 struct mmr_files_config {
     struct mmr_strv places, exclude;
@@ -28,11 +28,13 @@ struct mmr_change { /* one change of one file; texts are borrowed */
     uint32_t pid;
     const char *path, *old_path; /* old_path: of a rename, NULL if unknown */
     bool is_written; /* its content is whole: closed after writing, or renamed to here */
+    bool is_late;    /* it has waited for its writer's name */
 };
 
 struct mmr_watch;
 struct mmr_who;
 struct mmr_persist;
+struct mmr_late;
 
 struct mmr_files {
     const struct mmr_host *host;
@@ -40,10 +42,12 @@ struct mmr_files {
     struct mmr_watch *watch;
     struct mmr_who *who;
     struct mmr_persist *persist;
+    struct mmr_late *late;
     struct mmr_ptable *table;
     struct mmr_users users;
     uint64_t lost;
     bool is_stopped, is_summary_due;
+    bool is_told_starts; /* a process sensor is in this host */
     uint8_t *pending;
     size_t pending_at, pending_len;
     char hostname[256];
@@ -73,6 +77,13 @@ struct mmr_pentry *mmr_who_find(struct mmr_who *w, uint32_t pid, struct mmr_writ
 /* Is this one more than a process may tell in a window? Counts. */
 bool mmr_who_is_over(struct mmr_who *w, struct mmr_writer *k, const struct mmr_pentry *e);
 void mmr_who_summary(struct mmr_who *w, void (*fn)(void *ctx, struct mmr_writer *k), void *ctx); /* suppressed ones; resets */
+
+/* late.c */
+int mmr_late_new(struct mmr_late **ret, struct mmr_error *err);
+void mmr_late_free(struct mmr_late *l);
+bool mmr_late_is_waiting(const struct mmr_files *f, uint32_t pid); /* something of this process is: keep the order */
+bool mmr_late_keep(struct mmr_files *f, const struct mmr_change *c); /* false: no memory, tell it now */
+void mmr_late_tell(struct mmr_files *f); /* all that waits */
 
 /* content.c */
 struct mmr_content {

@@ -143,6 +143,8 @@ void mmr_files_changed(struct mmr_files *f, const struct mmr_change *c)
     const struct mmr_pentry *e = mmr_who_find(f->who, c->pid, &k);
     if (k->is_own || k->is_foreign)
         return;
+    if (f->is_told_starts && !c->is_late && (!e || mmr_late_is_waiting(f, c->pid)) && mmr_late_keep(f, c))
+        return;
     bool is_over = mmr_who_is_over(f->who, k, e);
     bool is_start_place = mmr_persist_technique(c->path, &what) != NULL;
     if (is_over && !is_start_place && !mmr_path_is_temporary(c->path))

@@ -216,8 +216,14 @@ static bool name_of(struct mmr_watch *w, const uint8_t *info, size_t len, int sl
     char link[40];
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, w->path[slot], PATH_MAX);
+    bool is_seen = n > 0 && n < PATH_MAX && w->path[slot][0] == '/';
+    if (is_seen) { /* a folder under another mount has a name, but not here: that name is another folder's */
+        struct stat here, there;
+        w->path[slot][n] = '\0';
+        is_seen = fstat(fd, &there) == 0 && (lstat(w->path[slot], &here) != 0 || (here.st_ino == there.st_ino && here.st_dev == there.st_dev));
+    }
     (void)close(fd);
-    if (n <= 0 || n == PATH_MAX || w->path[slot][0] != '/')
+    if (!is_seen)
         return false;
     if (name_len && strcmp(name, ".") != 0) {
         if (n > 1)
