@@ -198,6 +198,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
                    l->roster.nodes[k].down_ns <= edge;
     if (is_lost)
         mmr_pipeline_reconsider(l->pipeline, mmr_clock_wall_ns());
+    mmr_live_eyes_tick(l);
     mmr_live_forward(l);
     mmr_live_settle(l);
 }
@@ -265,6 +266,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
         l->roster.inside_crosses = mmr_config_bool(l->config, "defence.inside_crosses_gateway");
     if (!r)
         r = mmr_persist_open(mmr_config_str(l->config, "node.state_dir"), &l->persist, err);
+    if (!r)
+        r = mmr_live_eyes_restore(l, err);
     if (r)
         return r;
     mmr_setup_pipeline(l->config, &l->setup, &pc);
@@ -322,9 +325,11 @@ static void on_message(void *ctx, const struct mmr_message *m)
     case MMR_TELL_SLOT: r = open_slot(l, m, &err); break;
     case MMR_TELL_INSTANCE:
         r = mmr_roster_instance(&l->roster, m->map, &err);
-        if (!r && strstr(l->roster.slot[mmr_event_get_int(m->map, "slot", 0)].instance[mmr_event_get_int(m->map, "index", 0)].plugin, ".proc"))
-            mmr_watch_up(l->watch, l->roster.hostname, mmr_clock_wall_ns());
         slot = (uint32_t)mmr_event_get_int(m->map, "slot", 0);
+        if (!r) {
+            l->roster.slot[slot].is_ready = true;
+            mmr_live_eyes_slot(l, slot);
+        }
         if (!r && l->roster.slot[slot].is_up)
             l->roster.slot[slot].up_ns = mmr_clock_wall_ns(); /* its host said hello before we knew what is in it */
         mmr_live_responders(l);
@@ -334,8 +339,8 @@ static void on_message(void *ctx, const struct mmr_message *m)
     case MMR_TELL_DOWN:
         slot = (uint32_t)mmr_event_get_int(m->map, "slot", MMR_LOCAL_SLOTS_MAX);
         if (slot < MMR_LOCAL_SLOTS_MAX && l->roster.slot[slot].is_used) {
-            mmr_live_local_ops.gone(l, slot, false);
-            l->roster.slot[slot].is_up = false;
+            mmr_live_local_ops.gone(l, slot, true);
+            l->roster.slot[slot].is_up = l->roster.slot[slot].is_ready = false;
         }
         break;
     case MMR_TELL_FACT: mmr_live_fact(l, m->tail, m->tail_len); break;
@@ -402,8 +407,7 @@ int mmr_brain_main(void)
     l->view = calloc(1, sizeof *l->view);
     l->stamped = malloc(MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX);
     l->responders = calloc(RESPONDERS_MAX, sizeof *l->responders);
-    l->watch = mmr_watch_new();
-    if (!l->base || !l->view || !l->stamped || !l->responders || !l->watch)
+    if (!l->base || !l->view || !l->stamped || !l->responders)
         status = 3;
     else if (mmr_tether_new(l->base, &ops, l, &l->tether, &err) != 0) {
         (void)fprintf(stderr, "mamori brain: %s\n", err.text);
@@ -413,7 +417,6 @@ int mmr_brain_main(void)
         free(l->view);
         free(l->stamped);
         free(l->responders);
-        mmr_watch_free(l->watch);
         if (l->base)
             event_base_free(l->base);
         free(l);

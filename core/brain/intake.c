@@ -69,6 +69,7 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
     for (uint32_t lane = 0; lane < MMR_LANES; lane++)
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
     mmr_local_welcome(l->server, slot, epoch, s->upto);
+    mmr_live_eyes_slot(l, slot);
     mmr_live_responders(l);
     if (l->is_settled) /* before, somebody else would be asked for what a responder that is about to connect holds */
         mmr_pipeline_reconsider(l->pipeline, s->up_ns);
@@ -104,23 +105,13 @@ static void on_record(void *ctx, const struct mmr_local_record *r)
     }
 }
 
-static bool watches(const struct mmr_roster_slot *s)
-{
-    for (uint32_t i = 0; s->instance && i < MMR_LOCAL_INSTANCES_MAX; i++)
-        if (s->instance[i].is_used && s->instance[i].side == MMR_SIDE_ENDPOINT && strstr(s->instance[i].plugin, ".proc"))
-            return true;
-    return false;
-}
-
 static void on_gone(void *ctx, uint32_t slot, bool is_bye)
 {
     struct mmr_live *l = ctx;
-    (void)is_bye;
     if (l->roster.slot[slot].is_up)
         l->roster.slot[slot].down_ns = mmr_clock_wall_ns();
     l->roster.slot[slot].is_up = false;
-    if (watches(&l->roster.slot[slot]))
-        mmr_watch_gap(l->watch, l->roster.hostname, mmr_clock_wall_ns());
+    mmr_live_eyes_slot_gone(l, slot, is_bye);
     mmr_live_responders(l);
 }
 
@@ -132,10 +123,7 @@ static void on_lost(void *ctx, uint32_t slot, uint64_t seq, const struct mmr_loc
     uint8_t buf[1024];
     struct mmr_event ev;
     char text[200];
-    if (watches(&l->roster.slot[slot])) {
-        mmr_watch_gap(l->watch, l->roster.hostname, lost->first_ns);
-        mmr_watch_up(l->watch, l->roster.hostname, mmr_clock_wall_ns());
-    }
+    mmr_live_eyes_slot_lost(l, slot, lost->first_ns);
     (void)snprintf(text, sizeof text, "host %s: %llu telemetry events were dropped because they came faster than they could be taken",
                    l->roster.slot[slot].host, (unsigned long long)lost->records);
     mmr_event_begin(&ev, buf, sizeof buf, "events.lost", MMR_CLASS_EVENT_LOG, 99, mmr_clock_wall_ns(), 3);
@@ -165,11 +153,10 @@ static void site_hello(void *ctx, const char *node, const uint8_t epoch[16])
     if (n) {
         memcpy(n->epoch, epoch, 16);
         n->has_epoch = n->is_up = true;
-        n->up_ns = mmr_clock_wall_ns();
+        n->up_ns = n->hello_ns = mmr_clock_wall_ns();
+        n->settle_until_ns = 0;
         for (uint32_t lane = 0; lane < MMR_LANES; lane++)
             upto[lane] = n->upto[lane] = n->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
-        if (n->hostname[0])
-            mmr_watch_up(l->watch, n->hostname, mmr_clock_wall_ns());
         mmr_log(MMR_LOG_INFO, "node.up", "node=%s", node);
     }
     mmr_site_hub_welcome(l->hub, node, epoch, upto);
@@ -221,6 +208,7 @@ static void site_record(void *ctx, const struct mmr_site_record *r)
             mmr_log(MMR_LOG_WARN, "node.misbehaves", "node=%s what=\"an event that is not stamped with its own name\"", r->node);
             return;
         }
+        mmr_live_eyes_event(l, n, r->lane, l->view);
         pass_on_corrected(l, n, side, r);
         return;
     case MMR_LOCAL_RECEIPT: take_receipt(l, r->node, r->number, r->bytes, r->len); return;
@@ -229,10 +217,7 @@ static void site_record(void *ctx, const struct mmr_site_record *r)
             mmr_log(MMR_LOG_WARN, "node.misbehaves", "node=%s what=\"%s\"", r->node, err.text);
             return;
         }
-        if (strstr(n->sensors, ".proc"))
-            mmr_watch_up(l->watch, n->hostname, mmr_clock_wall_ns());
-        else
-            mmr_watch_gap(l->watch, n->hostname, mmr_clock_wall_ns());
+        mmr_live_eyes_account(l, n);
         n->up_ns = mmr_clock_wall_ns(); /* what it can do is known now */
         mmr_live_responders(l);
         mmr_pipeline_reconsider(l->pipeline, n->up_ns);
@@ -249,7 +234,7 @@ static void site_gone(void *ctx, const char *node, bool is_bye)
         return;
     n->is_up = false;
     n->down_ns = mmr_clock_wall_ns();
-    mmr_watch_gap(l->watch, n->hostname, mmr_clock_wall_ns());
+    mmr_live_eyes_node_gone(l, n, is_bye);
     mmr_log(MMR_LOG_WARN, "node.gone", "node=%s on_purpose=%d", node, is_bye);
     mmr_live_responders(l);
 }

@@ -1,5 +1,6 @@
-/* live.h - inside the brain process: one struct, four files: brain.c (start, loop), intake.c (records in),
- * dispatch.c (orders, receipts that must be made up, records for forwarders), answer.c (what was asked). */
+/* live.h - inside the brain process: one struct, five files: brain.c (start, loop), intake.c (records in), eyes.c (who
+ * watches which machine), dispatch.c (orders, receipts that must be made up, records for forwarders), answer.c (what
+ * was asked). */
 #ifndef MMR_BRAIN_LIVE_H
 #define MMR_BRAIN_LIVE_H
 
@@ -56,6 +57,7 @@ struct mmr_live {
     bool has_news;  /* committed rows wait for forwarders */
     bool is_exit;
     int64_t started_ns; /* monotonic */
+    int64_t started_wall_ns, alive_ns; /* alive_ns: when the store last learnt that we run */
     bool is_settled;    /* whoever is here has had the time to connect after our start */
     uint64_t events, refused;
     struct mmr_responder *responders;
@@ -71,6 +73,16 @@ extern const struct mmr_site_hub_ops mmr_live_site_ops;
 void mmr_live_fact(struct mmr_live *l, const void *event, size_t len); /* an event of the core itself */
 void mmr_live_acknowledge(struct mmr_live *l);                         /* after a commit */
 int mmr_live_put_received(struct mmr_live *l, struct mmr_error *err);  /* into the batch that is about to commit */
+
+/* eyes.c */
+int mmr_live_eyes_restore(struct mmr_live *l, struct mmr_error *err); /* makes l->watch from what was kept */
+void mmr_live_eyes_slot(struct mmr_live *l, uint32_t slot); /* it said hello, or we learnt what is in it */
+void mmr_live_eyes_slot_gone(struct mmr_live *l, uint32_t slot, bool is_ended); /* is_ended: else it fell silent */
+void mmr_live_eyes_slot_lost(struct mmr_live *l, uint32_t slot, int64_t first_ns); /* its telemetry, since then */
+void mmr_live_eyes_account(struct mmr_live *l, struct mmr_roster_node *n);
+void mmr_live_eyes_node_gone(struct mmr_live *l, struct mmr_roster_node *n, bool is_bye);
+void mmr_live_eyes_event(struct mmr_live *l, struct mmr_roster_node *n, uint32_t lane, const struct mmr_event_view *v);
+void mmr_live_eyes_tick(struct mmr_live *l); /* every few seconds */
 
 /* dispatch.c */
 void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags);

@@ -15,14 +15,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEPT_BYTES_MAX = 64 << 20, RETRY_MS = 250, RETRY_MAX_MS = 4000, PUT_NAME_MAX = 64 };
+enum { KEPT_BYTES_MAX = 64 << 20, RETRY_MS = 250, RETRY_MAX_MS = 4000, PUT_NAME_MAX = 96 };
 
 struct known_action { /* the last state written, so that only news are */
     uint64_t id;
     uint64_t state;
     UT_hash_handle hh;
 };
-enum put_what { PUT_INCIDENT, PUT_EVIDENCE, PUT_OUTBOX, PUT_ACTION, PUT_FORWARDER, PUT_LEVEL };
+enum put_what { PUT_INCIDENT, PUT_EVIDENCE, PUT_OUTBOX, PUT_ACTION, PUT_FORWARDER, PUT_LEVEL, PUT_STATE };
 struct put { /* one write, until a commit carried it */
     struct put *next;
     enum put_what what;
@@ -143,6 +143,7 @@ static int apply(struct mmr_persist *p, const struct put *x, struct mmr_error *e
     case PUT_OUTBOX: return mmr_store_outbox_add(p->db, x->name, x->is_urgent, x->time_ns, text, x->len, NULL, err);
     case PUT_FORWARDER: return mmr_store_outbox_register(p->db, x->name, true, err);
     case PUT_LEVEL: return mmr_store_outbox_level(p->db, x->name, x->seq, x->level, x->time_ns, text, err);
+    case PUT_STATE: return mmr_db_set(p->db, x->name, x->bytes, x->len, err);
     case PUT_ACTION:
         memcpy(&a, x->bytes, sizeof a);
         return mmr_store_action_put(p->db, &a, err);
@@ -334,6 +335,11 @@ uint64_t mmr_persist_upto(struct mmr_persist *p, const uint8_t epoch[16], uint32
 int mmr_persist_note(struct mmr_persist *p, const char *kind, const char *json, int64_t now_ns, struct mmr_error *err)
 {
     return put_text(p, PUT_EVIDENCE, kind, false, now_ns, json, err);
+}
+
+int mmr_persist_state(struct mmr_persist *p, const char *key, const void *value, size_t len, struct mmr_error *err)
+{
+    return put(p, new_put(PUT_STATE, key, 0, value, len), err);
 }
 
 int mmr_persist_forwarder(struct mmr_persist *p, const char *name, struct mmr_error *err)

@@ -186,6 +186,9 @@ static void described_instance(struct mmr_roster_node *n, const char *line)
     n->caps |= caps;
     size_t at = strlen(n->sensors);
     (void)snprintf(n->sensors + at, sizeof n->sensors - at, "%s%s %s", at ? "; " : "", name, plugin);
+    at = strlen(n->eyes);
+    if (side == MMR_SIDE_ENDPOINT && caps & MMR_CAP_EP_DETECT)
+        (void)snprintf(n->eyes + at, sizeof n->eyes - at, "%s%s ", at ? "" : " ", name);
     if (!(roles & MMR_ROLE_RESPONDER) || n->n_responder == sizeof n->responder / sizeof n->responder[0])
         return;
     struct mmr_responder *x = &n->responder[n->n_responder++];
@@ -212,7 +215,7 @@ int mmr_roster_described(struct mmr_roster_node *n, const struct mmr_event_view 
             k++;
     n->n_responder = 0;
     n->caps = 0;
-    n->sensors[0] = '\0';
+    n->sensors[0] = n->eyes[0] = '\0';
     it = (struct mmr_array_it){0};
     while (mmr_value_next(mmr_event_get(v, "instances"), &it, &p, &len)) {
         char line[512];

@@ -22,6 +22,7 @@ struct mmr_roster_instance {
 };
 struct mmr_roster_slot {
     bool is_used, is_up, has_epoch, is_reconciled;
+    bool is_ready; /* its instances run */
     char host[64];
     uint8_t epoch[16];
     uint64_t upto[MMR_LANES], acked[MMR_LANES]; /* handled; told the host after the commit */
@@ -38,6 +39,9 @@ struct mmr_roster_node {
     uint32_t n_responder;
     struct mmr_responder responder[8];
     char sensors[1024];  /* "name plugin;…" for people */
+    char eyes[512];      /* " name name " of what watches its endpoint side */
+    int64_t hello_ns, settle_from_ns, settle_until_ns; /* settle: what it kept while it was not heard still comes; 0: no */
+    bool is_same_run;    /* of its spool, as before it was silent */
     uint32_t caps;
 };
 struct mmr_roster {

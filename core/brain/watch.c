@@ -2,11 +2,14 @@
 #include "brain/watch.h"
 
 #include "entity/entity.h"
+#include "util/clock.h"
 #include "util/id.h"
 #include "util/table.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define DROPS_BEFORE_NS (10 * MMR_NS_PER_S) /* drops are counted and told together; sooner than this */
 
 enum hint_kind { HINT_ACCOUNT = 1, HINT_FILE, HINT_SENT };
 struct hint {
@@ -19,7 +22,7 @@ struct birth {
 };
 struct host {
     char name[MMR_HOST_NAME_MAX];
-    int64_t since_ns; /* watched without a gap since; 0: not watched */
+    struct mmr_gaps gaps;
     struct hint hint[MMR_WATCH_HINTS_MAX];
     uint32_t n, at;
     int64_t oldest_ns; /* what is before has been forgotten */
@@ -29,11 +32,16 @@ struct host {
 };
 struct mmr_watch {
     struct host *hosts;
+    struct mmr_watch_ops ops;
+    bool has_news;
 };
 
-struct mmr_watch *mmr_watch_new(void)
+struct mmr_watch *mmr_watch_new(const struct mmr_watch_ops *ops)
 {
-    return calloc(1, sizeof(struct mmr_watch));
+    struct mmr_watch *w = calloc(1, sizeof *w);
+    if (w && ops)
+        w->ops = *ops;
+    return w;
 }
 
 void mmr_watch_free(struct mmr_watch *w)
@@ -64,19 +72,90 @@ static struct host *find(struct mmr_watch *w, const char *host, bool is_made)
     return h;
 }
 
-void mmr_watch_up(struct mmr_watch *w, const char *host, int64_t now_ns)
+static void keep(struct mmr_watch *w, const struct host *h)
 {
-    struct host *h = find(w, host, true);
-    if (h && !h->since_ns)
-        h->since_ns = now_ns;
+    uint8_t packed[MMR_GAPS_BYTES_MAX];
+    w->has_news = true;
+    if (w->ops.keep)
+        w->ops.keep(w->ops.ctx, h->name, packed, mmr_gaps_pack(&h->gaps, packed));
 }
 
-void mmr_watch_gap(struct mmr_watch *w, const char *host, int64_t now_ns)
+int mmr_watch_restore(struct mmr_watch *w, const char *host, const void *packed, size_t len, int64_t now_ns, struct mmr_error *err)
 {
+    struct mmr_gaps g;
+    int r = mmr_gaps_unpack(packed, len, &g, err);
+    struct host *h = r ? NULL : find(w, host, true);
+    if (!h)
+        return r ? r : mmr_fail(err, MMR_ENOMEM, "watch: no room for machine '%.60s'", host);
+    h->gaps = g;
+    h->oldest_ns = now_ns;
+    return 0;
+}
+
+bool mmr_watch_up(struct mmr_watch *w, const char *host, int64_t since_ns, int64_t now_ns, const uint8_t epoch[16])
+{
+    static const uint8_t none[16];
     struct host *h = find(w, host, true);
-    (void)now_ns;
-    if (h)
-        h->since_ns = 0;
+    if (!h)
+        return false;
+    const bool is_first = !h->gaps.known_ns;
+    const bool is_same = epoch && memcmp(h->gaps.epoch, none, sizeof none) != 0 && memcmp(h->gaps.epoch, epoch, sizeof none) == 0;
+    if (is_first) {
+        h->gaps.known_ns = now_ns;
+        if (since_ns && since_ns < now_ns)
+            mmr_gaps_add(&h->gaps, MMR_GAP_STARTING, since_ns, now_ns);
+    }
+    if (epoch)
+        memcpy(h->gaps.epoch, epoch, sizeof none);
+    if (is_first || (epoch && !is_same))
+        keep(w, h);
+    return is_same;
+}
+
+void mmr_watch_gap(struct mmr_watch *w, const char *host, const char *reason, enum mmr_gap_cause cause, int64_t at_ns)
+{
+    struct host *h = find(w, host, false);
+    uint32_t before = h ? h->gaps.n_open : 0;
+    if (!h || !h->gaps.known_ns)
+        return;
+    mmr_gaps_begin(&h->gaps, reason, cause, at_ns);
+    if (h->gaps.n_open != before)
+        keep(w, h);
+}
+
+void mmr_watch_gap_end(struct mmr_watch *w, const char *host, const char *reason, int64_t at_ns, bool is_missed)
+{
+    struct host *h = find(w, host, false);
+    struct mmr_gap g;
+    if (!h || !mmr_gaps_end(&h->gaps, reason, at_ns, is_missed, &g))
+        return;
+    if (is_missed && w->ops.over)
+        w->ops.over(w->ops.ctx, h->name, &g);
+    keep(w, h);
+}
+
+void mmr_watch_gap_add(struct mmr_watch *w, const char *host, enum mmr_gap_cause cause, int64_t from_ns, int64_t to_ns)
+{
+    struct host *h = find(w, host, false);
+    if (!h || !h->gaps.known_ns)
+        return;
+    mmr_gaps_add(&h->gaps, cause, from_ns, to_ns);
+    keep(w, h);
+}
+
+bool mmr_watch_take_news(struct mmr_watch *w)
+{
+    bool has_news = w->has_news;
+    w->has_news = false;
+    return has_news;
+}
+
+void mmr_watch_each(struct mmr_watch *w, void (*fn)(void *ctx, const char *host), void *ctx)
+{
+    struct host *h, *next;
+    HASH_ITER(hh, w->hosts, h, next)
+        if (h->gaps.known_ns)
+            fn(ctx, h->name);
 }
 
 static uint64_t path_of(const struct mmr_event_view *v, const char *key)
@@ -131,8 +210,10 @@ void mmr_watch_event(struct mmr_watch *w, const char *host, const struct mmr_eve
         bytes = out > UINT32_MAX ? UINT32_MAX : out < 0 ? 0 : (uint32_t)out;
     }
     if (kind_is(k, "events.lost") || kind_is(k, "sensor.drops")) {
-        mmr_watch_gap(w, host, 0);
-        mmr_watch_up(w, host, mmr_event_get_int(v, "time", 0));
+        /* only counted, by a sensor that says whose they were: it was not blind (README of files) */
+        const bool is_counted = kind_is(k, "events.lost") || mmr_event_get(v, "process.pid");
+        const int64_t at = mmr_event_get_int(v, "time", 0);
+        mmr_watch_gap_add(w, host, is_counted ? MMR_GAP_UNSENT : MMR_GAP_DROPPED, at - DROPS_BEFORE_NS, at);
         return;
     }
     if (!what && !is_new)
@@ -158,7 +239,14 @@ bool mmr_watch_window(struct mmr_watch *w, const char *host, int64_t from_ns, in
     if (!h)
         return false;
     memset(ret, 0, sizeof *ret);
-    ret->is_gap_free = h->since_ns && h->since_ns <= from_ns && h->oldest_ns < from_ns;
+    struct mmr_gap g = {0};
+    ret->is_blind = h->gaps.known_ns && mmr_gaps_find(&h->gaps, from_ns, to_ns, false, &g);
+    if (ret->is_blind) {
+        ret->blind_from_ns = g.from_ns;
+        ret->blind_to_ns = g.to_ns;
+        ret->blind_why = mmr_gap_cause_name((enum mmr_gap_cause)g.cause);
+    }
+    ret->is_gap_free = !mmr_gaps_find(&h->gaps, from_ns, to_ns, true, &g) && h->oldest_ns < from_ns;
     for (uint32_t i = 0; i < h->n; i++) {
         const struct hint *x = &h->hint[i];
         if (x->time_ns < from_ns || x->time_ns > to_ns)

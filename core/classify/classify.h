@@ -17,6 +17,7 @@ enum { MMR_POLICY_RECUR_DEFENDED = 3 };                         /* defended inci
 #define MMR_POLICY_MERGE_NS (60 * 60 * MMR_NS_PER_S)            /* repeats of an open severe merge */
 #define MMR_POLICY_STORM_NS (10 * 60 * MMR_NS_PER_S)
 enum { MMR_POLICY_STORM_COUNT = 5 };
+#define MMR_POLICY_SETTLE_NS (10 * MMR_NS_PER_S) /* what an attempt led to shows on the endpoint within this time */
 #define MMR_POLICY_OBSERVE_NS (5 * 60 * MMR_NS_PER_S)           /* outbound: no match for so long */
 
 struct mmr_facts_in { /* the inputs of the table */

@@ -38,6 +38,41 @@ static bool is_foothold(enum mmr_phase p)
 
 /* ---- H ---- */
 
+/* The endpoint sensors of one machine were not watching at some time of this span: it says so. */
+static bool is_blind_on(const struct mmr_facts_ctx *ctx, const char *host, const struct mmr_addr *addr, int64_t from_ns,
+                        int64_t to_ns, struct mmr_facts *f)
+{
+    struct mmr_window w = {0};
+    char text[MMR_ADDR_TEXT_MAX] = "";
+    if (!ctx->window || !ctx->window(ctx->ctx, host, addr, from_ns, to_ns, &w) || !w.is_blind)
+        return false;
+    if (!host || !host[0])
+        mmr_addr_format(addr, text);
+    const int64_t gone_ns = w.blind_from_ns > from_ns ? w.blind_from_ns - from_ns : 0;
+    if (w.blind_to_ns == INT64_MAX)
+        say(f, "H unknown: nobody watches %.60s (sensors %s since %llds after the first sign)", host && host[0] ? host : text,
+            w.blind_why ? w.blind_why : "gone", (long long)(gone_ns / MMR_NS_PER_S));
+    else
+        say(f, "H unknown: nobody watched %.60s for a time (sensors %s), so nothing shows that no attempt succeeded",
+            host && host[0] ? host : text, w.blind_why ? w.blind_why : "gone");
+    return true;
+}
+
+/* Was any of our machines in this story unwatched, from the first sign until its end was proved, or until now? */
+static bool is_blind(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, struct mmr_facts *f)
+{
+    int64_t to_ns = f->defence.d == MMR_D_VERIFIED && f->defence.covered_ns ? f->defence.covered_ns : i->last_ns;
+    if (to_ns < i->last_ns)
+        to_ns = i->last_ns;
+    to_ns += MMR_POLICY_SETTLE_NS;
+    for (uint32_t k = 0; k < i->n_hosts; k++) {
+        const struct mmr_host_ref *h = &i->hosts[k];
+        if (is_blind_on(ctx, h->name, &h->addr[0], i->first_ns, to_ns, f))
+            return true;
+    }
+    return false;
+}
+
 /* Is every machine of the story shown clean from the first sign to the proved stop, by telemetry
  * without gap? */
 static bool is_shown_clean(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
@@ -74,13 +109,18 @@ static bool is_shown_clean(const struct mmr_incident *i, const struct mmr_facts_
             return false;
         }
     }
+    if (is_blind(i, ctx, f))
+        return false;
     say(f, "H no: gap-free telemetry up to the proved stop shows no account use, no changed files, "
            "no data sent");
     return true;
 }
 
-static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
-                    struct mmr_facts *f)
+/*
+ * is_explained: a benign proof or mere information. Then a gap in the watch raises nothing: what was seen is known to
+ * be no attack, and what was not seen is a matter of the gap itself.
+ */
+static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx, bool is_explained, struct mmr_facts *f)
 {
     const struct mmr_finding *deepest = NULL;
     for (uint32_t k = 0; k < i->n_evidence; k++) {
@@ -98,6 +138,8 @@ static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ct
             say(f, "H unknown: %u findings could not be kept", i->evicted);
             return 'u';
         }
+        if (!is_explained && is_blind(i, ctx, f))
+            return 'u';
         say(f, "H no: attempts only, nothing shows that one succeeded");
         return 'n';
     }
@@ -289,8 +331,9 @@ void mmr_facts_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
     if (ctx->is_replay &&
         (ret->defence.d == MMR_D_IN_PROGRESS || ret->defence.d == MMR_D_UNVERIFIED))
         ret->defence.d = MMR_D_NONE; /* no receipt can come */
-    in->harm = harm_of(i, ctx, ret);
+    struct mmr_facts unsaid = {0};
     in->potential = potential_of(i);
+    in->harm = harm_of(i, ctx, in->potential == MMR_POTENTIAL_INFO || benign_of(i, ctx, now_ns, &unsaid), ret);
     say(ret, "S %s",
         in->potential == MMR_POTENTIAL_HIGH  ? "high"
         : in->potential == MMR_POTENTIAL_LOW ? "low"

@@ -24,13 +24,16 @@ struct mmr_benign_proof {
 struct mmr_window { /* what the endpoint telemetry of one host says about a span of time */
     bool is_gap_free;      /* a healthy sensor all the time, nothing lost */
     bool account_used, others_files_changed, data_sent;
+    bool is_blind;         /* its sensors were down, starting, silent or overrun at some time of it */
+    int64_t blind_from_ns, blind_to_ns; /* is_blind: when; INT64_MAX: still */
+    const char *blind_why; /* is_blind: one word, a constant */
 };
 enum mmr_yes { MMR_UNKNOWN = 0, MMR_NO, MMR_YES };
 struct mmr_facts_ctx { /* all borrowed; every callback may be NULL: unknown, the stricter answer */
     const struct mmr_site_view *site;
     mmr_responder_state_fn responder_state; /* NULL: healthy */
     bool (*window)(void *ctx, const char *host, const struct mmr_addr *addr, int64_t from_ns, int64_t to_ns,
-                   struct mmr_window *ret);                         /* false: nothing known */
+                   struct mmr_window *ret); /* false: no endpoint sensor was ever on that machine */
     enum mmr_yes (*important)(void *ctx, const struct mmr_host_ref *h); /* unknown counts as yes */
     const struct mmr_benign_proof *proof;
     uint32_t n_proof;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UP_MS = 20000, UP_CHAOS_MS = 30000, SETTLE_MS = 9000, SETTLE_CHAOS_MS = 25000, QUIET_MS = 700, LEAST_MS = 1200, SILENT_MS = 500 };
+enum { UP_MS = 20000, UP_CHAOS_MS = 90000, SETTLE_MS = 9000, SETTLE_CHAOS_MS = 60000, QUIET_MS = 700, LEAST_MS = 1200, SILENT_MS = 500 };
 
 /* Until the incident about this machine has a class and nothing more happens to it. */
 static const struct mmr_incident *settle(struct mmr_scene *s, const char *host, enum mmr_class want)
@@ -232,7 +232,12 @@ static int act_b(struct mmr_scene *s, struct mmr_error *err)
     if (mmr_demo_is_stopping())
         return 0;
     mmr_tell_note(s->tell, "攻撃2：(a)と同じ攻撃を、PC1に", "attack 2: the attack of (a) again, at PC1");
-    r = exploit(s, err);
+    if (s->is_chaos) /* an eye that lies dead sees nothing: the attack comes when all of the last round are back, as in (a) */
+        r = mmr_site_await(&s->site, UP_CHAOS_MS, err);
+    if (!r)
+        r = exploit(s, err);
+    if (r)
+        return r;
     const struct mmr_incident *i = settle(s, "pc1", MMR_CLASS_OF_SEVERE);
     mmr_tell_incident(s->tell, i, atomic_load(&s->parts->view->first_ns));
     check_attack_was_real(s);

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { PAUSE_MS = 250, BACK_MS = 1000, UP_MS = 30000 };
+enum { PAUSE_MS = 250, BACK_MS = 1000, UP_MS = 90000 };
 
 static bool is_core(const char *name)
 {

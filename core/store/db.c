@@ -420,3 +420,22 @@ int mmr_db_get(struct mmr_db *db, const char *key, void **ret, size_t *ret_len,
     (void)sqlite3_reset(s);
     return copy ? 0 : mmr_fail(err, MMR_ENOMEM, "store: out of memory");
 }
+
+int mmr_db_each(struct mmr_db *db, const char *prefix,
+                int (*fn)(void *ctx, const char *key, const void *value, size_t len), void *ctx,
+                struct mmr_error *err)
+{
+    sqlite3_stmt *s;
+    int r = mmr_db_ask(db, "SELECT key, value FROM state WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key", &s, err);
+    if (r < 0)
+        return r;
+    (void)sqlite3_bind_text(s, 1, prefix, -1, SQLITE_STATIC);
+    int rc = SQLITE_DONE;
+    while (!r && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        r = fn(ctx, (const char *)sqlite3_column_text(s, 0), sqlite3_column_blob(s, 1),
+               (size_t)sqlite3_column_bytes(s, 1));
+    if (!r && rc != SQLITE_DONE)
+        return mmr_db_fail(db, s, prefix, err);
+    (void)sqlite3_reset(s);
+    return r;
+}

@@ -54,5 +54,10 @@ int mmr_db_set(struct mmr_db *db, const char *key, const void *value, size_t len
 /* ret returned; free(). errors MMR_ENOENT */
 int mmr_db_get(struct mmr_db *db, const char *key, void **ret, size_t *ret_len,
                struct mmr_error *err);
+/* Every kept piece whose key begins with prefix, by key; fn returns nonzero to stop, which is
+ * returned. What fn gets is borrowed. */
+int mmr_db_each(struct mmr_db *db, const char *prefix,
+                int (*fn)(void *ctx, const char *key, const void *value, size_t len), void *ctx,
+                struct mmr_error *err);
 
 #endif

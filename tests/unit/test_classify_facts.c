@@ -178,6 +178,38 @@ static void a_foothold_is_harmless_only_with_telemetry_without_gap(void **state)
     }
 }
 
+/* The sensors of the machine were down: that only the network saw attempts shows nothing about it. */
+static void an_attempt_nobody_could_see_through_is_not_harmless(void **state)
+{
+    (void)state;
+    struct mmr_window w = {.is_blind = true, .blind_from_ns = 999 * S, .blind_to_ns = INT64_MAX, .blind_why = "lost"};
+    struct mmr_facts f;
+    struct story *s = attempt();
+    const struct mmr_facts_ctx ctx = {.important = normal, .window = clean, .ctx = &w};
+    prove(&s->actions[0], 1001 * S);
+    mmr_facts_of(&s->i, &ctx, 1002 * S, &f);
+    assert_int_equal(f.in.defence, MMR_D_VERIFIED);
+    assert_int_equal(f.in.harm, 'u');
+    assert_non_null(strstr(f.why[0], "PC1"));
+    (void)mmr_classify_incident(&s->i, &ctx, 1002 * S);
+    assert_int_equal(s->i.class_current, MMR_CLASS_OF_SEVERE);
+    assert_int_equal(s->i.band, MMR_BAND_YELLOW);
+    w.blind_to_ns = 1000 * S; /* over since: still for the time it was */
+    mmr_facts_of(&s->i, &ctx, 1002 * S, &f);
+    assert_int_equal(f.in.harm, 'u');
+    w.is_blind = false;
+    mmr_facts_of(&s->i, &ctx, 1002 * S, &f);
+    assert_int_equal(f.in.harm, 'n');
+    /* what is known to be no attack stays none */
+    w.is_blind = true;
+    struct mmr_benign_proof p = {.kind = MMR_BENIGN_ALLOW_RULE, .owner = "A. Person", .reason = "own scanner", .expires_ns = 9000 * S};
+    const struct mmr_facts_ctx allowed = {.important = normal, .window = clean, .proof = &p, .n_proof = 1, .ctx = &w};
+    mmr_facts_of(&s->i, &allowed, 1002 * S, &f);
+    assert_int_equal(f.in.harm, 'n');
+    assert_true(f.in.is_benign);
+    free(s);
+}
+
 static void harm_that_comes_late_raises_and_starts_a_clock(void **state)
 {
     (void)state;
@@ -297,6 +329,7 @@ int main(void)
         cmocka_unit_test(pending_then_defended_when_the_proof_comes),
         cmocka_unit_test(late_defence_contains_but_severe_stays),
         cmocka_unit_test(a_foothold_is_harmless_only_with_telemetry_without_gap),
+        cmocka_unit_test(an_attempt_nobody_could_see_through_is_not_harmless),
         cmocka_unit_test(harm_that_comes_late_raises_and_starts_a_clock),
         cmocka_unit_test(only_named_proof_is_benign),
         cmocka_unit_test(accounts_and_isolation_leave_something_to_do),
