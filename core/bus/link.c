@@ -143,14 +143,17 @@ struct mmr_bus_msg *mmr_link_record(struct mmr_bus_part *p, uint32_t op, struct 
 
 void *mmr_link_monitor(struct mmr_bus *bus, void *sock, struct mmr_error *err)
 {
+    return mmr_link_monitor_events(bus, sock, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+                                   err);
+}
+
+void *mmr_link_monitor_events(struct mmr_bus *bus, void *sock, int events, struct mmr_error *err)
+{
     static _Atomic unsigned count; /* inproc names are per process, so is this */
     char name[48];
     (void)snprintf(name, sizeof name, "inproc://mamori.monitor.%u", atomic_fetch_add(&count, 1));
     void *pair = NULL;
-    if (zmq_socket_monitor(sock, name,
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) ==
-            0 &&
-        (pair = zmq_socket(mmr_bus_context(bus), ZMQ_PAIR)) && zmq_connect(pair, name) == 0) {
+    if (zmq_socket_monitor(sock, name, events) == 0 && (pair = zmq_socket(mmr_bus_context(bus), ZMQ_PAIR)) && zmq_connect(pair, name) == 0) {
         int zero = 0;
         (void)zmq_setsockopt(pair, ZMQ_LINGER, &zero, sizeof zero);
         return pair;

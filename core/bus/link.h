@@ -46,6 +46,7 @@ struct mmr_bus_msg *mmr_link_record(struct mmr_bus_part *p, uint32_t op, struct 
 
 /* Watching a DEALER's connection: [loop] before it connects. NULL on failure. */
 void *mmr_link_monitor(struct mmr_bus *bus, void *sock, struct mmr_error *err);
+void *mmr_link_monitor_events(struct mmr_bus *bus, void *sock, int events, struct mmr_error *err); /* ZMQ_EVENT_ bits */
 enum mmr_link_event { MMR_LINK_NOTHING = 0, MMR_LINK_CONNECTED, MMR_LINK_DISCONNECTED, MMR_LINK_REFUSED };
 enum mmr_link_event mmr_link_monitor_next(void *monitor); /* [bus] NOTHING: no more */
 

@@ -1,5 +1,5 @@
 /*
- * site.h - the hub and the nodes of one site: ZeroMQ over TCP with CURVE, keys placed by hand.
+ * site.h - the hub and the nodes of one site: ZeroMQ over TCP with CURVE; keys placed by hand, or by bus/join.h.
  *
  * The hub is the CURVE server; a ZAP handler admits only keys of the allow-list, bound before the sockets and
  * enforced. Who a message is from is the key its connection authenticated with (User-Id of its payload frame),
@@ -56,6 +56,11 @@ struct mmr_site_hub_ops { /* [loop]; any may be NULL but hello and record */
     void (*hello)(void *ctx, const char *node, const uint8_t epoch[16]);
     void (*record)(void *ctx, const struct mmr_site_record *r);
     void (*gone)(void *ctx, const char *node, bool is_bye);
+    /* A node gives the keys it will use next, signed by its present ones. Keep them durably beside the present ones and
+     * return 0: then they are admitted and the node is told. Anything else: it asks again later. */
+    int (*rotate)(void *ctx, const char *node, const struct mmr_public_keys *next);
+    /* The next keys were used: they are the node's only ones now. */
+    void (*rotated)(void *ctx, const char *node, const struct mmr_public_keys *now);
     /* A key that is not on the list tried, a revoked node still sends, a bad signature, malformed bytes, a node id
      * that is not the key's. node: "" if unknown. At most one call a second per node; count since start. */
     void (*misbehaved)(void *ctx, const char *node, uint64_t count, const char *what);
@@ -76,6 +81,10 @@ const char *mmr_site_hub_endpoint(const struct mmr_site_hub *hub, bool is_bulk);
  * MMR_ETOOBIG too many nodes */
 int mmr_site_hub_allow(struct mmr_site_hub *hub, const char *node, const struct mmr_public_keys *pub,
                        struct mmr_error *err);
+/* A second pair of keys for a node on the list (a rotation that a restart cut short): both are good until the second is
+ * used, which ends the first. errors as above; MMR_ENOENT not on the list */
+int mmr_site_hub_allow_next(struct mmr_site_hub *hub, const char *node, const struct mmr_public_keys *pub,
+                            struct mmr_error *err);
 /* From this call on nothing of that node is delivered or sent, also on its open connection. */
 void mmr_site_hub_revoke(struct mmr_site_hub *hub, const char *node);
 
@@ -93,6 +102,8 @@ void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t 
  */
 int mmr_site_hub_order(struct mmr_site_hub *hub, const char *node, const char *instance, uint32_t kind,
                        uint64_t number, int64_t ttl_ms, const void *bytes, size_t len);
+/* Are connections to the join socket (bus/join.h) let in at all? At first: no. */
+void mmr_site_hub_open_door(struct mmr_site_hub *hub, bool is_open);
 bool mmr_site_hub_is_up(const struct mmr_site_hub *hub, const char *node);
 bool mmr_site_hub_clock(const struct mmr_site_hub *hub, const char *node, struct mmr_site_clock *ret_clock);
 
@@ -107,6 +118,7 @@ struct mmr_spool_item {
 };
 /* append is called [loop], read_from and trim [bus], range by both: the spool locks for itself. */
 struct mmr_spool_ops {
+    bool is_durable; /* a record counts only once it is committed: append, commit, then mmr_site_node_committed() */
     /* Take a record as the next number of its lane. errors MMR_EAGAIN full */
     int (*append)(void *spool, uint32_t lane, uint32_t kind, const char *instance, uint64_t number,
                   const void *bytes, size_t len, uint64_t *ret_seq);
@@ -114,7 +126,7 @@ struct mmr_spool_ops {
     void (*read_from)(void *spool, uint32_t lane, uint64_t seq, bool (*each)(void *arg, const struct mmr_spool_item *it),
                       void *arg);
     void (*trim)(void *spool, uint32_t lane, uint64_t upto); /* these are acknowledged */
-    /* *ret_first: the oldest kept (last + 1 if none); *ret_last: the newest number ever given, 0 none */
+    /* *ret_first: the oldest kept (last + 1 if none); *ret_last: the newest number ever given (durable: and committed), 0 none */
     void (*range)(void *spool, uint32_t lane, uint64_t *ret_first, uint64_t *ret_last);
     void (*epoch)(void *spool, uint8_t ret_epoch[16]); /* born with the spool; a copy must take a new one */
 };
@@ -133,6 +145,9 @@ struct mmr_site_node_ops { /* [loop]; any may be NULL but order */
     void (*order)(void *ctx, const struct mmr_site_record *order); /* signature, expiry and repetition checked */
     void (*acked)(void *ctx, uint32_t lane, uint64_t upto);        /* the hub has these numbers of this lane */
     void (*state)(void *ctx, bool is_up);
+    void (*rotated)(void *ctx);     /* the hub admits the keys given with mmr_site_node_rotate(): open the link anew with them */
+    void (*hub_rotated)(void *ctx); /* the hub uses its next keys: pin those */
+    void (*rolled_back)(void *ctx); /* the hub has more than this spool ever sent: give the spool another epoch, then open the link anew */
     void (*refused)(void *ctx, const char *what); /* an order not followed: signature, expired, seen before, malformed */
 };
 /* hub: its public keys, pinned. spool, ops, ctx borrowed. name: this node's, as in the hub's allow-list. */
@@ -145,6 +160,11 @@ void mmr_site_node_free(struct mmr_site_node *node); /* accepts NULL */
 /* Into the spool and on its way. ret_seq may be NULL. errors as the spool's append; MMR_EINVAL; MMR_ETOOBIG */
 int mmr_site_node_send(struct mmr_site_node *node, uint32_t lane, const char *instance, uint32_t kind,
                        uint64_t number, const void *bytes, size_t len, uint64_t *ret_seq);
+void mmr_site_node_committed(struct mmr_site_node *node); /* the durable spool has committed: send it */
+/* Tell the hub, now and at each connection until it agrees, which keys this node will use next. */
+int mmr_site_node_rotate(struct mmr_site_node *node, const struct mmr_keys *next);
+/* Keys the hub will use next: tried in turn with the pinned ones while there is no connection. */
+int mmr_site_node_hub_next(struct mmr_site_node *node, const struct mmr_public_keys *next);
 bool mmr_site_node_clock(const struct mmr_site_node *node, struct mmr_site_clock *ret_clock); /* of the hub */
 
 #endif

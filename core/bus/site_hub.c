@@ -2,151 +2,38 @@
  * site_hub.c - the hub's end of the site link. Every byte and every claim of a node is checked: who it is comes
  * from the key of its connection, looked up in the allow-list for each message.
  */
-#include "bus/site_link.h"
+#include "bus/site_hub_internal.h"
 
 #include "util/clock.h"
 #include "util/id.h"
 
 #include <errno.h>
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-enum { OP_WELCOME = 1, OP_ORDER, OP_HELLO, OP_DATA, OP_GONE, OP_BAD };
-enum { ORDERS_MAX = 256, TABLE = 4096, NOBODY = 0xffff };
+enum { ORDERS_MAX = 256 };
 enum { ZAP_ENFORCE_DOMAIN = 93 }; /* ZMQ_ZAP_ENFORCE_DOMAIN: the header hides it, the library has it */
-enum state { SILENT = 0, WAITS, UP };
-
-struct node {
-    char name[MMR_SITE_NAME_MAX + 1];
-    /* under the hub's lock */
-    uint8_t id[16];
-    struct mmr_public_keys pub;
-    bool is_allowed;
-    /* [bus] */
-    enum state state;
-    struct mmr_link_rid rid[MMR_SITE_CONNECTIONS];
-    bool has_rid[MMR_SITE_CONNECTIONS];
-    uint8_t bus_id[16]; /* id as of its last message */
-    uint8_t epoch[16], bulk_epoch[16];
-    uint64_t expected[MMR_LANES], ack_sent[MMR_LANES];
-    bool is_gap_told[MMR_LANES];
-    uint32_t session;
-    int64_t heard_ns, pinged_ns, retry_ns;
-    int64_t hello_wall_ns[MMR_SITE_CONNECTIONS][2]; /* t1 and t2 of the HELLO */
-    struct mmr_bus_msg *orders, **orders_end;
-    uint64_t bad;
-    int64_t bad_told_ns;
-    /* both */
-    struct mmr_clock_filter clock;
-    _Atomic uint32_t is_up, is_welcomed, ack_session, has_acks, n_orders; /* is_welcomed: the owner's word is on its way, orders may follow it */
-    _Atomic uint64_t ack[MMR_LANES];
-    /* [loop] */
-    bool is_loop_allowed;
-    uint8_t loop_epoch[16];
-    uint32_t loop_session;
-};
-
-struct mmr_site_hub {
-    struct mmr_bus_part part; /* first: a part is the hub */
-    const struct mmr_site_hub_ops *ops;
-    void *ctx;
-    struct mmr_site_config cfg;
-    struct mmr_keys keys;
-    uint8_t id[16], epoch[16], boot[16];
-    char endpoint[MMR_SITE_CONNECTIONS][128];
-    void *zap, *sock[MMR_SITE_CONNECTIONS];
-    pthread_mutex_t lock;           /* over table, n_nodes, and the nodes' pub and is_allowed */
-    uint16_t table[TABLE];          /* CURVE key -> node, open addressing; NOBODY empty */
-    struct node *node[MMR_SITE_NODES_MAX]; /* never removed before the hub goes: a revoked one stays known */
-    uint32_t n_nodes;
-    uint32_t loop_hit;              /* [loop] the node found last */
-    uint64_t strangers;             /* [bus] */
-    int64_t stranger_told_ns;
-};
 
 static struct mmr_site_hub *hub_of(struct mmr_bus_part *p)
 {
     return (struct mmr_site_hub *)p; /* first member */
 }
 
-/* ---- the allow-list ---- */
-
-static uint32_t key_slot(const uint8_t curve[MMR_KEY])
-{
-    uint32_t h;
-    memcpy(&h, curve, sizeof h);
-    return (h * 2654435761u) >> 20; /* 12 bits; keys are uniform, and only admitted ones enter */
-}
-
-/* with the lock */
-static void rebuild_table(struct mmr_site_hub *hub)
-{
-    memset(hub->table, 0xff, sizeof hub->table);
-    for (uint32_t i = 0; i < hub->n_nodes; i++) {
-        if (!hub->node[i]->is_allowed)
-            continue;
-        uint32_t at = key_slot(hub->node[i]->pub.curve);
-        while (hub->table[at] != NOBODY)
-            at = (at + 1) % TABLE;
-        hub->table[at] = (uint16_t)i;
-    }
-}
-
-/* The node that may use this CURVE key now, with its verify key and id (may be NULL); NULL nobody. */
-static struct node *find_key(struct mmr_site_hub *hub, const uint8_t curve[MMR_KEY], uint8_t *ret_sign, uint8_t *ret_id)
-{
-    struct node *found = NULL;
-    (void)pthread_mutex_lock(&hub->lock);
-    for (uint32_t at = key_slot(curve); hub->table[at] != NOBODY && !found; at = (at + 1) % TABLE)
-        if (memcmp(hub->node[hub->table[at]]->pub.curve, curve, MMR_KEY) == 0)
-            found = hub->node[hub->table[at]];
-    if (found && ret_sign)
-        memcpy(ret_sign, found->pub.sign, MMR_KEY);
-    if (found && ret_id)
-        memcpy(ret_id, found->id, 16);
-    (void)pthread_mutex_unlock(&hub->lock);
-    return found;
-}
-
-static bool is_allowed(struct mmr_site_hub *hub, const struct node *n)
-{
-    (void)pthread_mutex_lock(&hub->lock);
-    bool is = n->is_allowed;
-    (void)pthread_mutex_unlock(&hub->lock);
-    return is;
-}
-
 /* ---- [bus] ---- */
 
-static void tell(struct mmr_site_hub *hub, struct node *n, uint32_t op, uint64_t a, const char *what)
+static void tell(struct mmr_site_hub *hub, struct mmr_hub_node *n, uint32_t op, uint64_t a)
 {
-    size_t len = what ? strlen(what) + 1 : 16;
-    struct mmr_bus_msg *m = mmr_bus_msg_new(&hub->part, op, len);
+    struct mmr_bus_msg *m = mmr_bus_msg_new(&hub->part, op, 16);
     if (!m)
         return;
     m->p = n;
     m->a = a;
-    m->b = n ? n->session : 0;
-    if (what)
-        memcpy(m->bytes, what, len);
-    else
-        memcpy(m->bytes, n ? n->epoch : hub->epoch, len);
+    m->b = n->session;
+    memcpy(m->bytes, n->epoch, 16);
     (void)mmr_bus_deliver(m);
 }
 
-static void misbehaved(struct mmr_site_hub *hub, struct node *n, const char *what, int64_t now_ns)
-{
-    uint64_t *count = n ? &n->bad : &hub->strangers;
-    int64_t *told = n ? &n->bad_told_ns : &hub->stranger_told_ns;
-    ++*count;
-    if (*told && now_ns - *told < MMR_NS_PER_S)
-        return;
-    *told = now_ns;
-    tell(hub, n, OP_BAD, *count, what);
-}
-
-static void free_orders(struct node *n)
+static void free_orders(struct mmr_hub_node *n)
 {
     struct mmr_bus_msg *m;
     while ((m = n->orders)) {
@@ -157,25 +44,25 @@ static void free_orders(struct node *n)
     n->orders_end = &n->orders;
 }
 
-static void go_silent(struct mmr_site_hub *hub, struct node *n, bool is_bye)
+static void go_silent(struct mmr_site_hub *hub, struct mmr_hub_node *n, bool is_bye)
 {
-    if (n->state == UP)
-        tell(hub, n, OP_GONE, is_bye, NULL);
-    n->state = SILENT;
+    if (n->state == MMR_HUB_UP)
+        tell(hub, n, MMR_HUB_GONE, is_bye);
+    n->state = MMR_HUB_SILENT;
     n->has_rid[0] = n->has_rid[1] = false;
     atomic_store(&n->is_up, 0);
     atomic_store(&n->is_welcomed, 0);
     free_orders(n);
 }
 
-static struct mmr_envelope envelope_for(struct mmr_site_hub *hub, const struct node *n, uint32_t kind, uint32_t lane)
+static struct mmr_envelope envelope_for(struct mmr_site_hub *hub, const struct mmr_hub_node *n, uint32_t kind, uint32_t lane)
 {
     struct mmr_envelope e = mmr_link_envelope(kind, lane, n->epoch, hub->boot);
     memcpy(e.node, n->bus_id, 16);
     return e;
 }
 
-static int answer(struct mmr_site_hub *hub, const struct node *n, unsigned c, uint32_t kind, uint32_t lane, uint64_t seq,
+static int answer(struct mmr_site_hub *hub, const struct mmr_hub_node *n, unsigned c, uint32_t kind, uint32_t lane, uint64_t seq,
                   uint32_t flags)
 {
     struct mmr_envelope e = envelope_for(hub, n, kind, lane);
@@ -184,7 +71,7 @@ static int answer(struct mmr_site_hub *hub, const struct node *n, unsigned c, ui
     return mmr_link_send_envelope(hub->sock[c], n->rid[c].b, n->rid[c].len, &e, NULL);
 }
 
-static void send_welcome(struct mmr_site_hub *hub, struct node *n, unsigned c)
+static void send_welcome(struct mmr_site_hub *hub, struct mmr_hub_node *n, unsigned c)
 {
     uint8_t body[64], *b = body;
     struct mmr_envelope e = envelope_for(hub, n, MMR_FRAME_WELCOME, c == MMR_SITE_URGENT ? 0 : 2);
@@ -198,7 +85,7 @@ static void send_welcome(struct mmr_site_hub *hub, struct node *n, unsigned c)
     (void)mmr_link_send_envelope(hub->sock[c], n->rid[c].b, n->rid[c].len, &e, NULL);
 }
 
-static void send_ping(struct mmr_site_hub *hub, struct node *n, int64_t now_ns)
+static void send_ping(struct mmr_site_hub *hub, struct mmr_hub_node *n, int64_t now_ns)
 {
     struct mmr_envelope e = envelope_for(hub, n, MMR_FRAME_PING, 0);
     (void)mmr_link_send_envelope(hub->sock[0], n->rid[0].b, n->rid[0].len, &e, NULL);
@@ -208,15 +95,24 @@ static void send_ping(struct mmr_site_hub *hub, struct node *n, int64_t now_ns)
 static void on_command(struct mmr_bus_part *p, struct mmr_bus_msg *m)
 {
     struct mmr_site_hub *hub = hub_of(p);
-    struct node *n = m->p;
-    if (m->op == OP_ORDER) {
-        if (n->state == UP) {
+    struct mmr_hub_node *n = m->p;
+    if (m->op == MMR_HUB_ORDER) {
+        if (n->state == MMR_HUB_UP) {
             *n->orders_end = m;
             n->orders_end = &m->next;
             return;
         }
         atomic_fetch_sub(&n->n_orders, 1);
-    } else if (n->state == WAITS && memcmp(m->bytes, n->epoch, 16) == 0) { /* OP_WELCOME */
+    } else if (m->op == MMR_HUB_ROTATE) {
+        if (n->state == MMR_HUB_UP) {
+            uint8_t body[MMR_KEY + 8];
+            struct mmr_envelope e = envelope_for(hub, n, MMR_FRAME_ROTATE, 0);
+            e.body_type = MMR_BODY_FIELDS;
+            e.body = body;
+            e.body_len = mmr_wire_put_bin(body, m->bytes, MMR_KEY);
+            (void)mmr_link_send_envelope(hub->sock[0], n->rid[0].b, n->rid[0].len, &e, hub->keys.sign_secret);
+        }
+    } else if (n->state == MMR_HUB_WAITS && memcmp(m->bytes, n->epoch, 16) == 0) { /* MMR_HUB_WELCOME */
         for (unsigned lane = 0; lane < MMR_LANES; lane++) {
             uint64_t upto;
             memcpy(&upto, m->bytes + 16 + lane * sizeof upto, sizeof upto);
@@ -225,7 +121,7 @@ static void on_command(struct mmr_bus_part *p, struct mmr_bus_msg *m)
             n->ack_sent[lane] = upto;
             n->is_gap_told[lane] = false;
         }
-        n->state = UP;
+        n->state = MMR_HUB_UP;
         atomic_store(&n->is_up, 1);
         for (unsigned c = 0; c < MMR_SITE_CONNECTIONS; c++)
             if (n->has_rid[c])
@@ -235,7 +131,7 @@ static void on_command(struct mmr_bus_part *p, struct mmr_bus_msg *m)
     mmr_bus_msg_free(m);
 }
 
-static void flush_node(struct mmr_site_hub *hub, struct node *n, int64_t now_ns)
+static void flush_node(struct mmr_site_hub *hub, struct mmr_hub_node *n, int64_t now_ns)
 {
     struct mmr_bus_msg *m;
     n->retry_ns = 0;
@@ -282,11 +178,11 @@ static int64_t on_tick(struct mmr_bus_part *p, int64_t now_ns)
     uint32_t count = hub->n_nodes;
     (void)pthread_mutex_unlock(&hub->lock);
     for (uint32_t i = 0; i < count; i++) {
-        struct node *n = hub->node[i];
-        if (n->state != UP)
+        struct mmr_hub_node *n = hub->node[i];
+        if (n->state != MMR_HUB_UP)
             continue;
         int64_t lost_at = n->heard_ns + hub->cfg.lost_ms * MMR_NS_PER_MS;
-        if (!is_allowed(hub, n) || (now_ns >= lost_at && mmr_bus_has_room(p->bus))) {
+        if (!n->is_allowed || (now_ns >= lost_at && mmr_bus_has_room(p->bus))) {
             go_silent(hub, n, false);
             continue;
         }
@@ -308,44 +204,12 @@ static size_t on_poll(struct mmr_bus_part *p, zmq_pollitem_t *items)
     items[0] = (zmq_pollitem_t){.socket = hub->zap, .events = ZMQ_POLLIN};
     items[1] = (zmq_pollitem_t){.socket = hub->sock[MMR_SITE_URGENT], .events = in};
     items[2] = (zmq_pollitem_t){.socket = hub->sock[MMR_SITE_BULK], .events = in};
-    return 3;
+    for (unsigned c = 0; c < MMR_SITE_CONNECTIONS; c++)
+        items[3 + c] = (zmq_pollitem_t){.socket = hub->monitor[c], .events = ZMQ_POLLIN};
+    return 3 + MMR_SITE_CONNECTIONS;
 }
 
-/* One ZAP request (RFC 27): version, request id, domain, address, identity, mechanism, credentials. */
-static bool serve_zap(struct mmr_site_hub *hub, int64_t now_ns)
-{
-    struct { uint8_t b[256]; size_t n; } part[7] = {0};
-    int more = 1, n;
-    size_t size = sizeof more, count = 0;
-    while (more) {
-        uint8_t skip[256];
-        n = count < 7 ? zmq_recv(hub->zap, part[count].b, sizeof part[0].b, ZMQ_DONTWAIT)
-                      : zmq_recv(hub->zap, skip, sizeof skip, ZMQ_DONTWAIT);
-        if (n < 0)
-            return false;
-        if (count < 7)
-            part[count].n = (size_t)n < sizeof part[0].b ? (size_t)n : sizeof part[0].b;
-        count++;
-        if (zmq_getsockopt(hub->zap, ZMQ_RCVMORE, &more, &size) != 0)
-            return false;
-    }
-    char user[2 * MMR_KEY + 1] = "";
-    bool is_good = count == 7 && part[0].n == 3 && memcmp(part[0].b, "1.0", 3) == 0 && part[5].n == 5 &&
-                   memcmp(part[5].b, "CURVE", 5) == 0 && part[6].n == MMR_KEY && find_key(hub, part[6].b, NULL, NULL) != NULL;
-    if (is_good)
-        (void)sodium_bin2hex(user, sizeof user, part[6].b, MMR_KEY);
-    else
-        misbehaved(hub, NULL, "a key that is not on the allow-list", now_ns);
-    (void)zmq_send(hub->zap, "1.0", 3, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    (void)zmq_send(hub->zap, part[1].b, part[1].n, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    (void)zmq_send(hub->zap, is_good ? "200" : "400", 3, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    (void)zmq_send(hub->zap, is_good ? "OK" : "No", 2, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    (void)zmq_send(hub->zap, user, strlen(user), ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    (void)zmq_send(hub->zap, "", 0, ZMQ_DONTWAIT);
-    return true;
-}
-
-static void on_hello(struct mmr_site_hub *hub, struct node *n, unsigned c, const struct mmr_link_rid *rid,
+static void on_hello(struct mmr_site_hub *hub, struct mmr_hub_node *n, unsigned c, const struct mmr_link_rid *rid,
                      const struct mmr_envelope *e, int64_t now_ns)
 {
     n->rid[c] = *rid; /* the newest connection of this key is the node */
@@ -356,12 +220,12 @@ static void on_hello(struct mmr_site_hub *hub, struct node *n, unsigned c, const
     if (c == MMR_SITE_BULK) { /* joins the session of the urgent connection, which may come after it */
         n->has_rid[c] = true;
         memcpy(n->bulk_epoch, e->epoch, 16);
-        if (n->state == UP && is_same)
+        if (n->state == MMR_HUB_UP && is_same)
             send_welcome(hub, n, c);
         return;
     }
     bool has_bulk = n->has_rid[MMR_SITE_BULK] && memcmp(n->bulk_epoch, e->epoch, 16) == 0;
-    if (n->state == UP)
+    if (n->state == MMR_HUB_UP)
         go_silent(hub, n, false);
     n->has_rid[MMR_SITE_URGENT] = true;
     n->has_rid[MMR_SITE_BULK] = has_bulk;
@@ -369,24 +233,24 @@ static void on_hello(struct mmr_site_hub *hub, struct node *n, unsigned c, const
         for (unsigned lane = 0; lane < MMR_LANES; lane++)
             n->expected[lane] = 1;
     memcpy(n->epoch, e->epoch, 16);
-    n->state = WAITS;
+    n->state = MMR_HUB_WAITS;
     n->session++;
-    tell(hub, n, OP_HELLO, 0, NULL);
+    tell(hub, n, MMR_HUB_HELLO, 0);
 }
 
 /* DATA or RECEIPT of a session. true: m was passed on. */
-static bool on_data(struct mmr_site_hub *hub, struct node *n, struct mmr_bus_msg *m, const uint8_t sign[MMR_KEY],
+static bool on_data(struct mmr_site_hub *hub, struct mmr_hub_node *n, struct mmr_bus_msg *m, const uint8_t sign[MMR_KEY],
                     unsigned c, int64_t now_ns)
 {
     const struct mmr_envelope *e = &m->env;
     uint32_t count = e->body_type == MMR_BODY_RECORDS ? mmr_records_count(e->body, e->body_len) : 0;
     if (count == 0 || e->seq == 0 || mmr_site_connection(e->lane) != c || memcmp(e->epoch, n->epoch, 16) != 0 ||
         (e->kind == MMR_FRAME_RECEIPT) != (e->lane == MMR_LANE_URGENT)) {
-        misbehaved(hub, n, "records that cannot be read, or of another epoch", now_ns);
+        mmr_hub_misbehaved(hub, n, "records that cannot be read, or of another epoch", NULL, now_ns);
         return false;
     }
     if (e->lane == MMR_LANE_URGENT && !mmr_frame_is_signed_by(e, sign)) {
-        misbehaved(hub, n, "receipts without the node's signature", now_ns);
+        mmr_hub_misbehaved(hub, n, "receipts without the node's signature", NULL, now_ns);
         return false;
     }
     uint64_t *expected = &n->expected[e->lane];
@@ -402,7 +266,7 @@ static bool on_data(struct mmr_site_hub *hub, struct node *n, struct mmr_bus_msg
         }
         return false;
     }
-    m->op = OP_DATA;
+    m->op = MMR_HUB_DATA;
     m->p = n;
     m->a = e->seq < *expected ? *expected : e->seq; /* the first that is new */
     m->b = n->session;
@@ -412,30 +276,61 @@ static bool on_data(struct mmr_site_hub *hub, struct node *n, struct mmr_bus_msg
     return true;
 }
 
+/* A node gives its next keys, signed by its present ones (the envelope) and by the next (possession). true: m was passed on. */
+static bool on_rotate(struct mmr_site_hub *hub, struct mmr_hub_node *n, struct mmr_bus_msg *m, const uint8_t sign[MMR_KEY],
+                      int64_t now_ns)
+{
+    struct mmr_public_keys next;
+    if (!mmr_frame_is_signed_by(&m->env, sign) || !mmr_site_rotation_read(&m->env, &next)) {
+        mmr_hub_misbehaved(hub, n, "new keys without the signatures of the old and the new one", NULL, now_ns);
+        return false;
+    }
+    m->op = MMR_HUB_ROTATE;
+    m->p = n;
+    m->b = n->session;
+    (void)mmr_bus_deliver(m);
+    return true;
+}
+
+/* Who sent this, by the key of its connection; of the payload frame: 4.3.4 loses the metadata of the routing id's frame. */
+static struct mmr_hub_node *sender_of(struct mmr_site_hub *hub, struct mmr_bus_msg *m, struct mmr_hub_key *key, bool *is_next)
+{
+    uint8_t curve[MMR_KEY];
+    size_t got = 0;
+    const char *user = m && m->has_frame ? zmq_msg_gets(&m->frame, "User-Id") : NULL;
+    if (!user || sodium_hex2bin(curve, sizeof curve, user, strlen(user), NULL, &got, NULL) != 0 || got != MMR_KEY)
+        return NULL;
+    return mmr_hub_find_key(hub, curve, key, is_next);
+}
+
+static const char *source_of(struct mmr_bus_msg *m)
+{
+    return m && m->has_frame ? zmq_msg_gets(&m->frame, "Peer-Address") : NULL;
+}
+
 static void on_frame(struct mmr_site_hub *hub, unsigned c, const struct mmr_link_rid *rid, struct mmr_bus_msg *m,
                      int64_t now_ns)
 {
-    uint8_t curve[MMR_KEY], sign[MMR_KEY], id[16];
-    size_t got = 0;
-    /* of the payload frame: 4.3.4 loses the metadata of the routing id's frame */
-    const char *user = zmq_msg_gets(&m->frame, "User-Id");
-    struct node *n = NULL;
-    if (user && sodium_hex2bin(curve, sizeof curve, user, strlen(user), NULL, &got, NULL) == 0 && got == MMR_KEY)
-        n = find_key(hub, curve, sign, id);
+    struct mmr_hub_key key;
+    bool is_next = false;
+    struct mmr_hub_node *n = sender_of(hub, m, &key, &is_next);
+    const uint8_t *sign = key.pub.sign, *id = key.id;
     if (!n) {
-        misbehaved(hub, NULL, "a revoked key still sends on its open connection", now_ns);
+        mmr_hub_misbehaved(hub, NULL, "a revoked key still sends on its open connection", source_of(m), now_ns);
         mmr_bus_msg_free(m);
         return; /* never answered */
     }
     const struct mmr_envelope *e = &m->env;
-    memcpy(n->bus_id, id, sizeof id);
+    memcpy(n->bus_id, id, 16);
     if (memcmp(e->node, id, 16) != 0) {
-        misbehaved(hub, n, "a node id that is not its key's", now_ns);
+        mmr_hub_misbehaved(hub, n, "a node id that is not its key's", NULL, now_ns);
         mmr_bus_msg_free(m);
         return;
     }
-    bool is_session = n->has_rid[c] && mmr_link_rid_equal(rid, &n->rid[c]) && n->state != SILENT;
+    bool is_session = n->has_rid[c] && mmr_link_rid_equal(rid, &n->rid[c]) && n->state != MMR_HUB_SILENT;
     if (e->kind == MMR_FRAME_HELLO) {
+        if (is_next) /* told before the HELLO is: the old key is over from here on */
+            tell(hub, n, MMR_HUB_ROTATED, 0);
         on_hello(hub, n, c, rid, e, now_ns);
     } else if (!is_session) {
         struct mmr_envelope a = envelope_for(hub, n, MMR_FRAME_ERROR, 0);
@@ -457,13 +352,17 @@ static void on_frame(struct mmr_site_hub *hub, unsigned c, const struct mmr_link
         case MMR_FRAME_BYE:
             go_silent(hub, n, true);
             break;
+        case MMR_FRAME_ROTATE:
+            if (n->state == MMR_HUB_UP && c == MMR_SITE_URGENT && on_rotate(hub, n, m, sign, now_ns))
+                return;
+            break;
         case MMR_FRAME_DATA:
         case MMR_FRAME_RECEIPT:
-            if (n->state == UP && on_data(hub, n, m, sign, c, now_ns))
+            if (n->state == MMR_HUB_UP && on_data(hub, n, m, sign, c, now_ns))
                 return;
             break;
         default:
-            misbehaved(hub, n, "a message of a kind nodes do not send", now_ns);
+            mmr_hub_misbehaved(hub, n, "a message of a kind nodes do not send", NULL, now_ns);
             break;
         }
     }
@@ -475,9 +374,11 @@ static void on_ready(struct mmr_bus_part *p, const zmq_pollitem_t *items, size_t
     struct mmr_site_hub *hub = hub_of(p);
     (void)count;
     if (items[0].revents & ZMQ_POLLIN)
-        for (unsigned i = 0; i < MMR_BUS_TURN_MAX && serve_zap(hub, now_ns); i++)
+        for (unsigned i = 0; i < MMR_BUS_TURN_MAX && mmr_hub_serve_zap(hub, now_ns); i++)
             ;
     for (unsigned c = 0; c < MMR_SITE_CONNECTIONS; c++) {
+        if (items[3 + c].revents & ZMQ_POLLIN)
+            mmr_hub_watch_door(hub, c, now_ns);
         if (!(items[1 + c].revents & ZMQ_POLLIN))
             continue;
         for (unsigned t = 0; t < MMR_BUS_TURN_MAX && mmr_bus_has_room(p->bus); t++) {
@@ -487,8 +388,8 @@ static void on_ready(struct mmr_bus_part *p, const zmq_pollitem_t *items, size_t
             if (r == MMR_EAGAIN)
                 break;
             if (r) {
+                mmr_hub_misbehaved(hub, sender_of(hub, m, NULL, NULL), "a message that cannot be read", source_of(m), now_ns);
                 mmr_bus_msg_free(m);
-                misbehaved(hub, NULL, "a message that cannot be read", now_ns);
             } else {
                 on_frame(hub, c, &rid, m, now_ns);
             }
@@ -498,9 +399,15 @@ static void on_ready(struct mmr_bus_part *p, const zmq_pollitem_t *items, size_t
 
 static void close_sockets(struct mmr_site_hub *hub)
 {
-    for (unsigned c = 0; c < MMR_SITE_CONNECTIONS; c++)
+    for (unsigned c = 0; c < MMR_SITE_CONNECTIONS; c++) {
+        if (hub->monitor[c])
+            (void)zmq_socket_monitor(hub->sock[c], NULL, 0);
         if (hub->sock[c])
             (void)zmq_close(hub->sock[c]);
+        if (hub->monitor[c])
+            (void)zmq_close(hub->monitor[c]);
+        hub->monitor[c] = NULL;
+    }
     if (hub->zap) /* last: as long as the others are open somebody must answer */
         (void)zmq_close(hub->zap);
     hub->zap = hub->sock[0] = hub->sock[1] = NULL;
@@ -516,19 +423,7 @@ static void on_close(struct mmr_bus_part *p)
 
 /* ---- [loop] ---- */
 
-static struct node *find_name(struct mmr_site_hub *hub, const char *name)
-{
-    if (hub->loop_hit < hub->n_nodes && strcmp(hub->node[hub->loop_hit]->name, name) == 0)
-        return hub->node[hub->loop_hit];
-    for (uint32_t i = 0; i < hub->n_nodes; i++)
-        if (strcmp(hub->node[i]->name, name) == 0) {
-            hub->loop_hit = i;
-            return hub->node[i];
-        }
-    return NULL;
-}
-
-static void deliver_records(struct mmr_site_hub *hub, const struct node *n, const struct mmr_bus_msg *m)
+static void deliver_records(struct mmr_site_hub *hub, const struct mmr_hub_node *n, const struct mmr_bus_msg *m)
 {
     struct mmr_wire_cursor cur = {m->env.body, m->env.body + m->env.body_len, false};
     struct mmr_wire_record r;
@@ -546,24 +441,45 @@ static void deliver_records(struct mmr_site_hub *hub, const struct node *n, cons
     }
 }
 
+/* The owner keeps the next keys, then they are admitted, then the node hears of it. */
+static void take_rotation(struct mmr_site_hub *hub, struct mmr_hub_node *n, const struct mmr_bus_msg *m)
+{
+    struct mmr_public_keys next;
+    if (!hub->ops->rotate || !mmr_site_rotation_read(&m->env, &next) || hub->ops->rotate(hub->ctx, n->name, &next) != 0 ||
+        mmr_site_hub_allow_next(hub, n->name, &next, NULL) != 0)
+        return;
+    struct mmr_bus_msg *answer = mmr_bus_msg_new(&hub->part, MMR_HUB_ROTATE, MMR_KEY);
+    if (!answer)
+        return; /* the node asks again */
+    answer->p = n;
+    memcpy(answer->bytes, next.curve, MMR_KEY);
+    (void)mmr_bus_post(answer);
+}
+
 static void on_deliver(struct mmr_bus_part *p, struct mmr_bus_msg *m)
 {
     struct mmr_site_hub *hub = hub_of(p);
-    struct node *n = m->p;
-    if (m->op == OP_BAD) {
+    struct mmr_hub_node *n = m->p;
+    if (m->op == MMR_HUB_BAD) {
         if (hub->ops->misbehaved)
             hub->ops->misbehaved(hub->ctx, n ? n->name : "", m->a, (const char *)m->bytes);
         return;
     }
-    if (!n || (!n->is_loop_allowed && m->op != OP_GONE))
+    if (!n || (!n->is_loop_allowed && m->op != MMR_HUB_GONE))
         return;
-    if (m->op == OP_HELLO) {
+    if (m->op == MMR_HUB_ROTATE) {
+        take_rotation(hub, n, m);
+    } else if (m->op == MMR_HUB_ROTATED) {
+        mmr_hub_promote(hub, n);
+        if (hub->ops->rotated)
+            hub->ops->rotated(hub->ctx, n->name, &n->key.pub);
+    } else if (m->op == MMR_HUB_HELLO) {
         memcpy(n->loop_epoch, m->bytes, 16);
         n->loop_session = (uint32_t)m->b;
         hub->ops->hello(hub->ctx, n->name, n->loop_epoch);
-    } else if (m->op == OP_DATA) {
+    } else if (m->op == MMR_HUB_DATA) {
         deliver_records(hub, n, m);
-    } else if (m->op == OP_GONE && hub->ops->gone) {
+    } else if (m->op == MMR_HUB_GONE && hub->ops->gone) {
         hub->ops->gone(hub->ctx, n->name, m->a != 0);
     }
 }
@@ -588,6 +504,8 @@ static int open_socket(struct mmr_site_hub *hub, struct mmr_bus *bus, unsigned c
     if (!s)
         return MMR_EIO;
     int r = mmr_site_socket_setup(s, &hub->keys, NULL, err);
+    if (!r && !(hub->monitor[c] = mmr_hub_monitor(bus, s, err)))
+        r = MMR_EIO;
     if (r)
         return r;
     if (zmq_setsockopt(s, ZMQ_ZAP_DOMAIN, domain, sizeof domain - 1) != 0 ||
@@ -627,7 +545,7 @@ int mmr_site_hub_new(struct mmr_bus *bus, const char *urgent, const char *bulk, 
     hub->keys = *keys;
     mmr_uuid7(mmr_clock_wall_ns(), hub->epoch);
     mmr_link_boot_id(hub->boot);
-    rebuild_table(hub);
+    mmr_hub_rebuild_table(hub);
     /* the handler first: without one CURVE lets everybody in */
     if (!(hub->zap = zmq_socket(mmr_bus_context(bus), ZMQ_REP)))
         r = mmr_fail(err, MMR_EIO, "bus: key check: %s", zmq_strerror(errno));
@@ -661,56 +579,11 @@ const char *mmr_site_hub_endpoint(const struct mmr_site_hub *hub, bool is_bulk)
     return hub->endpoint[is_bulk ? MMR_SITE_BULK : MMR_SITE_URGENT];
 }
 
-int mmr_site_hub_allow(struct mmr_site_hub *hub, const char *node, const struct mmr_public_keys *pub,
-                       struct mmr_error *err)
-{
-    size_t len = strlen(node);
-    if (len == 0 || len > MMR_SITE_NAME_MAX)
-        return mmr_fail(err, MMR_EINVAL, "node '%.60s': a name has 1 to %d bytes", node, MMR_SITE_NAME_MAX);
-    struct node *n = find_name(hub, node), *other = find_key(hub, pub->curve, NULL, NULL);
-    if (other && other != n)
-        return mmr_fail(err, MMR_EINVAL, "node '%s': node '%s' has this key already", node, other->name);
-    if (!n) {
-        if (hub->n_nodes == MMR_SITE_NODES_MAX)
-            return mmr_fail(err, MMR_ETOOBIG, "node '%s': the site has %d nodes, the most there can be", node,
-                            MMR_SITE_NODES_MAX);
-        if (!(n = calloc(1, sizeof *n)))
-            return mmr_fail(err, MMR_ENOMEM, "node '%s': out of memory", node);
-        memcpy(n->name, node, len);
-        n->orders_end = &n->orders;
-        (void)pthread_mutex_init(&n->clock.lock, NULL);
-        (void)pthread_mutex_lock(&hub->lock);
-        hub->node[hub->n_nodes++] = n;
-        (void)pthread_mutex_unlock(&hub->lock);
-    }
-    (void)pthread_mutex_lock(&hub->lock);
-    n->pub = *pub;
-    mmr_site_node_id(pub->curve, n->id);
-    n->is_allowed = true;
-    rebuild_table(hub);
-    (void)pthread_mutex_unlock(&hub->lock);
-    n->is_loop_allowed = true;
-    return 0;
-}
-
-void mmr_site_hub_revoke(struct mmr_site_hub *hub, const char *node)
-{
-    struct node *n = find_name(hub, node);
-    if (!n)
-        return;
-    n->is_loop_allowed = false;
-    (void)pthread_mutex_lock(&hub->lock);
-    n->is_allowed = false;
-    rebuild_table(hub);
-    (void)pthread_mutex_unlock(&hub->lock);
-    mmr_bus_wake(hub->part.bus);
-}
-
 void mmr_site_hub_welcome(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16],
                           const uint64_t upto[MMR_LANES])
 {
-    struct node *n = find_name(hub, node);
-    struct mmr_bus_msg *m = n ? mmr_bus_msg_new(&hub->part, OP_WELCOME, 16 + MMR_LANES * sizeof upto[0]) : NULL;
+    struct mmr_hub_node *n = mmr_hub_find_name(hub, node);
+    struct mmr_bus_msg *m = n ? mmr_bus_msg_new(&hub->part, MMR_HUB_WELCOME, 16 + MMR_LANES * sizeof upto[0]) : NULL;
     if (!m)
         return; /* the node says HELLO again */
     m->p = n;
@@ -723,7 +596,7 @@ void mmr_site_hub_welcome(struct mmr_site_hub *hub, const char *node, const uint
 void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16], uint32_t lane,
                       uint64_t upto)
 {
-    struct node *n = find_name(hub, node);
+    struct mmr_hub_node *n = mmr_hub_find_name(hub, node);
     if (!n || lane >= MMR_LANES || memcmp(epoch, n->loop_epoch, 16) != 0)
         return;
     if (atomic_load(&n->ack_session) != n->loop_session) {
@@ -741,7 +614,7 @@ void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t 
 int mmr_site_hub_order(struct mmr_site_hub *hub, const char *node, const char *instance, uint32_t kind,
                        uint64_t number, int64_t ttl_ms, const void *bytes, size_t len)
 {
-    struct node *n = find_name(hub, node);
+    struct mmr_hub_node *n = mmr_hub_find_name(hub, node);
     size_t name_len = strlen(instance);
     if (ttl_ms <= 0 || ttl_ms > MMR_SITE_ORDER_TTL_MAX_MS || name_len == 0 || name_len > MMR_SITE_NAME_MAX)
         return MMR_EINVAL;
@@ -753,14 +626,14 @@ int mmr_site_hub_order(struct mmr_site_hub *hub, const char *node, const char *i
         return MMR_EAGAIN;
     uint8_t *body = malloc(9 + name_len + len + MMR_RECORD_HEAD_MAX);
     struct mmr_bus_msg *m =
-        mmr_bus_msg_new(&hub->part, OP_ORDER,
+        mmr_bus_msg_new(&hub->part, MMR_HUB_ORDER,
                         MMR_FRAME_HEAD_MAX + 9 + name_len + len + MMR_RECORD_HEAD_MAX + MMR_FRAME_SIG + 2);
     int r = MMR_ENOMEM;
     if (body && m) {
         struct mmr_envelope e = mmr_link_envelope(MMR_FRAME_CMD, MMR_LANE_URGENT, n->loop_epoch, hub->boot);
         struct mmr_wire_record rec = {.name = instance, .name_len = (uint32_t)name_len, .kind = kind, .number = number,
                                       .bytes = bytes, .len = len};
-        memcpy(e.node, n->id, 16); /* signed: an order for one node is no order for another */
+        memcpy(e.node, n->key.id, 16); /* signed: an order for one node is no order for another */
         mmr_uuid7(e.t_wall_ns, e.id);
         size_t at = mmr_wire_put_int(body, e.t_wall_ns + ttl_ms * MMR_NS_PER_MS);
         at += mmr_record_put(body + at, &rec);

@@ -5,6 +5,7 @@
 #include "util/id.h"
 
 #include <errno.h>
+#include <sodium.h>
 
 void mmr_site_node_id(const uint8_t curve[MMR_KEY], uint8_t ret_id[16])
 {
@@ -84,4 +85,42 @@ int mmr_site_pong(void *sock, const struct mmr_link_rid *rid, const struct mmr_e
     e.body = body;
     e.body_len = (size_t)(p - body);
     return mmr_link_send_envelope(sock, rid ? rid->b : NULL, rid ? rid->len : 0, &e, NULL);
+}
+
+static size_t rotation_text(const uint8_t node_id[16], const struct mmr_public_keys *next, uint8_t text[128])
+{
+    static const char head[] = "mamori new keys of ";
+    size_t at = sizeof head - 1;
+    memcpy(text, head, at);
+    memcpy(text + at, node_id, 16);
+    memcpy(text + at + 16, next->curve, MMR_KEY);
+    memcpy(text + at + 16 + MMR_KEY, next->sign, MMR_KEY);
+    return at + 16 + MMR_KEY + MMR_KEY;
+}
+
+size_t mmr_site_rotation_put(const uint8_t node_id[16], const struct mmr_keys *next, uint8_t *body)
+{
+    uint8_t text[128], sig[MMR_SIGNATURE];
+    size_t n = rotation_text(node_id, &next->pub, text), at;
+    (void)crypto_sign_detached(sig, NULL, text, n, next->sign_secret);
+    at = mmr_wire_put_bin(body, next->pub.curve, MMR_KEY);
+    at += mmr_wire_put_bin(body + at, next->pub.sign, MMR_KEY);
+    return at + mmr_wire_put_bin(body + at, sig, sizeof sig);
+}
+
+bool mmr_site_rotation_read(const struct mmr_envelope *e, struct mmr_public_keys *ret_next)
+{
+    struct mmr_wire_cursor cur = {e->body, e->body + e->body_len, false};
+    size_t curve_len = 0, sign_len = 0, sig_len = 0;
+    const uint8_t *curve = mmr_wire_bin(&cur, &curve_len), *sign = mmr_wire_bin(&cur, &sign_len), *sig = mmr_wire_bin(&cur, &sig_len);
+    uint8_t text[128];
+    struct mmr_public_keys next;
+    if (cur.bad || curve_len != MMR_KEY || sign_len != MMR_KEY || sig_len != MMR_SIGNATURE)
+        return false;
+    memcpy(next.curve, curve, MMR_KEY);
+    memcpy(next.sign, sign, MMR_KEY);
+    if (crypto_sign_verify_detached(sig, text, rotation_text(e->node, &next, text), next.sign) != 0)
+        return false;
+    *ret_next = next;
+    return true;
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 enum { MMR_SITE_SKIPPED = 1 << 2 }; /* flag of DATA in lanes 2, 3: numbers before it were dropped by the spool */
+#define MMR_SITE_JOIN_DOMAIN "mamori.join" /* the ZAP domain of the join socket: any key, once the door is open */
 enum { MMR_SITE_URGENT = 0, MMR_SITE_BULK = 1, MMR_SITE_CONNECTIONS = 2 };
 static inline unsigned mmr_site_connection(uint32_t lane)
 {
@@ -30,6 +31,13 @@ struct mmr_clock_filter {
 /* t1 we sent, t2 they received, t3 they sent, t4 we received; t1 and t4 by our clock, t2 and t3 by theirs */
 void mmr_clock_filter_add(struct mmr_clock_filter *f, int64_t t1, int64_t t2, int64_t t3, int64_t t4);
 bool mmr_clock_filter_best(struct mmr_clock_filter *f, struct mmr_site_clock *ret);
+/*
+ * New keys of a node: the body of ROTATE, signed over by the new signature key; the envelope is signed by the old one.
+ * body: MMR_SITE_ROTATION_MAX bytes; returns its length.
+ */
+enum { MMR_SITE_ROTATION_MAX = 160 };
+size_t mmr_site_rotation_put(const uint8_t node_id[16], const struct mmr_keys *next, uint8_t *body);
+bool mmr_site_rotation_read(const struct mmr_envelope *e, struct mmr_public_keys *ret_next); /* false: malformed, or not theirs */
 /* PONG (and WELCOME) bodies begin with the PING's t1 and its time of receipt. */
 int mmr_site_pong(void *sock, const struct mmr_link_rid *rid, const struct mmr_envelope *ping, int64_t received_ns,
                   const uint8_t node[16], const uint8_t boot[16]);

@@ -8,8 +8,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { OP_STATE = 1, OP_ACKED, OP_ORDER, OP_REFUSED };
+enum { OP_STATE = 1, OP_ACKED, OP_ORDER, OP_REFUSED, OP_ROTATE, OP_ROTATED, OP_HUB_NEXT, OP_HUB_ROTATED, OP_ROLLED_BACK };
 enum state { DOWN = 0, WANTS_HELLO, SAID_HELLO, UP };
+enum { OTHER_KEY_AFTER_MS = 3000, ROTATE_AGAIN_S = 10 };
 enum { FLIGHT_MAX = MMR_SITE_CREDIT, FLIGHT_BYTES_MAX = 1024 * 1024, SEEN_MAX = 1024 };
 
 struct conn {
@@ -17,6 +18,8 @@ struct conn {
     char endpoint[128];
     enum state state;
     bool is_choked;
+    bool is_next; /* tries, or uses, the hub's next key */
+    int64_t key_ns; /* since when this key is tried */
     int64_t heard_ns, pinged_ns, hello_ns;
     int64_t retry_ns, delay_ms; /* after a refusal: when to connect anew (0: not), and how long the last wait was */
 };
@@ -35,7 +38,13 @@ struct mmr_site_node {
     void *spool;
     struct mmr_site_config cfg;
     struct mmr_keys keys;
-    struct mmr_public_keys hub;
+    struct mmr_public_keys hub; /* [bus], like the next ones */
+    struct mmr_public_keys hub_next;
+    bool has_hub_next;
+    uint8_t rotation[MMR_SITE_ROTATION_MAX]; /* new keys to give to the hub, as they are sent */
+    size_t rotation_len;
+    int64_t rotation_ns;
+    uint8_t rotation_curve[MMR_KEY];
     uint8_t id[16], boot[16], epoch[16];
     struct mmr_clock_filter clock;
     _Atomic uint64_t last[MMR_LANES]; /* newest number in the spool */
@@ -50,6 +59,7 @@ struct mmr_site_node {
         int64_t expires_ns;
     } seen[SEEN_MAX]; /* orders remembered until they expire */
     uint32_t n_seen;
+    bool is_rolled_back;
     uint8_t frame[MMR_FRAME_HEAD_MAX + MMR_BATCH_BYTES_MAX + MMR_SITE_RECORD_MAX + 1024];
 };
 
@@ -230,10 +240,54 @@ static int64_t send_lanes(struct mmr_site_node *n, int64_t now_ns)
     return at;
 }
 
-static void on_command(struct mmr_bus_part *p, struct mmr_bus_msg *m)
+static void on_command(struct mmr_bus_part *p, struct mmr_bus_msg *m) /* records do not come this way: they go through the spool */
 {
-    (void)p; /* the loop sends none: its records go through the spool */
+    struct mmr_site_node *n = node_of(p);
+    if (m->op == OP_ROTATE) {
+        memcpy(n->rotation_curve, m->bytes, MMR_KEY);
+        n->rotation_len = m->len - MMR_KEY;
+        memcpy(n->rotation, m->bytes + MMR_KEY, n->rotation_len);
+        n->rotation_ns = 0;
+    } else if (m->op == OP_HUB_NEXT) {
+        memcpy(n->hub_next.curve, m->bytes, MMR_KEY);
+        memcpy(n->hub_next.sign, m->bytes + MMR_KEY, MMR_KEY);
+        n->has_hub_next = true;
+    }
     mmr_bus_msg_free(m);
+}
+
+static int64_t give_rotation(struct mmr_site_node *n, int64_t now_ns)
+{
+    if (!n->rotation_len || !is_up(n))
+        return INT64_MAX;
+    if (!n->rotation_ns || now_ns - n->rotation_ns >= ROTATE_AGAIN_S * MMR_NS_PER_S) {
+        struct mmr_envelope e = mmr_link_envelope(MMR_FRAME_ROTATE, 0, n->epoch, n->boot);
+        memcpy(e.node, n->id, 16);
+        e.body_type = MMR_BODY_FIELDS;
+        e.body = n->rotation;
+        e.body_len = n->rotation_len;
+        (void)mmr_link_send_envelope(n->conn[MMR_SITE_URGENT].sock, NULL, 0, &e, n->keys.sign_secret);
+        n->rotation_ns = now_ns;
+    }
+    return n->rotation_ns + ROTATE_AGAIN_S * MMR_NS_PER_S;
+}
+
+/* A hub that changed its key does not answer to the old one: the two are tried in turn until one is. */
+static int64_t try_other_key(struct mmr_site_node *n, struct conn *c, int64_t now_ns)
+{
+    if (!n->has_hub_next || c->state != DOWN)
+        return INT64_MAX;
+    if (!c->key_ns)
+        c->key_ns = now_ns;
+    if (now_ns - c->key_ns >= OTHER_KEY_AFTER_MS * MMR_NS_PER_MS) {
+        c->is_next = !c->is_next;
+        c->key_ns = now_ns;
+        c->retry_ns = 0;
+        (void)zmq_disconnect(c->sock, c->endpoint);
+        (void)zmq_setsockopt(c->sock, ZMQ_CURVE_SERVERKEY, c->is_next ? n->hub_next.curve : n->hub.curve, MMR_KEY);
+        (void)zmq_connect(c->sock, c->endpoint);
+    }
+    return c->key_ns + OTHER_KEY_AFTER_MS * MMR_NS_PER_MS;
 }
 
 /* A refused handshake ends the library's own reconnecting: try anew after a doubling wait with jitter. */
@@ -252,6 +306,7 @@ static int64_t on_tick(struct mmr_bus_part *p, int64_t now_ns)
     int64_t at = INT64_MAX;
     for (unsigned i = 0; i < MMR_SITE_CONNECTIONS; i++) {
         struct conn *c = &n->conn[i];
+        at = sooner(at, try_other_key(n, c, now_ns));
         if (c->retry_ns && now_ns >= c->retry_ns) {
             c->retry_ns = 0;
             (void)zmq_disconnect(c->sock, c->endpoint);
@@ -283,7 +338,7 @@ static int64_t on_tick(struct mmr_bus_part *p, int64_t now_ns)
         if (c->state == WANTS_HELLO || c->state == SAID_HELLO)
             at = sooner(at, c->hello_ns + (c->state == SAID_HELLO ? 5 * MMR_NS_PER_S : 10 * MMR_NS_PER_MS));
     }
-    return sooner(at, send_lanes(n, now_ns));
+    return sooner(sooner(at, give_rotation(n, now_ns)), send_lanes(n, now_ns));
 }
 
 static size_t on_poll(struct mmr_bus_part *p, zmq_pollitem_t *items)
@@ -309,6 +364,29 @@ static void on_welcome(struct mmr_site_node *n, unsigned i, const struct mmr_env
     if (cur.bad || memcmp(e->epoch, n->epoch, 16) != 0 || n->conn[i].state == DOWN)
         return;
     mmr_clock_filter_add(&n->clock, t1, t2, e->t_wall_ns, mmr_clock_wall_ns());
+    for (uint32_t lane = 0; lane < MMR_LANES; lane++)
+        if (upto[lane] > atomic_load(&n->last[lane])) { /* the hub has more than was ever sent: our disk was put back */
+            if (!n->is_rolled_back)
+                tell(n, OP_ROLLED_BACK, 0, 0, NULL);
+            n->is_rolled_back = true;
+        }
+    if (n->is_rolled_back)
+        return; /* until the owner opened the link anew, with another epoch */
+    if (n->conn[i].is_next && i == MMR_SITE_URGENT) {
+        n->hub = n->hub_next;
+        n->has_hub_next = false;
+        for (unsigned k = 0; k < MMR_SITE_CONNECTIONS; k++)
+            if (k != i && !n->conn[k].is_next) { /* the other one follows */
+                go_down(n, k, DOWN);
+                (void)zmq_disconnect(n->conn[k].sock, n->conn[k].endpoint);
+                (void)zmq_setsockopt(n->conn[k].sock, ZMQ_CURVE_SERVERKEY, n->hub.curve, MMR_KEY);
+                (void)zmq_connect(n->conn[k].sock, n->conn[k].endpoint);
+            }
+        n->conn[0].is_next = n->conn[1].is_next = false;
+        tell(n, OP_HUB_ROTATED, 0, 0, NULL);
+    }
+    n->conn[i].key_ns = 0;
+    n->rotation_ns = 0;
     for (uint32_t lane = 0; lane < MMR_LANES; lane++) {
         if (mmr_site_connection(lane) != i)
             continue;
@@ -403,6 +481,17 @@ static bool on_frame(struct mmr_site_node *n, unsigned i, struct mmr_bus_msg *m,
         if ((e->flags & MMR_LINK_SAY_HELLO) && c->state == UP)
             go_down(n, i, WANTS_HELLO);
         return false;
+    case MMR_FRAME_ROTATE: {
+        struct mmr_wire_cursor cur = {e->body, e->body + e->body_len, false};
+        size_t len = 0;
+        const uint8_t *curve = mmr_wire_bin(&cur, &len);
+        if (!cur.bad && len == MMR_KEY && n->rotation_len && memcmp(curve, n->rotation_curve, MMR_KEY) == 0 &&
+            mmr_frame_is_signed_by(e, n->hub.sign)) {
+            n->rotation_len = 0;
+            tell(n, OP_ROTATED, 0, 0, NULL);
+        }
+        return false;
+    }
     case MMR_FRAME_CMD:
         return i == MMR_SITE_URGENT && c->state == UP && on_order(n, m);
     default:
@@ -472,6 +561,18 @@ static void on_deliver(struct mmr_bus_part *p, struct mmr_bus_msg *m)
     case OP_ACKED:
         if (n->ops->acked)
             n->ops->acked(n->ctx, (uint32_t)m->a, m->b);
+        break;
+    case OP_ROTATED:
+        if (n->ops->rotated)
+            n->ops->rotated(n->ctx);
+        break;
+    case OP_HUB_ROTATED:
+        if (n->ops->hub_rotated)
+            n->ops->hub_rotated(n->ctx);
+        break;
+    case OP_ROLLED_BACK:
+        if (n->ops->rolled_back)
+            n->ops->rolled_back(n->ctx);
         break;
     case OP_REFUSED:
         if (n->ops->refused)
@@ -588,6 +689,19 @@ void mmr_site_node_free(struct mmr_site_node *node)
     free_node(node);
 }
 
+/* These numbers are in the spool to stay: the bus thread may send them. */
+static void publish(struct mmr_site_node *n, uint32_t lane, uint64_t last)
+{
+    if (last <= atomic_load(&n->last[lane]))
+        return;
+    bool is_batch = last / MMR_BATCH_RECORDS_MAX != atomic_load(&n->last[lane]) / MMR_BATCH_RECORDS_MAX;
+    atomic_store(&n->last[lane], last);
+    int64_t none = 0;
+    bool is_first = lane >= MMR_LANE_OTHER && atomic_compare_exchange_strong(&n->bulk_since, &none, mmr_clock_mono_ns());
+    if (is_first || lane <= MMR_LANE_FINDING || is_batch)
+        mmr_bus_wake(n->part.bus);
+}
+
 int mmr_site_node_send(struct mmr_site_node *node, uint32_t lane, const char *instance, uint32_t kind,
                        uint64_t number, const void *bytes, size_t len, uint64_t *ret_seq)
 {
@@ -602,13 +716,38 @@ int mmr_site_node_send(struct mmr_site_node *node, uint32_t lane, const char *in
         return r;
     if (ret_seq)
         *ret_seq = seq;
-    atomic_store(&node->last[lane], seq);
-    int64_t none = 0;
-    bool is_first = lane >= MMR_LANE_OTHER &&
-                    atomic_compare_exchange_strong(&node->bulk_since, &none, mmr_clock_mono_ns());
-    if (is_first || lane <= MMR_LANE_FINDING || seq % MMR_BATCH_RECORDS_MAX == 0)
-        mmr_bus_wake(node->part.bus);
+    if (!node->spool_ops->is_durable)
+        publish(node, lane, seq);
     return 0;
+}
+
+void mmr_site_node_committed(struct mmr_site_node *node)
+{
+    for (uint32_t lane = 0; lane < MMR_LANES; lane++) {
+        uint64_t first, last;
+        node->spool_ops->range(node->spool, lane, &first, &last);
+        publish(node, lane, last);
+    }
+}
+
+int mmr_site_node_rotate(struct mmr_site_node *node, const struct mmr_keys *next)
+{
+    struct mmr_bus_msg *m = mmr_bus_msg_new(&node->part, OP_ROTATE, MMR_KEY + MMR_SITE_ROTATION_MAX);
+    if (!m)
+        return MMR_ENOMEM;
+    memcpy(m->bytes, next->pub.curve, MMR_KEY);
+    m->len = MMR_KEY + mmr_site_rotation_put(node->id, next, m->bytes + MMR_KEY);
+    return mmr_bus_post(m) ? 0 : MMR_EAGAIN;
+}
+
+int mmr_site_node_hub_next(struct mmr_site_node *node, const struct mmr_public_keys *next)
+{
+    struct mmr_bus_msg *m = mmr_bus_msg_new(&node->part, OP_HUB_NEXT, 2 * MMR_KEY);
+    if (!m)
+        return MMR_ENOMEM;
+    memcpy(m->bytes, next->curve, MMR_KEY);
+    memcpy(m->bytes + MMR_KEY, next->sign, MMR_KEY);
+    return mmr_bus_post(m) ? 0 : MMR_EAGAIN;
 }
 
 bool mmr_site_node_clock(const struct mmr_site_node *node, struct mmr_site_clock *ret_clock)
