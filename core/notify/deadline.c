@@ -16,18 +16,12 @@ static uint32_t channels_of(const struct mmr_contact *c)
     return n;
 }
 
-int mmr_deadline_init(struct mmr_deadline *d, const struct mmr_contact *contacts, uint32_t n, const struct mmr_deadline_ops *ops,
-                      struct mmr_error *err)
+int mmr_contacts_check(const struct mmr_contact *contacts, uint32_t n, struct mmr_error *err)
 {
     const char *carrier = NULL;
     bool has_two = false, has_user = false;
-    if (n > MMR_CONTACTS_MAX)
-        return mmr_fail(err, MMR_ECONFIG, "%u contacts: at most %d", n, MMR_CONTACTS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         const struct mmr_contact *c = &contacts[i];
-        for (uint32_t k = 0; k < i; k++)
-            if (strcmp(contacts[k].name, c->name) == 0)
-                return mmr_fail(err, MMR_ECONFIG, "contact '%s' is there twice; give each a name of its own", c->name);
         if (c->role != MMR_CONTACT_USER)
             continue;
         has_user = true;
@@ -45,10 +39,82 @@ int mmr_deadline_init(struct mmr_deadline *d, const struct mmr_contact *contacts
         return mmr_fail(err, MMR_ECONFIG, "no contact has the role 'user': nobody of the company would be told");
     if (!has_two)
         return mmr_fail(err, MMR_ECONFIG, "every channel is carried by '%s'; name channels of two independent carriers", carrier ? carrier : "");
+    return 0;
+}
+
+static int check_names(const struct mmr_contact *contacts, uint32_t n, struct mmr_error *err)
+{
+    if (n > MMR_CONTACTS_MAX)
+        return mmr_fail(err, MMR_ECONFIG, "%u contacts: at most %d", n, MMR_CONTACTS_MAX);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(contacts[k].name, contacts[i].name) == 0)
+                return mmr_fail(err, MMR_ECONFIG, "contact '%s' is there twice; give each a name of its own", contacts[i].name);
+    return 0;
+}
+
+int mmr_deadline_init(struct mmr_deadline *d, const struct mmr_contact *contacts, uint32_t n, const struct mmr_deadline_ops *ops,
+                      struct mmr_error *err)
+{
+    int r = check_names(contacts, n, err);
+    if (r)
+        return r;
     memset(d, 0, sizeof *d);
     d->ops = *ops;
-    memcpy(d->contact, contacts, n * sizeof *contacts);
+    if (n)
+        memcpy(d->contact, contacts, n * sizeof *contacts);
     d->n_contacts = n;
+    return 0;
+}
+
+static bool is_named(const struct mmr_deadline *d, uint32_t contact)
+{
+    for (uint32_t k = 0; k < d->n_notices; k++)
+        for (uint32_t i = 0; i < d->notice[k]->n_attempts; i++)
+            if (d->notice[k]->attempt[i].contact == contact)
+                return true;
+    return false;
+}
+
+int mmr_deadline_contacts(struct mmr_deadline *d, const struct mmr_contact *contacts, uint32_t n, struct mmr_error *err)
+{
+    struct mmr_contact list[MMR_CONTACTS_MAX];
+    uint8_t place[MMR_CONTACTS_MAX] = {0};
+    uint32_t count = n;
+    int r = check_names(contacts, n, err);
+    if (r)
+        return r;
+    memset(list, 0, sizeof list);
+    if (n)
+        memcpy(list, contacts, n * sizeof *contacts);
+    for (uint32_t i = 0; i < d->n_contacts; i++) {
+        const struct mmr_contact *old = &d->contact[i];
+        uint32_t k = 0;
+        while (k < n && strcmp(list[k].name, old->name) != 0)
+            k++;
+        if (k == n) {
+            if (!is_named(d, i))
+                continue;
+            if (count == MMR_CONTACTS_MAX)
+                return mmr_fail(err, MMR_ETOOBIG, "contacts: with those who are gone but named by open notices there are more than %d", MMR_CONTACTS_MAX);
+            k = count++;
+            (void)snprintf(list[k].name, sizeof list[k].name, "%s", old->name);
+            list[k].role = old->role;
+        }
+        for (int ch = 0; ch < MMR_NOTICE_CHANNELS && k < n; ch++)
+            for (int c = 0; c < 2; c++)
+                list[k].is_broken[ch][c] = old->is_broken[ch][c] && strcmp(list[k].address[ch], old->address[ch]) == 0 &&
+                                           strcmp(list[k].carrier[ch][c], old->carrier[ch][c]) == 0;
+        place[i] = (uint8_t)k;
+    }
+    for (uint32_t k = 0; k < d->n_notices; k++)
+        for (uint32_t i = 0; i < d->notice[k]->n_attempts; i++) {
+            struct mmr_attempt *a = &d->notice[k]->attempt[i];
+            d->notice[k]->is_dirty |= a->contact != place[a->contact];
+            a->contact = place[a->contact];
+        }
+    memcpy(d->contact, list, sizeof list);
+    d->n_contacts = count;
     return 0;
 }
 

@@ -7,8 +7,8 @@
  * with the same key {incident, step, contact, channel}; whoever sends knows keys it has seen. Jitter comes from the seed
  * and the key, so a restart plans the same times.
  *
- * Not wired into the live brain: the contacts have no place in the configuration and no forwarder carries notices yet.
- * What runs it is `mamori notice drill`, on a simulated clock.
+ * Times are of one timeline that never goes back (timeline.h). Who drives it: outlet.h in the live brain, `mamori notice
+ * drill` on a simulated clock.
  */
 #ifndef MMR_NOTIFY_DEADLINE_H
 #define MMR_NOTIFY_DEADLINE_H
@@ -93,11 +93,18 @@ struct mmr_deadline {
     uint64_t refused; /* severe incidents beyond the ceiling that no umbrella could take */
 };
 
-/* contacts are copied. errors MMR_ECONFIG too many, a name twice, or users who cannot be told: each user contact needs
- * two channels, and all users together two independent carriers */
+/* Is the list what the standard asks for? errors MMR_ECONFIG no user, a user with one channel only, or one carrier for all */
+int mmr_contacts_check(const struct mmr_contact *contacts, uint32_t n, struct mmr_error *err);
+/* contacts are copied. errors MMR_ECONFIG too many, or a name twice */
 int mmr_deadline_init(struct mmr_deadline *d, const struct mmr_contact *contacts, uint32_t n, const struct mmr_deadline_ops *ops,
                       struct mmr_error *err);
 void mmr_deadline_done(struct mmr_deadline *d);
+/*
+ * Another list of contacts, in its order (a restart, a reload): what is known of those with the same name and address stays,
+ * and every notice goes on with them. Who is no longer listed gets nothing more; his attempts keep his name.
+ * errors MMR_ECONFIG as mmr_deadline_init(); MMR_ETOOBIG too many with those who are still named by open notices
+ */
+int mmr_deadline_contacts(struct mmr_deadline *d, const struct mmr_contact *contacts, uint32_t n, struct mmr_error *err);
 
 struct mmr_severe { /* what the clock must know of a severe incident */
     uint64_t id, fingerprint;

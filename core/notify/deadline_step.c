@@ -112,10 +112,18 @@ static uint32_t plan(struct mmr_deadline *d, struct mmr_notice *n, const struct 
     return 1;
 }
 
+static bool has_address(const struct mmr_contact *c)
+{
+    for (int ch = 0; ch < MMR_NOTICE_CHANNELS; ch++)
+        if (c->address[ch][0])
+            return true;
+    return false;
+}
+
 static int user_at(const struct mmr_deadline *d, uint32_t k)
 {
     for (uint32_t i = 0; i < d->n_contacts; i++)
-        if (d->contact[i].role == MMR_CONTACT_USER && k-- == 0)
+        if (d->contact[i].role == MMR_CONTACT_USER && has_address(&d->contact[i]) && k-- == 0)
             return (int)i;
     return -1;
 }

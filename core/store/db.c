@@ -426,16 +426,29 @@ int mmr_db_each(struct mmr_db *db, const char *prefix,
                 struct mmr_error *err)
 {
     sqlite3_stmt *s;
-    int r = mmr_db_ask(db, "SELECT key, value FROM state WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key", &s, err);
+    int rc, r = mmr_db_ask(db,
+                           "SELECT key, value FROM state WHERE substr(key, 1, length(?1)) = ?1"
+                           " ORDER BY key",
+                           &s, err);
     if (r < 0)
         return r;
     (void)sqlite3_bind_text(s, 1, prefix, -1, SQLITE_STATIC);
-    int rc = SQLITE_DONE;
-    while (!r && (rc = sqlite3_step(s)) == SQLITE_ROW)
-        r = fn(ctx, (const char *)sqlite3_column_text(s, 0), sqlite3_column_blob(s, 1),
-               (size_t)sqlite3_column_bytes(s, 1));
-    if (!r && rc != SQLITE_DONE)
-        return mmr_db_fail(db, s, prefix, err);
+    while (r == 0 && (rc = sqlite3_step(s)) != SQLITE_DONE) {
+        if (rc != SQLITE_ROW)
+            return mmr_db_fail(db, s, prefix, err);
+        const char *key = (const char *)sqlite3_column_text(s, 0);
+        r = fn(ctx, key ? key : "", sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1));
+    }
     (void)sqlite3_reset(s);
     return r;
+}
+
+int mmr_db_drop(struct mmr_db *db, const char *key, struct mmr_error *err)
+{
+    sqlite3_stmt *s;
+    int r = mmr_db_write(db, "DELETE FROM state WHERE key = ?1", &s, err);
+    if (r < 0)
+        return r;
+    (void)sqlite3_bind_text(s, 1, key, -1, SQLITE_STATIC);
+    return mmr_db_done(db, s, 0, key, err);
 }

@@ -54,10 +54,10 @@ int mmr_db_set(struct mmr_db *db, const char *key, const void *value, size_t len
 /* ret returned; free(). errors MMR_ENOENT */
 int mmr_db_get(struct mmr_db *db, const char *key, void **ret, size_t *ret_len,
                struct mmr_error *err);
-/* Every kept piece whose key begins with prefix, by key; fn returns nonzero to stop, which is
- * returned. What fn gets is borrowed. */
+/* Every piece whose key begins with prefix, by key; fn not 0 stops and is returned. It must not write. */
 int mmr_db_each(struct mmr_db *db, const char *prefix,
                 int (*fn)(void *ctx, const char *key, const void *value, size_t len), void *ctx,
                 struct mmr_error *err);
+int mmr_db_drop(struct mmr_db *db, const char *key, struct mmr_error *err); /* 0 when there was none */
 
 #endif

@@ -502,14 +502,48 @@ static void damaged_bytes_and_bad_contacts_are_refused(void **state)
     }
     struct mmr_deadline d;
     struct mmr_contact who[] = {person("owner", MMR_CONTACT_USER, "m"), person("owner", MMR_CONTACT_USER, "mv")};
-    assert_int_equal(mmr_deadline_init(&d, who, 1, &ops, &err), MMR_ECONFIG);
+    assert_int_equal(mmr_contacts_check(who, 1, &err), MMR_ECONFIG); /* one channel */
     who[0] = person("owner", MMR_CONTACT_USER, "mv");
-    assert_int_equal(mmr_deadline_init(&d, who, 2, &ops, &err), MMR_ECONFIG);
+    assert_int_equal(mmr_deadline_init(&d, who, 2, &ops, &err), MMR_ECONFIG); /* one name twice */
     who[0] = person("owner", MMR_CONTACT_USER, "pm"); /* both of one carrier */
-    assert_int_equal(mmr_deadline_init(&d, who, 1, &ops, &err), MMR_ECONFIG);
+    assert_int_equal(mmr_contacts_check(who, 1, &err), MMR_ECONFIG);
     who[0] = person("duty", MMR_CONTACT_DUTY, "mv");
-    assert_int_equal(mmr_deadline_init(&d, who, 1, &ops, &err), MMR_ECONFIG);
+    assert_int_equal(mmr_contacts_check(who, 1, &err), MMR_ECONFIG); /* no user */
+    assert_int_equal(mmr_contacts_check(&who[1], 1, &err), 0);
     assert_int_equal(mmr_deadline_init(&d, &who[1], 1, &ops, &err), 0);
+    end(w);
+}
+
+/* The order of the list decides who is told first; a notice under way follows the people, not the places. */
+static void another_list_of_contacts_takes_open_notices_along(void **state)
+{
+    (void)state;
+    struct world *w = world();
+    struct mmr_error err = {.struct_size = sizeof err};
+    w->channel[MMR_NOTICE_MAIL] = PERMFAIL;
+    w->severe = (struct mmr_severe){.id = 5, .fingerprint = 5, .band = MMR_BAND_RED, .t0_ns = NOON, .classed_ns = NOON};
+    assert_int_equal(mmr_deadline_severe(&w->d, &w->severe, w->now_ns, &err), MMR_OPENED_NEW);
+    assert_true(turn(w));
+    assert_true(w->d.contact[0].is_broken[MMR_NOTICE_MAIL][0]);
+    const struct mmr_notice *n = mmr_deadline_find(&w->d, 5);
+    uint32_t owners = 0, still = 0;
+    for (uint32_t i = 0; i < n->n_attempts; i++)
+        owners += strcmp(w->d.contact[n->attempt[i].contact].name, "owner") == 0;
+    assert_true(owners >= 3); /* push, mail and SMS */
+    struct mmr_contact next[] = {person("clerk", MMR_CONTACT_USER, "msv"), person("new", MMR_CONTACT_USER, "ms"), person("owner", MMR_CONTACT_USER, "mv")};
+    assert_int_equal(mmr_deadline_contacts(&w->d, next, 3, &err), 0);
+    for (uint32_t i = 0; i < n->n_attempts; i++)
+        still += strcmp(w->d.contact[n->attempt[i].contact].name, "owner") == 0;
+    assert_int_equal(still, owners);
+    assert_int_equal(w->d.n_contacts, 3); /* nobody asked for the duty or the chief yet */
+    assert_true(w->d.contact[2].is_broken[MMR_NOTICE_MAIL][0]);
+    assert_int_equal(mmr_deadline_contacts(&w->d, next, 2, &err), 0); /* the owner has left */
+    assert_int_equal(w->d.n_contacts, 3);
+    assert_string_equal(w->d.contact[2].name, "owner");
+    assert_string_equal(w->d.contact[2].address[MMR_NOTICE_VOICE], "");
+    memcpy(next[2].address[MMR_NOTICE_MAIL], "other", 6); /* back with another address: not known to be broken */
+    assert_int_equal(mmr_deadline_contacts(&w->d, next, 3, &err), 0);
+    assert_false(w->d.contact[2].is_broken[MMR_NOTICE_MAIL][0]);
     end(w);
 }
 
@@ -529,6 +563,7 @@ int main(void)
         cmocka_unit_test(a_late_report_of_a_timely_delivery_counts),
         cmocka_unit_test(two_unanswered_days_stay_bounded),
         cmocka_unit_test(damaged_bytes_and_bad_contacts_are_refused),
+        cmocka_unit_test(another_list_of_contacts_takes_open_notices_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
