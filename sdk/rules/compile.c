@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PAY_PKT, PAY_TCP, PAY_STREAM, PAY_APP, PAYLOADS }; /* indexes of payload literals, as in struct mmr_rules */
 struct lit_build { /* literals of one index while they are gathered */
     struct lit_index *index;
     struct literal *lits;
@@ -199,8 +200,10 @@ static int place(struct mmr_rules *set, struct lit_build *bufs, struct lit_build
     choose(r);
     const struct group *g = r->pre_group ? &r->groups[r->pre_group - 1] : NULL;
     bool has_lit = g && literal_of(g, &g->steps[r->pre_step], &l);
-    if (r->flags & R_IP_ONLY)
-        return push(&set->ip_only, i) ? 0 : MMR_ENOMEM;
+    if (r->flags & R_IP_ONLY) {
+        bool is_listed = mmr_addr_set_is_narrow(r->src) || mmr_addr_set_is_narrow(r->dst);
+        return push(is_listed ? &set->ip_listed : &set->ip_only, i) ? 0 : MMR_ENOMEM;
+    }
     if (r->flags & R_PD_ONLY)
         return push(&set->pd_only, i) ? 0 : MMR_ENOMEM;
     if (r->flags & R_APP) {
@@ -211,21 +214,39 @@ static int place(struct mmr_rules *set, struct lit_build *bufs, struct lit_build
     int rc = 0;
     if (mmr_rule_wants_stream(r)) {
         set->has_stream = true;
-        struct lit_build *b = &pay[r->app ? 3 : 1];
+        struct lit_build *b = &pay[PAY_STREAM];
         rc = has_lit ? add_literal(b, &set->arena, &l, i) : push(&b->index->always, i) ? 0 : MMR_ENOMEM;
     }
     if (rc == 0 && mmr_rule_wants_pkt(r)) {
-        struct lit_build *b = &pay[r->app ? 2 : 0];
-        rc = has_lit ? add_literal(b, &set->arena, &l, i) : push(&b->index->always, i) ? 0 : MMR_ENOMEM;
+        const bool is_for[PAYLOADS] = {[PAY_PKT] = r->proto & ~(unsigned)PROTO_TCP, [PAY_TCP] = r->proto & PROTO_TCP,
+                                       [PAY_APP] = r->app != 0};
+        for (uint32_t k = 0; rc == 0 && k < PAYLOADS; k++)
+            if (is_for[k])
+                rc = has_lit ? add_literal(&pay[k], &set->arena, &l, i) : push(&pay[k].index->always, i) ? 0 : MMR_ENOMEM;
     }
+    return rc;
+}
+
+/* The addresses that lead to a rule of ip_listed: those of its narrower side. */
+static int unite_listed(struct mmr_rules *set)
+{
+    const struct addr_set **sets = calloc(set->ip_listed.n + 1, sizeof *sets);
+    int rc = sets ? 0 : MMR_ENOMEM;
+    for (uint32_t i = 0; rc == 0 && i < set->ip_listed.n; i++) {
+        const struct rule *r = set->rules[set->ip_listed.v[i]];
+        sets[i] = mmr_addr_set_is_narrow(r->src) ? r->src : r->dst;
+    }
+    if (rc == 0)
+        rc = mmr_addr_set_unite(&set->arena, sets, set->ip_listed.n, &set->ip_listed_addrs);
+    free(sets);
     return rc;
 }
 
 int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
 {
     struct lit_build *bufs = calloc(RULES_BUFS, sizeof *bufs);
-    struct lit_build pay[4] = {{.index = &set->pkt}, {.index = &set->stream}, {.index = &set->pkt_app},
-                               {.index = &set->stream_app}};
+    struct lit_build pay[PAYLOADS] = {[PAY_PKT] = {.index = &set->pkt}, [PAY_TCP] = {.index = &set->pkt_tcp},
+                                      [PAY_STREAM] = {.index = &set->stream}, [PAY_APP] = {.index = &set->pkt_app}};
     int rc = set->is_compiled ? MMR_EINVAL : bufs ? rank(set) : MMR_ENOMEM;
     if (rc == 0) {
         if (set->n_rules)
@@ -235,14 +256,16 @@ int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
     }
     for (uint32_t i = 0; rc == 0 && i < set->n_rules; i++)
         rc = place(set, bufs, pay, i);
+    if (rc == 0)
+        rc = unite_listed(set);
     if (rc < 0)
         rc = mmr_fail(err, rc, rc == MMR_EINVAL ? "rules: compiled already" : "rules: out of memory");
-    for (uint32_t i = 0; rc == 0 && i < RULES_BUFS + 4; i++) {
+    for (uint32_t i = 0; rc == 0 && i < RULES_BUFS + PAYLOADS; i++) {
         struct lit_build *b = i < RULES_BUFS ? &bufs[i] : &pay[i - RULES_BUFS];
         if (b->index->n_lits)
             rc = mmr_prefilter_new(b->lits, b->index->n_lits, false, &b->index->pf, err);
     }
-    for (uint32_t i = 0; i < RULES_BUFS + 4; i++) {
+    for (uint32_t i = 0; i < RULES_BUFS + PAYLOADS; i++) {
         struct lit_build *b = i >= RULES_BUFS ? &pay[i - RULES_BUFS] : bufs ? &bufs[i] : NULL;
         if (b) {
             mmr_str_map_done(&b->seen);
@@ -268,14 +291,15 @@ static void index_done(struct lit_index *x)
 
 void mmr_rules_uncompile(struct mmr_rules *set)
 {
-    struct lit_index *pay[] = {&set->pkt, &set->stream, &set->pkt_app, &set->stream_app};
+    struct lit_index *pay[PAYLOADS] = {&set->pkt, &set->pkt_tcp, &set->stream, &set->pkt_app};
     for (uint32_t i = 0; i < RULES_BUFS; i++)
         index_done(&set->buf[i]);
-    for (uint32_t i = 0; i < 4; i++)
+    for (uint32_t i = 0; i < PAYLOADS; i++)
         index_done(pay[i]);
     for (uint32_t i = 0; i < RULES_APPS; i++)
         free(set->tx_always[i].v);
     free(set->ip_only.v);
+    free(set->ip_listed.v);
     free(set->pd_only.v);
     set->is_compiled = false;
 }

@@ -14,13 +14,13 @@
 
 static int prepare(struct mmr_rules_engine *e, const struct mmr_rules *set, struct mmr_error *err)
 {
-    const struct lit_index *pay[] = {&set->pkt, &set->stream, &set->pkt_app, &set->stream_app};
+    const struct lit_index *pay[] = {&set->pkt, &set->pkt_tcp, &set->stream, &set->pkt_app};
     struct prefilter_scratch *scratch = mmr_prefilter_scratch_new();
     uint32_t *cand = calloc(set->n_rules + 1, sizeof *cand), *stamp = calloc(set->n_rules + 1, sizeof *stamp);
     int rc = scratch && cand && stamp ? 0 : mmr_fail(err, MMR_ENOMEM, "rule engine: out of memory");
     if (rc == 0 && !set->is_compiled)
         rc = mmr_fail(err, MMR_EINVAL, "rule engine: the set is not compiled");
-    for (uint32_t i = 0; rc == 0 && i < RULES_BUFS + 4; i++) {
+    for (uint32_t i = 0; rc == 0 && i < RULES_BUFS + sizeof pay / sizeof pay[0]; i++) {
         const struct lit_index *x = i < RULES_BUFS ? &set->buf[i] : pay[i - RULES_BUFS];
         if (x->pf)
             rc = mmr_prefilter_scratch_prepare(scratch, x->pf, err);
@@ -217,11 +217,36 @@ static int by_number(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* In the set's order. Mostly they are few, or came from one list and stand in order already. */
+static void sort_candidates(struct mmr_rules_engine *e)
+{
+    uint32_t *v = e->cand, i = 1;
+    while (i < e->n_cand && v[i - 1] < v[i])
+        i++;
+    if (i >= e->n_cand)
+        return;
+    if (e->n_cand > 32) {
+        qsort(v, e->n_cand, sizeof *v, by_number);
+        return;
+    }
+    for (; i < e->n_cand; i++) {
+        uint32_t x = v[i], k = i;
+        for (; k > 0 && v[k - 1] > x; k--)
+            v[k] = v[k - 1];
+        v[k] = x;
+    }
+}
+
+/* Most candidates fail at the header: those are left out before anything is sorted. */
 static void judge_all(struct mmr_rules_engine *e, struct subject *s)
 {
+    uint32_t n = 0;
     e->stats.candidates += e->n_cand;
-    if (e->n_cand > 1)
-        qsort(e->cand, e->n_cand, sizeof *e->cand, by_number);
+    for (uint32_t i = 0; i < e->n_cand; i++)
+        if (mmr_engine_header_is(e, e->set->rules[e->cand[i]], s))
+            e->cand[n++] = e->cand[i];
+    e->n_cand = n;
+    sort_candidates(e);
     if (e->n_cand)
         need_bits(e, s->state);
     for (uint32_t i = 0; i < e->n_cand; i++)
@@ -258,6 +283,7 @@ static void become_current(struct mmr_rules_engine *e, const struct mmr_packet *
     if (p && (p != e->current || index != e->current_index)) {
         e->current = p;
         e->current_index = index;
+        e->inspected = NULL;
         e->packet_seen.n = 0;
     }
 }
@@ -269,12 +295,16 @@ static bool is_unreassembled(const struct mmr_rules_engine *e, const struct mmr_
 
 static void ip_only(struct mmr_rules_engine *e, struct subject *s)
 {
-    if (!e->set->ip_only.n || (s->state && s->state->is_ip_done[s->dir]))
+    const struct mmr_rules *set = e->set;
+    if (s->state && s->state->is_ip_done[s->dir])
         return;
     if (s->state)
         s->state->is_ip_done[s->dir] = 1;
     begin(e);
-    add_list(e, &e->set->ip_only);
+    add_list(e, &set->ip_only);
+    if (set->ip_listed.n && s->who.src &&
+        (mmr_addr_set_has(set->ip_listed_addrs, s->who.src) || mmr_addr_set_has(set->ip_listed_addrs, s->who.dst)))
+        add_list(e, &set->ip_listed);
     judge_all(e, s);
 }
 
@@ -309,12 +339,12 @@ void mmr_rules_packet(struct mmr_rules_engine *e, const struct mmr_packet *p)
     ip_only(e, &s);
     pd_only(e, &s);
     begin(e);
-    scan(e, &set->pkt, p->payload, p->payload_len);
-    add_list(e, &set->pkt.always);
-    if (s.flow_app) {
-        scan(e, &set->pkt_app, p->payload, p->payload_len);
-        add_list(e, &set->pkt_app.always);
-    }
+    const struct lit_index *x = p->proto == 6 ? &set->pkt_tcp : &set->pkt;
+    if (s.flow_app != APP_TLS || p->flow->bytes[p->dir] < TLS_DEPTH) /* beyond it, cipher text only */
+        scan(e, x, p->payload, p->payload_len);
+    add_list(e, &x->always);
+    e->current_app = s.flow_app;
+    e->inspected = p;
     if (p->proto == 6 && p->payload_len && is_unreassembled(e, p->flow)) {
         scan(e, &set->stream, p->payload, p->payload_len);
         add_list(e, &set->stream.always);
@@ -364,7 +394,7 @@ static void roll(struct window *w)
     w->n_pending = n;
 }
 
-static void stream_candidates(struct mmr_rules_engine *e, struct window *w, unsigned app)
+static void stream_candidates(struct mmr_rules_engine *e, struct window *w)
 {
     uint32_t from = w->scanned > PREFILTER_LITERAL_MAX ? w->scanned - PREFILTER_LITERAL_MAX : 0;
     for (uint32_t i = 0; i < w->n_pending; i++)
@@ -381,10 +411,6 @@ static void stream_candidates(struct mmr_rules_engine *e, struct window *w, unsi
     }
     w->scanned = w->len;
     add_list(e, &e->set->stream.always);
-    if (app && e->set->stream_app.pf) /* found again and again: these few rules wait for the protocol's name */
-        scan(e, &e->set->stream_app, w->data, w->len);
-    if (app)
-        add_list(e, &e->set->stream_app.always);
 }
 
 /* is_end: also the rules that must see the whole chunk */
@@ -398,7 +424,8 @@ static void inspect_window(struct mmr_rules_engine *e, struct subject *s, bool i
     s->seen = &w->seen;
     s->is_stream = true;
     begin(e);
-    stream_candidates(e, w, s->flow_app);
+    stream_candidates(e, w);
+    w->app = (uint8_t)s->flow_app;
     uint32_t n = 0;
     for (uint32_t i = 0; i < e->n_cand; i++) {
         const struct rule *r = e->set->rules[e->cand[i]];
@@ -478,11 +505,13 @@ static void payload_rules_of_tx(struct mmr_rules_engine *e, const struct mmr_tx 
     p.tx = NULL;
     if (tx->flow->proto == 6) {
         p.win = s->state ? s->state->win[tx->dir] : NULL;
-        if (p.win && p.win->len && (e->set->stream_app.pf || e->set->stream_app.always.n)) {
+        /* rules that wait for the protocol's name: only where it was not known when this was looked at */
+        if (p.win && p.win->len && e->set->has_stream && p.win->app != s->flow_app) {
             inspect_window(e, &p, false);
             s->is_pass |= p.is_pass;
         }
-    } else if (tx->packet && (e->set->pkt_app.pf || e->set->pkt_app.always.n)) {
+    } else if (tx->packet && (e->set->pkt_app.pf || e->set->pkt_app.always.n) &&
+               !(tx->packet == e->inspected && e->current_app == s->flow_app)) {
         p.payload = tx->packet->payload;
         p.payload_len = tx->packet->payload_len;
         p.seen = &e->packet_seen;

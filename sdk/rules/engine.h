@@ -10,10 +10,11 @@
 enum {
     WINDOW_KEEP = 2560,  /* bytes of the stream kept for matches across chunks; also the chunk's size */
     SEEN_MAX = 48,       /* rules remembered as reported in one packet, chunk or message */
-    PENDING_MAX = 64,    /* candidates of one stream window */
+    PENDING_MAX = 96,    /* candidates of one stream window */
     TX_BUFFERS_MAX = 96,
+    NETS_MEMO = 16,
     STREAM_DEPTH = 1024 * 1024, /* bytes of one direction that are looked at */
-    TLS_DEPTH = 64 * 1024,      /* after the handshake there is only cipher text */
+    TLS_DEPTH = 32 * 1024,      /* hello, certificates; after the handshake there is only cipher text */
 };
 
 struct seen { /* rules already reported for one object */
@@ -30,6 +31,7 @@ struct window { /* the tail of one direction's stream */
     uint32_t n_pending;
     uint32_t pending[PENDING_MAX];
     uint8_t pending_age[PENDING_MAX];
+    uint8_t app; /* the protocol as it was known when this was last looked at */
 };
 struct flow_state {
     struct flow_state *prev, *next; /* all of the engine's, so that it can end before its flows do */
@@ -77,11 +79,20 @@ struct mmr_rules_engine {
     struct seen packet_seen; /* rules reported for the current packet */
     const struct mmr_packet *current;
     uint64_t current_index;
+    const struct mmr_packet *inspected; /* whose payload was looked at, and as what; NULL: the current one's was not */
+    unsigned current_app;
+    struct { /* address lists asked about for the object at hand: rules share a few ("$HOME_NET") */
+        const struct addr_set *set;
+        uint32_t mark;
+        bool is_dst, is_in;
+    } nets[NETS_MEMO];
     const uint8_t *hit_text; /* what the last matching chain looked into */
     size_t hit_text_len;
 };
 
-/* judge.c: all checks of one rule against the subject; reports it when they hold */
+/* judge.c: protocol, flow, addresses and ports of a rule */
+bool mmr_engine_header_is(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s);
+/* judge.c: all checks but the header's of one rule against the subject; reports it when they hold */
 void mmr_engine_judge(struct mmr_rules_engine *e, uint32_t rule, struct subject *s);
 bool mmr_seen_has(const struct seen *s, uint32_t rule);
 void mmr_seen_add(struct seen *s, uint32_t rule); /* s may be NULL; a full list forgets nothing and adds nothing */

@@ -34,7 +34,22 @@ static bool is_established(const struct mmr_rules_engine *e, const struct subjec
     }
 }
 
-static bool header_is(const struct mmr_rules_engine *e, const struct rule *r, const struct subject *s)
+/* mmr_addr_set_has, remembered for the object at hand. */
+static bool net_has(struct mmr_rules_engine *e, const struct addr_set *set, const struct mmr_addr *a, bool is_dst)
+{
+    if (set->is_any)
+        return true;
+    unsigned at = (unsigned)(((uintptr_t)set >> 4) + is_dst) % NETS_MEMO;
+    if (e->nets[at].set != set || e->nets[at].mark != e->mark || e->nets[at].is_dst != is_dst) {
+        e->nets[at].set = set;
+        e->nets[at].mark = e->mark;
+        e->nets[at].is_dst = is_dst;
+        e->nets[at].is_in = mmr_addr_set_has(set, a);
+    }
+    return e->nets[at].is_in;
+}
+
+bool mmr_engine_header_is(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s)
 {
     const struct state_who *w = &s->who;
     if (!(r->proto & s->proto))
@@ -55,7 +70,7 @@ static bool header_is(const struct mmr_rules_engine *e, const struct rule *r, co
     if (r->app && !mmr_app_covers(r->app, s->flow_app, false) && !(s->tx && mmr_app_covers(r->app, s->tx_app, false)))
         return false;
     if (mmr_port_set_has(r->sport, w->src_port) && mmr_port_set_has(r->dport, w->dst_port) &&
-        mmr_addr_set_has(r->src, w->src) && mmr_addr_set_has(r->dst, w->dst))
+        net_has(e, r->src, w->src, false) && net_has(e, r->dst, w->dst, true))
         return true;
     return r->flags & R_BIDIR && mmr_port_set_has(r->sport, w->dst_port) && mmr_port_set_has(r->dport, w->src_port) &&
            mmr_addr_set_has(r->src, w->dst) && mmr_addr_set_has(r->dst, w->src);
@@ -249,7 +264,7 @@ void mmr_engine_judge(struct mmr_rules_engine *e, uint32_t rule, struct subject 
     if (s->is_pass || (s->seen && mmr_seen_has(s->seen, rule)))
         return;
     e->stats.checks++;
-    if (!header_is(e, r, s) || !bits_hold(e, r, s) || !mmr_header_conds(r, s))
+    if (!bits_hold(e, r, s) || !mmr_header_conds(r, s))
         return;
     if (r->n_groups && !groups_hold(e, r, s))
         return;

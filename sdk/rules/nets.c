@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,23 @@ struct vars {
     uint32_t n_made, cap_made;
 };
 
-static int cmp(const struct mmr_addr *a, const struct mmr_addr *b) { return memcmp(a->b, b->b, 16); }
+static uint64_t half(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
+}
+
+/* As memcmp; two compares instead of a call: this runs for every rule that comes into question. */
+static int cmp(const struct mmr_addr *a, const struct mmr_addr *b)
+{
+    uint64_t x = half(a->b), y = half(b->b);
+    if (x == y) {
+        x = half(a->b + 8);
+        y = half(b->b + 8);
+    }
+    return x < y ? -1 : x > y;
+}
 
 static bool next(struct mmr_addr *a) /* false: it was the last address */
 {
@@ -380,6 +397,41 @@ bool mmr_addr_set_has(const struct addr_set *s, const struct mmr_addr *a)
             hi = mid;
     }
     return lo && cmp(a, &s->r[lo - 1].hi) <= 0;
+}
+
+bool mmr_addr_set_is_narrow(const struct addr_set *s)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (half(s->r[i].lo.b) != half(s->r[i].hi.b))
+            return false;
+        uint64_t width = half(s->r[i].hi.b + 8) - half(s->r[i].lo.b + 8);
+        if (width >= ADDR_NARROW || (total += width + 1) >= ADDR_NARROW)
+            return false;
+    }
+    return true;
+}
+
+int mmr_addr_set_unite(struct arena *a, const struct addr_set *const *sets, uint32_t n, const struct addr_set **ret)
+{
+    struct list l = {0};
+    struct addr_set *u = NULL;
+    bool is_ok = true;
+    for (uint32_t i = 0; is_ok && i < n; i++)
+        for (uint32_t k = 0; is_ok && k < sets[i]->n; k++)
+            is_ok = push(&l, &sets[i]->r[k].lo, &sets[i]->r[k].hi);
+    if (is_ok) {
+        normalize(&l);
+        u = mmr_arena_take(a, sizeof *u + l.n * sizeof u->r[0]);
+    }
+    if (u) {
+        u->n = l.n;
+        if (l.n)
+            memcpy(u->r, l.r, l.n * sizeof u->r[0]);
+        *ret = u;
+    }
+    free(l.r);
+    return u ? 0 : MMR_ENOMEM;
 }
 
 bool mmr_port_set_has(const struct port_set *s, uint16_t port)

@@ -28,6 +28,10 @@ int mmr_vars_addrs(struct vars *v, const char *text, size_t len, const struct ad
 int mmr_vars_ports(struct vars *v, const char *text, size_t len, const struct port_set **ret, struct mmr_error *err);
 
 bool mmr_addr_set_has(const struct addr_set *s, const struct mmr_addr *a);
+enum { ADDR_NARROW = 1 << 20 }; /* a list of single machines and small networks holds fewer addresses than this */
+bool mmr_addr_set_is_narrow(const struct addr_set *s);
+/* All addresses of n sets as one set, in the arena. errors MMR_ENOMEM */
+int mmr_addr_set_unite(struct arena *a, const struct addr_set *const *sets, uint32_t n, const struct addr_set **ret);
 bool mmr_port_set_has(const struct port_set *s, uint16_t port);
 
 #endif

@@ -177,9 +177,12 @@ struct mmr_rules {
     bool is_compiled;
     /* compiled: literals of message buffers; of packets and streams, with and without a protocol to know first */
     struct lit_index buf[RULES_BUFS];
-    struct lit_index pkt, stream, pkt_app, stream_app;
+    struct lit_index pkt, pkt_tcp, stream; /* rules that wait for a protocol's name among them: their header says so */
+    struct lit_index pkt_app;     /* those alone, for datagrams whose name was known only after they were looked at */
     struct rule_list tx_always[RULES_APPS]; /* by app of the rule; 0: any */
     struct rule_list ip_only, pd_only;
+    struct rule_list ip_listed;        /* of the address rules those with a list of few addresses on one side */
+    const struct addr_set *ip_listed_addrs; /* all of these addresses: an address that is not here meets none of them */
     bool has_stream, has_pkt_hdr;
 };
 
