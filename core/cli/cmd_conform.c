@@ -132,7 +132,7 @@ static int look(const struct mmr_config *c, struct survey *s)
             .version = p->version,
             .instance = inst->name,
             .side = side,
-            .detects = p->detects,
+            .detects = p->flags & MMR_PLUGIN_EXTERNAL && !inst->is_tool_named ? 0 : p->detects,
             .flags = p->flags,
             .is_detector = p->sensor || p->analyzer,
             .can_defend = verbs != 0,

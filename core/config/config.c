@@ -159,6 +159,13 @@ static int read_instances(struct loader *l)
             i->is_enabled = v;
         if (dry && mmr_value_parse(MMR_CFG_BOOL, dry, 0, 0, &v, why, sizeof why))
             i->is_dry_run = v;
+        const char *tool = scalar_of(e, "tool");
+        if (tool && !mmr_yaml_child(mmr_yaml_child(l->c->root, "tools"), tool)) {
+            mmr_yaml_diag(count_diag, l, mmr_yaml_child(e, "tool"),
+                          "'plugins.%s.tool': '%.60s' is no entry of 'tools:'; list its maker, model and version there", e->key, tool);
+            continue;
+        }
+        i->is_tool_named = tool != NULL;
         l->c->n_inst++;
     }
     return 0;

@@ -72,8 +72,8 @@ uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
         char text[512];
         if (!x->is_enabled || strcmp(x->host, host) != 0)
             continue;
-        int n = snprintf(text, sizeof text, "%s|%s|%s|%u|%d", x->name, x->plugin ? x->plugin : "", x->file ? x->file : "", x->side,
-                         x->is_dry_run);
+        int n = snprintf(text, sizeof text, "%s|%s|%s|%u|%d|%d", x->name, x->plugin ? x->plugin : "", x->file ? x->file : "", x->side,
+                         x->is_dry_run, x->is_tool_named);
         h = mmr_hash64(text, n > 0 && (size_t)n < sizeof text ? (size_t)n : sizeof text - 1, h);
     }
     return h;
@@ -102,7 +102,7 @@ static int make_host(struct mmr_run_state *s, const char *name, struct mmr_error
         }
         (void)snprintf(dirs[n], sizeof dirs[n], "%s/plugins/%s", state, x->name);
         inst[n] = (struct mmr_host_instance){.name = x->name, .plugin = x->plugin, .file_fd = -1, .side = x->side, .needs = GRANT_ALL,
-                                             .state_dir = dirs[n]};
+                                             .state_dir = dirs[n], .is_tool_named = x->is_tool_named};
         r = make_dir(dirs[n], 0700, err);
         if (!r)
             r = seal(s, x, &inst[n].file_fd, err);

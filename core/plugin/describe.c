@@ -200,7 +200,7 @@ static void check_bits(struct check *c)
     const struct mmr_plugin *p = c->p;
     const uint32_t sides = MMR_SIDE_NETWORK | MMR_SIDE_ENDPOINT;
     const uint32_t detects = MMR_DETECT_INBOUND | MMR_DETECT_OUTBOUND | MMR_DETECT_HOST;
-    const uint32_t needs = (1u << MMR_NEEDS) - 1, flags = MMR_PLUGIN_LINKED;
+    const uint32_t needs = (1u << MMR_NEEDS) - 1, flags = MMR_PLUGIN_LINKED | MMR_PLUGIN_EXTERNAL;
 
     if (!(p->side & sides) || (p->side & ~sides))
         wrong(c, "side 0x%x, expected network (1), endpoint (2) or both (3)", p->side);

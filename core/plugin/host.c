@@ -39,7 +39,7 @@ struct assigned {
     size_t packed_len;
     char *verbs[MMR_EVENT_ARRAY_MAX];
     size_t n_verbs;
-    bool has_file, has_verbs;
+    bool has_file, has_verbs, is_tool_named;
     int fd;
     uint32_t side, needs;
     const struct mmr_plugin *found;
@@ -327,6 +327,7 @@ static void take_instance(struct host *h, const struct mmr_message *m)
     in->side = (uint32_t)mmr_event_get_int(m->map, "side", 0);
     in->needs = (uint32_t)mmr_event_get_int(m->map, "needs", 0);
     in->has_file = mmr_event_get_int(m->map, "has_file", 0);
+    in->is_tool_named = mmr_event_get_int(m->map, "is_tool_named", 0);
     in->has_verbs = verbs != NULL;
     struct mmr_array_it it = {0};
     while (in->n_verbs < MMR_EVENT_ARRAY_MAX && mmr_value_next(verbs, &it, &text, &len))
@@ -392,7 +393,8 @@ static void send_info(struct host *h, size_t i)
     mmr_event_begin_map(&map, buf, sizeof buf);
     mmr_event_int(&map, "index", (int64_t)i);
     mmr_event_int(&map, "side", in->side);
-    mmr_event_int(&map, "caps", mmr_plugin_caps(in->found, in->side));
+    bool is_counted = in->is_tool_named || !(in->found->flags & MMR_PLUGIN_EXTERNAL);
+    mmr_event_int(&map, "caps", is_counted ? mmr_plugin_caps(in->found, in->side) : 0);
     mmr_event_int(&map, "roles", mmr_plugin_roles(in->found));
     mmr_event_int(&map, "needs", in->found->needs);
     mmr_event_str(&map, "version", in->found->version);

@@ -35,6 +35,7 @@ static bool copy_instance(struct mmr_group_instance *in, const struct mmr_host_i
     (void)snprintf(in->name, sizeof in->name, "%s", from->name);
     (void)snprintf(in->plugin, sizeof in->plugin, "%s", from->plugin);
     in->side = from->side;
+    in->is_tool_named = from->is_tool_named;
     in->needs = from->needs;
     in->state_dir = strdup(from->state_dir ? from->state_dir : "");
     if (!in->state_dir)
@@ -151,6 +152,7 @@ int mmr_group_assign(struct mmr_child *c, struct mmr_error *err)
         mmr_event_str(&map, "plugin", in->plugin);
         mmr_event_str(&map, "state_dir", in->state_dir);
         mmr_event_int(&map, "side", in->side);
+        mmr_event_int(&map, "is_tool_named", in->is_tool_named);
         mmr_event_int(&map, "needs", in->needs);
         mmr_event_bool(&map, "has_file", in->file_fd >= 0);
         if (in->actions) {

@@ -1,8 +1,12 @@
-/* evemap.c - alerts are the other sensor's findings and are passed on as hints; the rest is telemetry. */
+/*
+ * evemap.c - alerts are the other sensor's findings; what they mean is read from their category with care: a rule about policy
+ * or oddities is a hint and never asks for a defence. The rest is telemetry.
+ */
 #include "evemap.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "timestamp.h"
 
@@ -37,14 +41,21 @@ bool mmr_eve_time(const struct mmr_js_doc *doc, int64_t *ret_ns)
     return true;
 }
 
+/* A record about a packet has the packet's direction; src_endpoint is always who opened the connection. */
+static bool is_reply(const struct mmr_js_doc *d)
+{
+    return mmr_slice_is(get(d, 0, "direction"), "to_client");
+}
+
 static void endpoints(const struct mmr_js_doc *d, struct mmr_outev *o)
 {
     char low[12];
     struct mmr_slice p = get(d, 0, "proto");
-    mmr_out_addr(o, "src_endpoint.ip", get(d, 0, "src_ip"));
-    mmr_out_addr(o, "dst_endpoint.ip", get(d, 0, "dest_ip"));
-    num(o, "src_endpoint.port", get(d, 0, "src_port"));
-    num(o, "dst_endpoint.port", get(d, 0, "dest_port"));
+    bool is_swapped = is_reply(d);
+    mmr_out_addr(o, is_swapped ? "dst_endpoint.ip" : "src_endpoint.ip", get(d, 0, "src_ip"));
+    mmr_out_addr(o, is_swapped ? "src_endpoint.ip" : "dst_endpoint.ip", get(d, 0, "dest_ip"));
+    num(o, is_swapped ? "dst_endpoint.port" : "src_endpoint.port", get(d, 0, "src_port"));
+    num(o, is_swapped ? "src_endpoint.port" : "dst_endpoint.port", get(d, 0, "dest_port"));
     if (p.n && p.n < sizeof low) {
         for (uint32_t i = 0; i < p.n; i++)
             low[i] = (char)(p.p[i] >= 'A' && p.p[i] <= 'Z' ? p.p[i] + 32 : p.p[i]);
@@ -54,16 +65,63 @@ static void endpoints(const struct mmr_js_doc *d, struct mmr_outev *o)
     mmr_out_slice(o, "app_name", get(d, 0, "app_proto"));
 }
 
+/* Descriptions of the usual classification.config; what is not here is a hint. */
+static const struct category {
+    const char *text, *phase, *potential;
+} categories[] = {
+    {"Attempted Administrator Privilege Gain", "attempt.inbound", "high"},
+    {"Attempted User Privilege Gain", "attempt.inbound", "high"},
+    {"Web Application Attack", "attempt.inbound", "high"},
+    {"Executable code was detected", "attempt.inbound", "high"},
+    {"Attempted Denial of Service", "attempt.inbound", "low"},
+    {"Detection of a Denial of Service Attack", "attempt.inbound", "low"},
+    {"Attempted Information Leak", "attempt.inbound", "low"},
+    {"Detection of a Network Scan", "attempt.inbound", "low"},
+    {"access to a potentially vulnerable web application", "attempt.inbound", "low"},
+    {"Misc Attack", "attempt.inbound", "low"},
+    {"Attempt to login by a default username and password", "attempt.inbound", "low"},
+    {"An attempted login using a suspicious username was detected", "attempt.inbound", "low"},
+    {"Exploit Kit Activity Detected", "attempt.user", "high"},
+    {"Successful Credential Theft Detected", "attempt.user", "high"},
+    {"Possible Social Engineering Attempted", "attempt.user", "low"},
+    {"A Network Trojan was detected", "foothold.c2", "high"},
+    {"Malware Command and Control Activity Detected", "foothold.c2", "high"},
+    {"Domain Observed Used for C2 Detected", "foothold.c2", "high"},
+    {"Targeted Malicious Activity was Detected", "foothold.c2", "high"},
+    {"Successful Administrator Privilege Gain", "foothold.c2", "high"},
+    {"Successful User Privilege Gain", "foothold.c2", "high"},
+    {"Crypto Currency Mining Activity Detected", "foothold.c2", "low"},
+};
+
+static struct category meaning(struct mmr_slice category, struct mmr_slice severity)
+{
+    struct category c = {"", NULL, "info"};
+    for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++)
+        if (category.n == strlen(categories[i].text) && strncasecmp(category.p, categories[i].text, category.n) == 0)
+            c = categories[i];
+    if (mmr_slice_is_nocase(severity, "informational")) {
+        c.phase = NULL;
+        c.potential = "info";
+    } else if (mmr_slice_is_nocase(severity, "minor") && c.phase) {
+        c.potential = "low";
+    }
+    return c;
+}
+
 static void alert(const struct mmr_js_doc *d, const struct mmr_origin *from, struct mmr_outev *o, void *buf, size_t cap)
 {
     int32_t a = mmr_js_get(d, 0, "alert");
     int32_t meta = mmr_js_get(d, a, "metadata");
     struct mmr_slice sid = get(d, a, "signature_id"), title = get(d, a, "signature");
-    struct mmr_slice sev = get(d, a, "severity");
+    int32_t sev = mmr_js_get(d, meta, "signature_severity"); /* metadata values are arrays of text */
+    struct mmr_slice severity = {0};
+    if (sev >= 0 && d->node[sev].end > sev + 1 && d->node[sev + 1].type == MMR_JS_STRING)
+        severity = (struct mmr_slice){d->node[sev + 1].val, d->node[sev + 1].val_len, 0};
+    struct category c = meaning(get(d, a, "category"), severity);
+    bool is_high = strcmp(c.potential, "high") == 0, is_try = c.phase && strncmp(c.phase, "attempt.", 8) == 0;
     char rule[40], text[512];
-    int64_t prio = 3;
-    (void)mmr_slice_int(sev, &prio);
-    mmr_out_begin(o, buf, cap, "finding", MMR_CLASS_FINDING, 1, from);
+    mmr_out_begin_severity(o, buf, cap, "finding", MMR_CLASS_FINDING, 1, from,
+                           is_high ? 4 : strcmp(c.potential, "low") != 0 ? 1 : is_try ? 2 : 3);
     (void)snprintf(rule, sizeof rule, "sid:%.*s", (int)(sid.n < 24 ? sid.n : 24), sid.p ? sid.p : "");
     mmr_out_str(o, "mamori.rule", rule);
     mmr_out_slice(o, "finding_info.title", title);
@@ -72,7 +130,8 @@ static void alert(const struct mmr_js_doc *d, const struct mmr_origin *from, str
     (void)snprintf(text, sizeof text, "%.*s: %.*s to %.*s", (int)(title.n < 300 ? title.n : 300), title.p ? title.p : "alert",
                    (int)(src.n < 64 ? src.n : 64), src.p ? src.p : "?", (int)(dst.n < 64 ? dst.n : 64), dst.p ? dst.p : "?");
     mmr_out_str(o, "message", text);
-    mmr_out_str(o, "mamori.potential", prio <= 1 ? "high" : prio == 2 ? "low" : "info");
+    mmr_out_str(o, "mamori.phase", c.phase);
+    mmr_out_str(o, "mamori.potential", c.potential);
     mmr_out_slice(o, "unmapped.category", get(d, a, "category"));
     mmr_out_slice(o, "unmapped.action", get(d, a, "action"));
     int32_t t = mmr_js_get(d, meta, "mitre_technique_id");
