@@ -113,6 +113,7 @@ static struct json_object *status_json(struct mmr_live *l)
     }
     json_object_object_add(o, "selftest", tests);
     json_object_object_add(o, "nodes", nodes_json(l));
+    mmr_sights_json(l->sights, o);
     json_object_object_add(o, "outbox", json_object_new_object());
     struct json_object *outbox;
     (void)json_object_object_get_ex(o, "outbox", &outbox);

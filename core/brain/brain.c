@@ -386,6 +386,7 @@ static void done(struct mmr_live *l)
     mmr_config_free(l->config);
     mmr_roster_done(&l->roster);
     mmr_watch_free(l->watch);
+    mmr_sights_free(l->sights);
     mmr_tether_free(l->tether);
     event_base_free(l->base);
     free(l->view);
@@ -405,9 +406,10 @@ int mmr_brain_main(void)
     l->started_ns = mmr_clock_mono_ns();
     l->base = event_base_new();
     l->view = calloc(1, sizeof *l->view);
+    l->sights = mmr_sights_new();
     l->stamped = malloc(MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX);
     l->responders = calloc(RESPONDERS_MAX, sizeof *l->responders);
-    if (!l->base || !l->view || !l->stamped || !l->responders)
+    if (!l->base || !l->view || !l->stamped || !l->responders || !l->sights)
         status = 3;
     else if (mmr_tether_new(l->base, &ops, l, &l->tether, &err) != 0) {
         (void)fprintf(stderr, "mamori brain: %s\n", err.text);
@@ -417,6 +419,7 @@ int mmr_brain_main(void)
         free(l->view);
         free(l->stamped);
         free(l->responders);
+        mmr_sights_free(l->sights);
         if (l->base)
             event_base_free(l->base);
         free(l);

@@ -15,6 +15,8 @@ static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const v
     int r = mmr_event_read(stamped, len, l->view, &err);
     if (!r)
         mmr_selftest_event(&l->selftest, l->view);
+    if (!r && side == MMR_SIDE_NETWORK)
+        mmr_sights_event(l->sights, l->view);
     if (!r && side != MMR_SIDE_NETWORK)
         mmr_watch_event(l->watch, host, l->view);
     if (!r)

@@ -7,6 +7,7 @@
 #include "brain/persist.h"
 #include "brain/roster.h"
 #include "brain/selftest.h"
+#include "brain/sights.h"
 #include "brain/setup.h"
 #include "brain/watch.h"
 #include "config/sources.h"
@@ -43,6 +44,7 @@ struct mmr_live {
     struct mmr_site_hub *hub;
     struct mmr_roster roster;
     struct mmr_watch *watch;
+    struct mmr_sights *sights;
     struct mmr_selftest selftest;
     struct mmr_stamper core_stamper;
     uint64_t core_seq;

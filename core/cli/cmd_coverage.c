@@ -10,7 +10,10 @@
 #include "util/clock.h"
 #include "util/scope.h"
 
+#include <arpa/inet.h>
 #include <getopt.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -78,6 +81,24 @@ static bool is_true(struct json_object *o, const char *key)
 {
     struct json_object *x = NULL;
     return o && json_object_object_get_ex(o, key, &x) && json_object_get_boolean(x);
+}
+
+static bool is_own_address(const char *ip)
+{
+    struct ifaddrs *list;
+    bool is_own = false;
+    char text[INET6_ADDRSTRLEN];
+    if (getifaddrs(&list) != 0)
+        return false;
+    for (const struct ifaddrs *i = list; i && !is_own; i = i->ifa_next) {
+        const void *a = !i->ifa_addr                              ? NULL
+                        : i->ifa_addr->sa_family == AF_INET  ? (const void *)&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr
+                        : i->ifa_addr->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr
+                                                             : NULL;
+        is_own = a && inet_ntop(i->ifa_addr->sa_family, a, text, sizeof text) && strcmp(text, ip) == 0;
+    }
+    freeifaddrs(list);
+    return is_own;
 }
 
 /* ---- what runs ---- */
@@ -184,6 +205,45 @@ static void judge_flows(const struct survey *v, struct mmr_asset *a)
     }
 }
 
+/* Is host number k of the brain's list a machine that is looked at already: listed, a node, this one, or its card was met before? */
+static bool is_accounted(const struct survey *v, struct json_object *hosts, size_t k, const struct mmr_asset *a, size_t n_listed)
+{
+    struct json_object *h = json_object_array_get_idx(hosts, k);
+    size_t n;
+    struct json_object *list = mmr_cli_json_list(h, "ips", &n);
+    const char *ip = n ? json_object_get_string(json_object_array_get_idx(list, 0)) : NULL, *mac = mmr_cli_json_text(h, "mac");
+    const struct mmr_strv ips = {&ip, 1};
+    if (!ip || node_of(v, mmr_cli_json_text(h, "name"), ips) || is_own_address(ip))
+        return true;
+    for (size_t i = 0; i < n_listed; i++)
+        if (same_machine(a[i].name, mmr_cli_json_text(h, "name")) || share_address(settings(v, "assets", a[i].name, "ip"), ips))
+            return true;
+    for (size_t i = 0; i < k && *mac; i++)
+        if (strcmp(mmr_cli_json_text(json_object_array_get_idx(hosts, i), "mac"), mac) == 0)
+            return true;
+    return false;
+}
+
+/* Machines that were seen and that nobody listed: what they hold is unknown, which counts as important. */
+static size_t add_seen(const struct survey *v, struct mmr_asset *a, size_t n_listed)
+{
+    size_t n, have = n_listed;
+    struct json_object *hosts = mmr_cli_json_list(part(v->status, "brain"), "hosts", &n);
+    for (size_t k = 0; k < n && have < NAMES_MAX; k++) {
+        struct json_object *h = json_object_array_get_idx(hosts, k), *ips;
+        size_t m;
+        if (is_accounted(v, hosts, k, a, n_listed))
+            continue;
+        ips = mmr_cli_json_list(h, "ips", &m);
+        const char *name = mmr_cli_json_text(h, "name");
+        a[have++] = (struct mmr_asset){.name = *name ? name : json_object_get_string(json_object_array_get_idx(ips, 0)),
+                                       .kind = kind_of(mmr_cli_json_text(h, "role")),
+                                       .first_seen_ns = mmr_cli_json_number(h, "first_seen_ns"),
+                                       .flow_seen_ns = mmr_cli_json_number(h, "flow_seen_ns")};
+    }
+    return have;
+}
+
 static struct mmr_asset *assets_of(const struct survey *v, size_t *ret_n)
 {
     mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
@@ -204,6 +264,7 @@ static struct mmr_asset *assets_of(const struct survey *v, size_t *ret_n)
         judge_agent(v, &a[i]);
         judge_flows(v, &a[i]);
     }
+    *ret_n = add_seen(v, a, *ret_n);
     return a;
 }
 
@@ -229,23 +290,41 @@ static bool is_configured(const struct survey *v, const char *instance)
     return false;
 }
 
+/* Sums up the interfaces of a capture instance, as the brain heard of them; false: their directions are not known. */
+static bool measure_captures(const struct survey *v, const char *instance, struct mmr_way_out *e)
+{
+    size_t n;
+    bool has_sees = false, in = false, out = false;
+    struct json_object *list = mmr_cli_json_list(part(v->status, "brain"), "captures", &n);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = json_object_array_get_idx(list, i), *sees = part(x, "sees");
+        if (strcmp(mmr_cli_json_text(x, "instance"), instance) != 0)
+            continue;
+        e->captured += (uint64_t)mmr_cli_json_number(x, "captured");
+        e->dropped += (uint64_t)mmr_cli_json_number(x, "dropped");
+        e->sensor_bytes += (uint64_t)mmr_cli_json_number(x, "bytes");
+        has_sees = has_sees || sees;
+        in = in || is_true(sees, "in");
+        out = out || is_true(sees, "out");
+    }
+    e->sees_in = !has_sees || in; /* the two halves of a tap are two interfaces of one instance */
+    e->sees_out = !has_sees || out;
+    return has_sees;
+}
+
 static void judge_exit(struct survey *v, struct mmr_way_out *e)
 {
     const char *sensor = setting(v, "exits", e->name, "sensor");
     e->has_sensor = sensor && *sensor && is_configured(v, sensor);
     if (sensor && *sensor && !e->has_sensor)
         note(v, "exit '%s' names the sensor '%s', which is no enabled plugin instance here", e->name, sensor);
-    struct json_object *x = e->has_sensor ? running(v, sensor, NULL) : NULL, *sees = part(x, "sees");
+    struct json_object *x = e->has_sensor ? running(v, sensor, NULL) : NULL;
     e->is_sensor_healthy = x != NULL;
-    e->sees_in = !sees || is_true(sees, "in");
-    e->sees_out = !sees || is_true(sees, "out");
-    e->captured = (uint64_t)mmr_cli_json_number(x, "captured");
-    e->dropped = (uint64_t)mmr_cli_json_number(x, "capture_dropped");
-    e->sensor_bytes = (uint64_t)mmr_cli_json_number(x, "bytes");
+    bool has_sees = x && measure_captures(v, sensor, e);
     e->gateway_bytes = (uint64_t)mmr_cli_json_number(x, "gateway_bytes");
-    if (x && !sees)
+    if (e->is_sensor_healthy && !has_sees)
         note(v, "exit '%s': whether both directions are seen is not measured", e->name);
-    if (x && !e->captured)
+    if (e->is_sensor_healthy && !e->captured)
         note(v, "exit '%s': how many packets are dropped is not measured", e->name);
 }
 
@@ -400,7 +479,8 @@ MMR_COMMAND(coverage) = {
     .help = "is every way out seen, has every important machine an agent?",
     .usage = "mamori coverage net|ep [--config DIR] [--json]\n"
              "\n"
-             "net: each of the configured 'exits:' and its sensor. ep: each of the configured 'assets:' that holds, or may\n"
-             "hold, important information, and its agent. Status 1 with the gaps. What is not measured is named.\n",
+             "net: each of the configured 'exits:' and its sensor: does it run, see both directions, lose packets? ep: each of the\n"
+             "configured 'assets:' and each machine seen in the network that holds, or may hold, important information, and its\n"
+             "agent. Status 1 with the gaps. What is not measured is named.\n",
     .run = run,
 };

@@ -184,6 +184,18 @@ void cap_live_on_fd(void *self, int fd, unsigned rw, uint64_t cookie)
     detach(c, in); /* on_timer tries again */
 }
 
+/* Totals since the start, so that a lost one does not matter. */
+static void report_stats(struct cap *c, const struct cap_input *in)
+{
+    uint8_t buf[512];
+    struct mmr_event ev;
+    mmr_event_begin(&ev, buf, sizeof buf, "capture.stats", MMR_CLASS_EVENT_LOG, 99, c->host->now_ns(c->host->impl, MMR_CLOCK_WALL), 1);
+    mmr_event_str(&ev, "unmapped.interface", in->name);
+    mmr_event_int(&ev, "unmapped.received", (int64_t)in->received);
+    mmr_event_int(&ev, "unmapped.dropped", (int64_t)in->dropped);
+    (void)mmr_event_emit(&ev, c->host); /* telemetry: the next one says it again */
+}
+
 static void report_drops(struct cap *c, struct cap_input *in)
 {
     struct pcap_stat st;
@@ -196,6 +208,7 @@ static void report_drops(struct cap *c, struct cap_input *in)
     uint32_t received = (uint32_t)(st.ps_recv - (uint32_t)in->received);
     in->dropped += dropped;
     in->received += received;
+    report_stats(c, in);
     if (dropped == 0)
         return;
     mmr_event_begin(&ev, buf, sizeof buf, "capture.drops", MMR_CLASS_EVENT_LOG, 99,
