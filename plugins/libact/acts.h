@@ -50,7 +50,7 @@ struct mmr_act *mmr_acts_next_expiry(struct mmr_acts *a);
 /* ---- receipts ---- */
 struct mmr_receipt_out { /* NULL or 0: absent */
     const char *result, *verified, *method, *detail;
-    int64_t applied_ns, expires_ns;
+    int64_t applied_ns, expires_ns, revoked_ns;
     uint64_t packets, bytes;
     bool has_counter, is_dry_run;
     const char *undo;

@@ -15,6 +15,8 @@ void mmr_receipt_send(const struct mmr_host *host, uint64_t id, int code, const 
         mmr_event_int(&ev, "applied_at", r->applied_ns);
     if (r->expires_ns)
         mmr_event_int(&ev, "expires_at", r->expires_ns);
+    if (r->revoked_ns)
+        mmr_event_int(&ev, "revoked_at", r->revoked_ns);
     if (r->has_counter) {
         mmr_event_int(&ev, "counter.packets", (int64_t)r->packets);
         mmr_event_int(&ev, "counter.bytes", (int64_t)r->bytes);

@@ -343,6 +343,7 @@ int mmr_blocker_new(const struct mmr_host *host, const struct mmr_blocker_config
         return mmr_fail(err, MMR_ENOMEM, "block.addr: out of memory");
     n->host = host;
     n->cfg = cfg;
+    mmr_guard_learn(&n->guard);
     int r = mmr_guard_load(&n->guard, cfg->never_block.v, cfg->never_block.n, err);
     if (!r)
         r = mmr_deny_open(cfg->table, &n->deny, err);

@@ -76,10 +76,10 @@ const char *mmr_deny_set_name(const struct mmr_deny_key *k)
     return names[form][k->direction == MMR_DENY_DST][mmr_deny_is_v4(&k->addr)];
 }
 
-/* Feed a script to `nft -f -`; its first complaint goes to err. */
-static int run_nft(const char *script, struct mmr_error *err)
+int mmr_nft_run(const char *script, char *ret_said, size_t said_cap, struct mmr_error *err)
 {
-    char said[160] = "";
+    char own[160] = "", *said = ret_said ? ret_said : own;
+    const size_t cap = ret_said ? said_cap : sizeof own;
     int in[2], out[2], status;
     pid_t pid;
     posix_spawn_file_actions_t fa;
@@ -112,10 +112,12 @@ static int run_nft(const char *script, struct mmr_error *err)
     }
     (void)close(in[1]);
     if (!r) {
-        ssize_t n = read(out[0], said, sizeof said - 1);
+        size_t at = 0;
         char rest[256];
-        if (n > 0)
-            said[n] = '\0';
+        ssize_t n = 1;
+        while (n > 0 && at < cap - 1 && (n = read(out[0], said + at, cap - 1 - at)) > 0)
+            at += (size_t)n;
+        said[at] = '\0';
         while (n > 0 && (n = read(out[0], rest, sizeof rest)) > 0)
             ;
     }
@@ -236,7 +238,7 @@ int mmr_deny_setup(struct mmr_deny *d, const char *const *never, size_t n, struc
     say_rules(s, t, "pre");
     say_rules(s, t, "out");
     int r = s->is_full ? mmr_fail(err, MMR_ETOOBIG, "table '%s': %zu never-block entries are too many", t, n)
-                       : run_nft(s->text, err);
+                       : mmr_nft_run(s->text, NULL, 0, err);
     free(s);
     return r;
 }
@@ -245,7 +247,7 @@ int mmr_deny_remove(struct mmr_deny *d, struct mmr_error *err)
 {
     char text[128];
     (void)snprintf(text, sizeof text, "add table inet %s\ndelete table inet %s\n", d->table, d->table);
-    return run_nft(text, err);
+    return mmr_nft_run(text, NULL, 0, err);
 }
 
 static int change_network(struct mmr_deny *d, const struct mmr_deny_key *k, bool is_add, int64_t timeout_ms,
@@ -260,7 +262,7 @@ static int change_network(struct mmr_deny *d, const struct mmr_deny_key *k, bool
                      set, addr, d->table, set, addr);
     if (is_add && n > 0)
         (void)snprintf(text + n, sizeof text - (size_t)n, "add element inet %s %s { %s%s }\n", d->table, set, addr, timeout);
-    return run_nft(text, err);
+    return mmr_nft_run(text, NULL, 0, err);
 }
 
 int mmr_deny_add(struct mmr_deny *d, const struct mmr_deny_key *k, int64_t timeout_ms, struct mmr_error *err)

@@ -93,6 +93,27 @@ static void name_servers(struct mmr_guard *g)
         (void)fclose(f);
 }
 
+void mmr_guard_learn(struct mmr_guard *g)
+{
+    mmr_sessions_learn(&g->admins);
+}
+
+static void open_sessions(struct mmr_guard *g)
+{
+    struct mmr_sessions now;
+    if (!g->admins.n)
+        return;
+    mmr_sessions_learn(&now);
+    for (uint32_t i = 0; i < g->admins.n; i++)
+        if (mmr_sessions_has(&now, &g->admins.addr[i])) {
+            struct mmr_deny_key k;
+            memset(&k, 0, sizeof k);
+            k.addr = g->admins.addr[i];
+            k.bits = 128;
+            add(g, &k, "the far end of an administrator's open SSH session");
+        }
+}
+
 int mmr_guard_load(struct mmr_guard *g, const char *const *configured, size_t n, struct mmr_error *err)
 {
     static const char *const fixed[] = {"127.0.0.0/8", "::1", "169.254.0.0/16", "fe80::/10", "224.0.0.0/4",
@@ -103,6 +124,7 @@ int mmr_guard_load(struct mmr_guard *g, const char *const *configured, size_t n,
     own_addresses(g);
     gateways(g);
     name_servers(g);
+    open_sessions(g);
     for (size_t i = 0; i < n; i++) {
         struct mmr_deny_key k;
         if (!mmr_deny_parse(configured[i], &k))

@@ -3,6 +3,7 @@
 #define MMR_LIBNFT_GUARD_H
 
 #include "deny.h"
+#include "sessions.h"
 
 enum { MMR_GUARD_MAX = 256 };
 struct mmr_guard {
@@ -11,12 +12,16 @@ struct mmr_guard {
         const char *why; /* "the default gateway", … */
     } item[MMR_GUARD_MAX];
     uint32_t n;
+    struct mmr_sessions admins; /* learned once, by mmr_guard_learn() */
 };
 
+/* Remember whose SSH session is open now; to be called once, before the first mmr_guard_load(). */
+void mmr_guard_learn(struct mmr_guard *g);
 /*
  * mmr_guard_load - collect it anew: loopback, link-local, multicast, this machine's addresses, its
- * default gateways (/proc/net/route, ipv6_route), its name servers (/etc/resolv.conf), and the
- * configured networks (administrators' machines belong there: an open SSH connection proves nobody).
+ * default gateways (/proc/net/route, ipv6_route), its name servers (/etc/resolv.conf), the far ends of SSH sessions that
+ * were open at the start and still are (sessions.h), and the configured networks (administrators' machines belong there:
+ * an SSH session opened later proves nobody).
  *
  * errors  MMR_ECONFIG a configured entry is no address or network
  */

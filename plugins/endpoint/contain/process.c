@@ -221,10 +221,65 @@ bool mmr_process_is_dead(struct mmr_kill *k)
     return is_all;
 }
 
-bool mmr_process_is_stopped(const struct mmr_fingerprint *f)
+/* Do all that descend from pid stand still? Those that are gone meanwhile do. */
+static bool is_tree_stopped(pid_t top)
+{
+    pid_t pids[MMR_KILL_MAX] = {top};
+    uint32_t n = 1;
+    bool is_all = true;
+    for (uint32_t before = 0; before != n && is_all;) {
+        DIR *d = opendir("/proc");
+        const struct dirent *e;
+        before = n;
+        while (d && (e = readdir(d)) && n < MMR_KILL_MAX && is_all) {
+            struct stat_line s;
+            long pid = strtol(e->d_name, NULL, 10);
+            bool is_below = false, is_known = false;
+            if (pid <= 1 || !read_stat((pid_t)pid, &s))
+                continue;
+            for (uint32_t i = 0; i < n; i++) {
+                is_below |= pids[i] == (pid_t)s.ppid;
+                is_known |= pids[i] == (pid_t)pid;
+            }
+            if (!is_below || is_known)
+                continue;
+            is_all = s.state == 'T' || s.state == 'Z' || s.state == 'X';
+            pids[n++] = (pid_t)pid;
+        }
+        if (d)
+            (void)closedir(d);
+    }
+    return is_all;
+}
+
+bool mmr_process_is_stopped(const struct mmr_fingerprint *f, bool is_tree)
 {
     struct stat_line s;
-    return read_stat((pid_t)f->pid, &s) && (f->start_ticks <= 0 || s.start_ticks == f->start_ticks) && s.state == 'T';
+    if (!read_stat((pid_t)f->pid, &s) || (f->start_ticks > 0 && s.start_ticks != f->start_ticks))
+        return false;
+    return s.state == 'T' && (!is_tree || is_tree_stopped((pid_t)f->pid));
+}
+
+uint32_t mmr_process_signal_user(uid_t uid, enum mmr_scope scope, int sig)
+{
+    uint32_t n = 0;
+    DIR *d = opendir("/proc");
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        char path[64];
+        struct stat st;
+        long pid = strtol(e->d_name, NULL, 10);
+        if (pid <= 1 || pid == getpid() || !mmr_scope_has(scope, (pid_t)pid))
+            continue;
+        int fd = pidfd_open((pid_t)pid);
+        (void)snprintf(path, sizeof path, "/proc/%ld", pid); /* owned by who it runs as; pinned, so it is the same one */
+        if (fd >= 0 && stat(path, &st) == 0 && st.st_uid == uid && syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) == 0)
+            n++;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    if (d)
+        (void)closedir(d);
+    return n;
 }
 
 void mmr_process_release(struct mmr_kill *k)

@@ -40,7 +40,10 @@ int mmr_process_pin(const struct mmr_fingerprint *f, bool is_tree, enum mmr_scop
                     size_t n_never, struct mmr_kill *ret, struct mmr_error *err);
 int mmr_process_signal(const struct mmr_kill *k, int sig); /* all; 0 or errno of the first that failed (not ESRCH) */
 bool mmr_process_is_dead(struct mmr_kill *k);             /* closes the descriptors of the dead */
-bool mmr_process_is_stopped(const struct mmr_fingerprint *f); /* state T in /proc/PID/stat */
+/* It, and with is_tree what descends from it, in state T in /proc/PID/stat. A process that is gone does nothing either. */
+bool mmr_process_is_stopped(const struct mmr_fingerprint *f, bool is_tree);
+/* Signal every process of this account within the scope, but ourselves; how many. For ending sessions. */
+uint32_t mmr_process_signal_user(uid_t uid, enum mmr_scope scope, int sig);
 void mmr_process_release(struct mmr_kill *k);
 int64_t mmr_process_start_ticks(pid_t pid); /* field 22 of /proc/PID/stat; -1: gone */
 

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FOUND_MAX = 1024, BUF_BYTES = 32768, TCP_STATES_LIVE = 0xfff & ~(1 << TCP_LISTEN | 1 << TCP_TIME_WAIT | 1 << TCP_CLOSE) };
@@ -151,6 +152,82 @@ int mmr_sockets_cut(const struct mmr_tuple *t, uint32_t *ret_cut, struct mmr_err
     if (nl)
         (void)mnl_socket_close(nl);
     return r;
+}
+
+/* The inodes of the sockets of every process of our executable. */
+static size_t own_inodes(unsigned *ret, size_t cap)
+{
+    struct stat mine, theirs;
+    size_t n = 0;
+    DIR *proc = stat("/proc/self/exe", &mine) == 0 ? opendir("/proc") : NULL;
+    for (const struct dirent *e; proc && (e = readdir(proc));) {
+        char path[320], link[600], to[64];
+        long pid = strtol(e->d_name, NULL, 10);
+        (void)snprintf(path, sizeof path, "/proc/%ld/exe", pid);
+        if (pid <= 0 || stat(path, &theirs) != 0 || theirs.st_ino != mine.st_ino || theirs.st_dev != mine.st_dev)
+            continue;
+        (void)snprintf(path, sizeof path, "/proc/%ld/fd", pid);
+        DIR *fds = opendir(path);
+        for (const struct dirent *l; fds && (l = readdir(fds)) && n < cap;) {
+            (void)snprintf(link, sizeof link, "%s/%s", path, l->d_name);
+            ssize_t len = readlink(link, to, sizeof to - 1);
+            to[len > 0 ? len : 0] = '\0';
+            if (sscanf(to, "socket:[%u]", &ret[n]) == 1)
+                n++;
+        }
+        if (fds)
+            (void)closedir(fds);
+    }
+    if (proc)
+        (void)closedir(proc);
+    return n;
+}
+
+struct peers {
+    const unsigned *inode;
+    size_t n_inode, n, cap;
+    struct mmr_addr *ret;
+};
+
+static int on_own(const struct nlmsghdr *h, void *data)
+{
+    struct peers *p = data;
+    struct inet_diag_msg m;
+    struct mmr_addr a;
+    if (mnl_nlmsg_get_payload_len(h) < sizeof m || p->n == p->cap)
+        return MNL_CB_OK;
+    memcpy(&m, mnl_nlmsg_get_payload(h), sizeof m);
+    bool is_own = false;
+    for (size_t i = 0; i < p->n_inode && !is_own; i++)
+        is_own = m.idiag_inode && p->inode[i] == m.idiag_inode;
+    if (!is_own)
+        return MNL_CB_OK;
+    to_addr(m.idiag_family, m.id.idiag_dst, &a);
+    const bool is_v4 = memcmp(a.b, "\0\0\0\0\0\0\0\0\0\0\377\377", 12) == 0;
+    bool is_known = is_v4 ? a.b[12] == 127 : memcmp(a.b, &in6addr_loopback, 16) == 0;
+    for (size_t i = 0; i < p->n && !is_known; i++)
+        is_known = memcmp(&p->ret[i], &a, sizeof a) == 0;
+    if (!is_known)
+        p->ret[p->n++] = a;
+    return MNL_CB_OK;
+}
+
+size_t mmr_sockets_own_peers(struct mmr_addr *ret, size_t cap)
+{
+    enum { INODES_MAX = 4096 };
+    struct mmr_error err = {.struct_size = sizeof err};
+    unsigned *inode = calloc(INODES_MAX, sizeof *inode);
+    struct mnl_socket *nl = inode ? open_diag(&err) : NULL;
+    struct peers p = {.inode = inode, .n_inode = inode ? own_inodes(inode, INODES_MAX) : 0, .ret = ret, .cap = cap};
+    static const uint8_t families[] = {AF_INET, AF_INET6};
+    for (size_t i = 0; nl && i < 2; i++) {
+        struct inet_diag_req_v2 req = {.sdiag_family = families[i], .sdiag_protocol = IPPROTO_TCP, .idiag_states = 1 << TCP_ESTABLISHED};
+        (void)request(nl, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &req, on_own, &p);
+    }
+    if (nl)
+        (void)mnl_socket_close(nl);
+    free(inode);
+    return p.n;
 }
 
 /* Which process has a descriptor for the socket with this inode. */

@@ -27,5 +27,13 @@ int mmr_sockets_cut(const struct mmr_tuple *t, uint32_t *ret_cut, struct mmr_err
 int mmr_sockets_count(const struct mmr_tuple *t, uint32_t *ret_n, struct mmr_error *err);
 /* The process that holds such a socket. errors MMR_ENOENT no such connection, or nobody's */
 int mmr_sockets_owner(const struct mmr_tuple *t, pid_t *ret_pid, uid_t *ret_uid, struct mmr_error *err);
+/*
+ * mmr_sockets_own_peers - the far ends of established TCP connections that processes of our own executable hold: the
+ * supervisor, the agent with its hub, the other plugin hosts. Loopback is left out.
+ *
+ * ret, cap  filled with up to cap addresses, each once; returns how many
+ */
+enum { MMR_SOCKETS_PEERS_MAX = 64 };
+size_t mmr_sockets_own_peers(struct mmr_addr *ret, size_t cap);
 
 #endif

@@ -162,12 +162,12 @@ static void a_frozen_process_goes_on_after_undo(void **state)
     name_process(pid, f.start_ticks, false);
     send_order(th, 6, 0, "freeze.process");
     want(th, "applied", "confirmed");
-    assert_true(mmr_process_is_stopped(&f));
+    assert_true(mmr_process_is_stopped(&f, false));
     name_process(pid, f.start_ticks, false);
     send_order(th, 6, MMR_ACT_UNDO, "freeze.process");
     want(th, "applied", "confirmed");
     (void)usleep(20000);
-    assert_false(mmr_process_is_stopped(&f));
+    assert_false(mmr_process_is_stopped(&f, false));
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);
     mmr_testhost_free(th);

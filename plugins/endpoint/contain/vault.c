@@ -2,6 +2,8 @@
  * scans them by accident. */
 #include "vault.h"
 
+#include "xattrs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -20,7 +22,7 @@ struct manifest {
     long long size, mtime_s, mtime_ns, atime_s, atime_ns;
 };
 
-static bool is_system_path(const char *path)
+bool mmr_vault_is_system(const char *path)
 {
     static const char *const prefixes[] = {"/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/boot/",
                                            "/proc/", "/sys/", "/dev/", "/run/systemd/"};
@@ -105,6 +107,62 @@ static int save_manifest(const char *dir, uint64_t id, const struct manifest *m)
     return r;
 }
 
+/* Extended attributes lie beside the copy; most files have none. */
+static int save_xattrs(const char *dir, uint64_t id, int file)
+{
+    char path[PATH_BYTES + 64];
+    unsigned char *bytes;
+    long n = mmr_xattrs_read(file, &bytes);
+    int r = n < 0 ? -1 : 0;
+    name_of(dir, id, "xattr", path, sizeof path);
+    if (n > 0) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        r = fd < 0 || write_all(fd, bytes, (size_t)n) != 0 || fsync(fd) != 0 ? -1 : 0;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    free(bytes);
+    return r;
+}
+
+static int load_xattrs(const char *dir, uint64_t id, int file)
+{
+    char path[PATH_BYTES + 64];
+    struct stat st;
+    name_of(dir, id, "xattr", path, sizeof path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    unsigned char *bytes = fstat(fd, &st) == 0 && st.st_size <= MMR_XATTRS_MAX ? malloc((size_t)st.st_size + 1) : NULL;
+    int r = bytes && read(fd, bytes, (size_t)st.st_size) == st.st_size ? mmr_xattrs_write(file, bytes, (size_t)st.st_size) : -1;
+    free(bytes);
+    (void)close(fd);
+    return r;
+}
+
+void mmr_vault_forget(const char *dir, uint64_t id)
+{
+    static const char *const suffixes[] = {"bin", "meta", "xattr"};
+    char path[PATH_BYTES + 64];
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        name_of(dir, id, suffixes[i], path, sizeof path);
+        (void)unlink(path);
+    }
+}
+
+int mmr_vault_share(const char *dir, uint64_t from, uint64_t to, struct mmr_error *err)
+{
+    static const char *const suffixes[] = {"bin", "meta", "xattr"};
+    char a[PATH_BYTES + 64], b[PATH_BYTES + 64];
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        name_of(dir, from, suffixes[i], a, sizeof a);
+        name_of(dir, to, suffixes[i], b, sizeof b);
+        if (link(a, b) != 0 && errno != EEXIST && !(i == 2 && errno == ENOENT))
+            return mmr_fail(err, MMR_EIO, "quarantine '%s': %s", a, strerror(errno));
+    }
+    return 0;
+}
+
 static int load_manifest(const char *dir, uint64_t id, struct manifest *m, struct mmr_error *err)
 {
     char path[PATH_BYTES + 64], text[PATH_BYTES + 512];
@@ -128,7 +186,7 @@ static int load_manifest(const char *dir, uint64_t id, struct manifest *m, struc
 
 static int open_wanted(const struct mmr_file_id *f, int64_t max_bytes, struct stat *st, struct mmr_error *err)
 {
-    if (is_system_path(f->path) || strlen(f->path) >= PATH_BYTES)
+    if (mmr_vault_is_system(f->path) || strlen(f->path) >= PATH_BYTES)
         return mmr_fail(err, MMR_EPERM, "'%.200s' belongs to the system and is never moved", f->path);
     int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
@@ -164,6 +222,8 @@ int mmr_vault_take(const char *dir, uint64_t id, const struct mmr_file_id *f, in
     int r = 0;
     if (out < 0 || copy(fd, out, true, true, m.sha256) != 0 || fsync(out) != 0)
         r = mmr_fail(err, MMR_EIO, "quarantine '%s': %s", bin, strerror(errno));
+    if (!r && save_xattrs(dir, id, fd) != 0)
+        r = mmr_fail(err, MMR_EIO, "attributes of '%.150s': %s", f->path, strerror(errno));
     if (out >= 0)
         (void)close(out);
     (void)close(fd);
@@ -185,9 +245,7 @@ int mmr_vault_take(const char *dir, uint64_t id, const struct mmr_file_id *f, in
     if (!r && unlink(f->path) != 0)
         r = mmr_fail(err, MMR_EIO, "'%.200s' cannot be removed: %s", f->path, strerror(errno));
     if (r) {
-        (void)unlink(bin);
-        name_of(dir, id, "meta", bin, sizeof bin);
-        (void)unlink(bin);
+        mmr_vault_forget(dir, id);
         return r;
     }
     memcpy(ret_sha256, m.sha256, 65);
@@ -233,7 +291,7 @@ int mmr_vault_restore(const char *dir, uint64_t id, struct mmr_error *err)
     int out = in < 0 ? -1 : open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     const struct timespec times[2] = {{m.atime_s, m.atime_ns}, {m.mtime_s, m.mtime_ns}};
     if (out < 0 || copy(in, out, true, false, hex) != 0 || strcmp(hex, m.sha256) != 0 || fchown(out, m.uid, m.gid) != 0 ||
-        fchmod(out, m.mode) != 0 || futimens(out, times) != 0 || fsync(out) != 0)
+        fchmod(out, m.mode) != 0 || load_xattrs(dir, id, out) != 0 || futimens(out, times) != 0 || fsync(out) != 0)
         r = mmr_fail(err, MMR_EIO, "putting '%.150s' back: %s", m.path,
                      hex[0] && strcmp(hex, m.sha256) != 0 ? "the kept copy is damaged" : strerror(errno));
     if (in >= 0)
@@ -248,8 +306,16 @@ int mmr_vault_restore(const char *dir, uint64_t id, struct mmr_error *err)
             (void)unlink(temp);
         return r;
     }
-    (void)unlink(bin);
-    name_of(dir, id, "meta", bin, sizeof bin);
-    (void)unlink(bin);
+    mmr_vault_forget(dir, id);
+    return 0;
+}
+
+int mmr_vault_check(const struct mmr_file_id *f, int64_t max_bytes, struct mmr_error *err)
+{
+    struct stat st;
+    int fd = open_wanted(f, max_bytes, &st, err);
+    if (fd < 0)
+        return fd;
+    (void)close(fd);
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <mamori/error.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@ struct mmr_file_id { /* what the path must still be; 0, NULL: not compared */
     const char *sha256; /* 64 hex digits */
 };
 
+/* Does this path belong to the system (never moved, never denied), or is it no plain absolute path? */
+bool mmr_vault_is_system(const char *path);
+/* Would it be taken? errors as mmr_vault_take() */
+int mmr_vault_check(const struct mmr_file_id *f, int64_t max_bytes, struct mmr_error *err);
 /*
  * mmr_vault_take - move the file into <dir>/<id>.bin with manifest <id>.meta.
  *
@@ -25,8 +30,11 @@ struct mmr_file_id { /* what the path must still be; 0, NULL: not compared */
  */
 int mmr_vault_take(const char *dir, uint64_t id, const struct mmr_file_id *f, int64_t max_bytes, char ret_sha256[65],
                    struct mmr_error *err);
-/* Put it back: bytes, owner, mode and times. errors MMR_ENOENT not in the vault; MMR_EIO (a new file stands in its place) */
+/* Put it back: bytes, owner, mode, times and extended attributes. errors MMR_ENOENT not in the vault; MMR_EIO (a new file stands in its place) */
 int mmr_vault_restore(const char *dir, uint64_t id, struct mmr_error *err);
+/* A second reason for what is kept: under a name of its own, at no cost. errors MMR_EIO */
+int mmr_vault_share(const char *dir, uint64_t from, uint64_t to, struct mmr_error *err);
+void mmr_vault_forget(const char *dir, uint64_t id); /* this name; the copy goes with the last */
 /* Is the copy whole (hash as in the manifest) and the path free of that file? errors MMR_ENOENT: refuted */
 int mmr_vault_verify(const char *dir, uint64_t id, struct mmr_error *err);
 
