@@ -25,7 +25,7 @@ static void destroy(void *self)
     struct mmr_files *f = self;
     if (!f)
         return;
-    mmr_watch_close(f->watch);
+    mmr_fan_close(f->fan);
     mmr_who_free(f->who);
     mmr_persist_free(f->persist);
     mmr_late_free(f->late);
@@ -69,35 +69,57 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
     return 0;
 }
 
+static void changed(void *ctx, const struct mmr_change *c)
+{
+    mmr_files_changed(ctx, c);
+}
+
+static void lose_one(void *ctx)
+{
+    mmr_files_lose(ctx, 1);
+}
+
+static bool is_stopped(void *ctx)
+{
+    const struct mmr_files *f = ctx;
+    return f->is_stopped;
+}
+
 static int start(void *self, struct mmr_error *err)
 {
     struct mmr_files *f = self;
-    int r = mmr_watch_open(f, &f->watch, err);
+    const struct mmr_fan_config c = {.host = f->host, .places = f->config->places, .exclude = f->config->exclude, .ctx = f,
+                                     .change = changed, .lose = lose_one, .is_stopped = is_stopped};
+    const char *mode;
+    char text[120];
+    int r = mmr_fan_open(&c, &f->fan, err);
     if (r)
         return r;
+    bool is_full = mmr_fan_mode(f->fan, text, sizeof text, &mode);
+    mmr_files_tell_mode(f, mode, text, is_full);
     mmr_ptable_seed(f->table);
-    return f->host->watch_fd(f->host->impl, mmr_watch_fd(f->watch), MMR_FD_READ, MMR_FILES_FD_NOTIFY);
+    return f->host->watch_fd(f->host->impl, mmr_fan_fd(f->fan), MMR_FD_READ, MMR_FILES_FD_NOTIFY);
 }
 
 static void stop(void *self)
 {
     struct mmr_files *f = self;
-    if (!f->watch)
+    if (!f->fan)
         return;
-    (void)f->host->watch_fd(f->host->impl, mmr_watch_fd(f->watch), 0, MMR_FILES_FD_NOTIFY);
+    (void)f->host->watch_fd(f->host->impl, mmr_fan_fd(f->fan), 0, MMR_FILES_FD_NOTIFY);
     (void)f->host->set_timer(f->host->impl, -1, MMR_FILES_TIMER_SUMMARY);
     (void)f->host->set_timer(f->host->impl, -1, MMR_FILES_TIMER_LATE);
     mmr_late_tell(f);
-    mmr_watch_close(f->watch);
-    f->watch = NULL;
+    mmr_fan_close(f->fan);
+    f->fan = NULL;
 }
 
 static void on_fd(void *self, int fd, unsigned rw, uint64_t cookie)
 {
     struct mmr_files *f = self;
     (void)rw, (void)cookie;
-    if (f->watch)
-        mmr_watch_read(f->watch);
+    if (f->fan)
+        mmr_fan_read(f->fan);
     if (f->is_stopped)
         (void)f->host->watch_fd(f->host->impl, fd, 0, MMR_FILES_FD_NOTIFY);
 }
@@ -105,8 +127,8 @@ static void on_fd(void *self, int fd, unsigned rw, uint64_t cookie)
 static void on_wake(void *self)
 {
     struct mmr_files *f = self;
-    if (f->is_stopped && mmr_files_flush(f) && f->watch)
-        (void)f->host->watch_fd(f->host->impl, mmr_watch_fd(f->watch), MMR_FD_READ, MMR_FILES_FD_NOTIFY);
+    if (f->is_stopped && mmr_files_flush(f) && f->fan)
+        (void)f->host->watch_fd(f->host->impl, mmr_fan_fd(f->fan), MMR_FD_READ, MMR_FILES_FD_NOTIFY);
 }
 
 static void on_timer(void *self, uint64_t cookie)

@@ -1,4 +1,4 @@
-/* files.h - the file sensor's own parts: watch.c turns fanotify's bytes into changes, who.c finds the process, content.c
+/* files.h - the file sensor's own parts: libfan turns fanotify's bytes into changes, who.c finds the process, content.c
  * reads what was written, persist.c knows the places where programs are started from, tell.c makes the events. */
 #ifndef MMR_FILES_H
 #define MMR_FILES_H
@@ -11,6 +11,7 @@
 #include <mamori/event.h>
 #include <mamori/plugin.h>
 
+#include "fan.h"
 #include "ptable.h"
 #include "users.h"
 
@@ -22,16 +23,6 @@ struct mmr_files_config {
     int64_t rate, rate_window, hash_bytes;
 };
 
-enum mmr_change_kind { MMR_CHANGE_CREATE, MMR_CHANGE_WRITE, MMR_CHANGE_RENAME, MMR_CHANGE_DELETE };
-struct mmr_change { /* one change of one file; texts are borrowed */
-    enum mmr_change_kind kind;
-    uint32_t pid;
-    const char *path, *old_path; /* old_path: of a rename, NULL if unknown */
-    bool is_written; /* its content is whole: closed after writing, or renamed to here */
-    bool is_late;    /* it has waited for its writer's name */
-};
-
-struct mmr_watch;
 struct mmr_who;
 struct mmr_persist;
 struct mmr_late;
@@ -39,7 +30,7 @@ struct mmr_late;
 struct mmr_files {
     const struct mmr_host *host;
     const struct mmr_files_config *config;
-    struct mmr_watch *watch;
+    struct mmr_fan *fan;
     struct mmr_who *who;
     struct mmr_persist *persist;
     struct mmr_late *late;
@@ -55,13 +46,6 @@ struct mmr_files {
     struct mmr_event ev;
     uint8_t buf[32 * 1024];
 };
-
-/* watch.c */
-int mmr_watch_open(struct mmr_files *f, struct mmr_watch **ret, struct mmr_error *err);
-void mmr_watch_close(struct mmr_watch *w);
-int mmr_watch_fd(const struct mmr_watch *w);
-void mmr_watch_read(struct mmr_watch *w); /* hands changes to mmr_files_changed(), a bounded number at once */
-bool mmr_watch_is_wanted(const struct mmr_files *f, const char *path);
 
 /* who.c: processes that change files */
 struct mmr_writer { /* counted over one window */

@@ -14,7 +14,7 @@ import time
 MAMORI, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 EMITTER = os.path.join(BUILD, "bench", "bench_emitter.so")
 NS = f"mmrbench{os.getpid()}"
-OFF = ["capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "log", "authfail", "sigma", "contain"]
+OFF = ["capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "log", "authfail", "sigma", "contain"]
 
 
 def sh(*args):
@@ -204,7 +204,8 @@ def throughput(n=400000):
 def idle():
     # what other programs of this machine do meanwhile is not idle: the sensors look at the namespace only
     o = Office([{"plugins": {"capture": {"config": {"interfaces": ["bench0"]}}, "proc": {"config": {"scope": "netns"}},
-                             "files": {"config": {"scope": "netns"}}}}])
+                             "files": {"config": {"scope": "netns"}},
+                             "ransom": {"config": {"scope": "netns", "places": ["/srv"], "canaries": False}}}}])
     o.wait(lambda: "Watching" in o.text() or "見守って" in o.text(), 40)
     up = [m for m in re.findall(r"^(\S+) info child.state name=\S+ from=starting to=running", o.text(), re.M)]
     ready = max(time.strptime(x[:19], "%Y-%m-%dT%H:%M:%S") for x in up)

@@ -1,6 +1,6 @@
-/* watch.c - one fanotify group. Marks whole filesystems where the kernel allows it, else every folder below the places.
+/* fan.c - one fanotify group. Marks whole filesystems where the kernel allows it, else every folder below the places.
  * An event names its folder by handle; the handle is opened and its path read, so renamed folders are right. */
-#include "files.h"
+#include "fan.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,8 +26,8 @@
 
 enum { MOUNTS = 64, FOLDERS_MAX = 16384, BUF_BYTES = 32768, ROUNDS = 8, HANDLE_MAX = 128, INFO_HEAD = 12, HANDLE_HEAD = 8 };
 
-struct mmr_watch {
-    struct mmr_files *f;
+struct mmr_fan {
+    struct mmr_fan_config c;
     int fd;
     bool has_rename;
     struct {
@@ -48,22 +48,22 @@ static bool is_below(const char *path, const char *prefix)
     return strncmp(path, prefix, n) == 0 && (path[n] == '/' || path[n] == '\0' || n == 1);
 }
 
-bool mmr_watch_is_wanted(const struct mmr_files *f, const char *path)
+bool mmr_fan_is_wanted(const struct mmr_fan_config *c, const char *path)
 {
     bool is_in = false;
-    for (size_t i = 0; i < f->config->places.n && !is_in; i++)
-        is_in = is_below(path, f->config->places.v[i]);
-    for (size_t i = 0; i < f->config->exclude.n && is_in; i++)
-        is_in = !is_below(path, f->config->exclude.v[i]);
+    for (size_t i = 0; i < c->places.n && !is_in; i++)
+        is_in = is_below(path, c->places.v[i]);
+    for (size_t i = 0; i < c->exclude.n && is_in; i++)
+        is_in = !is_below(path, c->exclude.v[i]);
     return is_in;
 }
 
-static uint64_t mask_of(const struct mmr_watch *w)
+static uint64_t mask_of(const struct mmr_fan *w)
 {
     return FAN_CREATE | FAN_CLOSE_WRITE | FAN_DELETE | (w->has_rename ? FAN_RENAME : (uint64_t)FAN_MOVED_TO);
 }
 
-static int mark_folder(struct mmr_watch *w, const char *path)
+static int mark_folder(struct mmr_fan *w, const char *path)
 {
     if (w->n_folders == FOLDERS_MAX)
         return ENOSPC;
@@ -75,7 +75,7 @@ static int mark_folder(struct mmr_watch *w, const char *path)
 }
 
 /* This folder and those below it on the same filesystem. */
-static void mark_tree(struct mmr_watch *w, const char *path, dev_t dev, int depth)
+static void mark_tree(struct mmr_fan *w, const char *path, dev_t dev, int depth)
 {
     char below[PATH_MAX];
     struct stat st;
@@ -93,7 +93,7 @@ static void mark_tree(struct mmr_watch *w, const char *path, dev_t dev, int dept
         (void)closedir(d);
 }
 
-static int find_mount(const struct mmr_watch *w, const uint8_t fsid[8])
+static int find_mount(const struct mmr_fan *w, const uint8_t fsid[8])
 {
     for (uint32_t i = 0; i < w->n_mounts; i++)
         if (memcmp(w->mounts[i].fsid, fsid, 8) == 0)
@@ -101,7 +101,7 @@ static int find_mount(const struct mmr_watch *w, const uint8_t fsid[8])
     return -1;
 }
 
-static int mark_place(struct mmr_watch *w, const char *place)
+static int mark_place(struct mmr_fan *w, const char *place)
 {
     struct statfs fs;
     struct stat st;
@@ -134,13 +134,13 @@ static int mark_place(struct mmr_watch *w, const char *place)
     return e;
 }
 
-int mmr_watch_open(struct mmr_files *f, struct mmr_watch **ret, struct mmr_error *err)
+int mmr_fan_open(const struct mmr_fan_config *c, struct mmr_fan **ret, struct mmr_error *err)
 {
-    struct mmr_watch *w = calloc(1, sizeof *w);
+    struct mmr_fan *w = calloc(1, sizeof *w);
     char text[300];
     if (!w)
         return mmr_fail(err, MMR_ENOMEM, "file watch: out of memory");
-    w->f = f;
+    w->c = *c;
     unsigned flags = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME;
     w->fd = fanotify_init(flags | FAN_REPORT_FID | FAN_REPORT_TARGET_FID, O_RDONLY | O_CLOEXEC);
     w->has_rename = w->fd >= 0;
@@ -153,25 +153,30 @@ int mmr_watch_open(struct mmr_files *f, struct mmr_watch **ret, struct mmr_error
                         strerror(e));
     }
     uint32_t n_marked = 0;
-    for (size_t i = 0; i < f->config->places.n; i++) {
-        int e = mark_place(w, f->config->places.v[i]);
+    for (size_t i = 0; i < c->places.n; i++) {
+        int e = mark_place(w, c->places.v[i]);
         n_marked += e == 0;
         if (e && e != ENOENT) {
-            (void)snprintf(text, sizeof text, "files.place path=%.200s error=\"%s\"", f->config->places.v[i], strerror(e));
-            f->host->log(f->host->impl, MMR_LOG_WARN, text);
+            (void)snprintf(text, sizeof text, "files.place path=%.200s error=\"%s\"", c->places.v[i], strerror(e));
+            c->host->log(c->host->impl, MMR_LOG_WARN, text);
         }
     }
     if (!n_marked) {
-        mmr_watch_close(w);
-        return mmr_fail(err, MMR_EUNSUPPORTED, "file watch: none of the %zu places can be watched", f->config->places.n);
+        mmr_fan_close(w);
+        return mmr_fail(err, MMR_EUNSUPPORTED, "file watch: none of the %zu places can be watched", c->places.n);
     }
-    (void)snprintf(text, sizeof text, "files.mode filesystems=%u folders=%u", w->n_mounts, w->n_folders);
-    mmr_files_tell_mode(f, w->n_folders ? "folders" : "filesystem", text, w->n_folders < FOLDERS_MAX);
     *ret = w;
     return 0;
 }
 
-void mmr_watch_close(struct mmr_watch *w)
+bool mmr_fan_mode(const struct mmr_fan *w, char *text, size_t cap, const char **ret_mode)
+{
+    (void)snprintf(text, cap, "files.mode filesystems=%u folders=%u", w->n_mounts, w->n_folders);
+    *ret_mode = w->n_folders ? "folders" : "filesystem";
+    return w->n_folders < FOLDERS_MAX;
+}
+
+void mmr_fan_close(struct mmr_fan *w)
 {
     if (!w)
         return;
@@ -181,13 +186,13 @@ void mmr_watch_close(struct mmr_watch *w)
     free(w);
 }
 
-int mmr_watch_fd(const struct mmr_watch *w)
+int mmr_fan_fd(const struct mmr_fan *w)
 {
     return w->fd;
 }
 
 /* The path an info record names, in w->path[slot]; false: gone, or not on a filesystem of ours. */
-static bool name_of(struct mmr_watch *w, const uint8_t *info, size_t len, int slot, bool *is_whole)
+static bool name_of(struct mmr_fan *w, const uint8_t *info, size_t len, int slot, bool *is_whole)
 {
     union {
         struct file_handle h;
@@ -235,7 +240,7 @@ static bool name_of(struct mmr_watch *w, const uint8_t *info, size_t len, int sl
     return true;
 }
 
-static void take(struct mmr_watch *w, const struct fanotify_event_metadata *m, const uint8_t *infos, size_t len)
+static void take(struct mmr_fan *w, const struct fanotify_event_metadata *m, const uint8_t *infos, size_t len)
 {
     bool has_new = false, has_old = false, is_whole = true;
     for (size_t at = 0; at + 4 <= len;) {
@@ -252,21 +257,21 @@ static void take(struct mmr_watch *w, const struct fanotify_event_metadata *m, c
     }
     if (m->mask & FAN_ONDIR) { /* marked folder by folder: a new folder is marked too */
         struct stat st;
-        if (has_new && !is_whole && (m->mask & (FAN_CREATE | FAN_RENAME | FAN_MOVED_TO)) && mmr_watch_is_wanted(w->f, w->path[0]) &&
+        if (has_new && !is_whole && (m->mask & (FAN_CREATE | FAN_RENAME | FAN_MOVED_TO)) && mmr_fan_is_wanted(&w->c, w->path[0]) &&
             lstat(w->path[0], &st) == 0 && S_ISDIR(st.st_mode))
             mark_tree(w, w->path[0], st.st_dev, 0);
         return;
     }
     struct mmr_change c = {.pid = (uint32_t)m->pid, .path = w->path[0], .old_path = has_old ? w->path[1] : NULL};
-    bool is_wanted = has_new && mmr_watch_is_wanted(w->f, w->path[0]);
+    bool is_wanted = has_new && mmr_fan_is_wanted(&w->c, w->path[0]);
     if (m->mask & (FAN_RENAME | FAN_MOVED_TO)) {
-        if (!is_wanted && !(has_old && mmr_watch_is_wanted(w->f, w->path[1])))
+        if (!is_wanted && !(has_old && mmr_fan_is_wanted(&w->c, w->path[1])))
             return;
         if (!has_new)
             return;
         c.kind = MMR_CHANGE_RENAME;
         c.is_written = true;
-        mmr_files_changed(w->f, &c);
+        w->c.change(w->c.ctx, &c);
         return;
     }
     if (!is_wanted || m->pid < 0)
@@ -275,18 +280,18 @@ static void take(struct mmr_watch *w, const struct fanotify_event_metadata *m, c
     if (m->mask & (FAN_CREATE | FAN_CLOSE_WRITE)) { /* the kernel merges what one process did to one file */
         c.kind = m->mask & FAN_CREATE ? MMR_CHANGE_CREATE : MMR_CHANGE_WRITE;
         c.is_written = m->mask & FAN_CLOSE_WRITE;
-        mmr_files_changed(w->f, &c);
+        w->c.change(w->c.ctx, &c);
     }
     if (m->mask & FAN_DELETE) {
         c.kind = MMR_CHANGE_DELETE;
         c.is_written = false;
-        mmr_files_changed(w->f, &c);
+        w->c.change(w->c.ctx, &c);
     }
 }
 
-void mmr_watch_read(struct mmr_watch *w)
+void mmr_fan_read(struct mmr_fan *w)
 {
-    for (int round = 0; round < ROUNDS && !w->f->is_stopped; round++) {
+    for (int round = 0; round < ROUNDS && !w->c.is_stopped(w->c.ctx); round++) {
         ssize_t n = read(w->fd, w->buf, sizeof w->buf);
         if (n <= 0)
             return;
@@ -298,7 +303,7 @@ void mmr_watch_read(struct mmr_watch *w)
             if (m.fd >= 0)
                 (void)close(m.fd);
             if (m.mask & FAN_Q_OVERFLOW)
-                mmr_files_lose(w->f, 1); /* the kernel does not say how many */
+                w->c.lose(w->c.ctx); /* the kernel does not say how many */
             else
                 take(w, &m, w->buf + at + m.metadata_len, m.event_len - m.metadata_len);
             at += m.event_len;

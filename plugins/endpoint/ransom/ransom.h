@@ -1,0 +1,97 @@
+/* ransom.h - the parts of the plugin: look.c says whether bytes look encrypted, score.c counts what each group of processes
+ * does to files, canary.c places files nobody has reason to write and holds who does, hold.c stops a tree of processes for
+ * a moment, ransom.c wires them and tells. One loop thread. */
+#ifndef MMR_RANSOM_H
+#define MMR_RANSOM_H
+
+#include <mamori/event.h>
+#include <mamori/plugin.h>
+
+#include "fan.h"
+#include "ptable.h"
+#include "users.h"
+
+enum { MMR_RANSOM_PATH = 4096, MMR_RANSOM_HEAD = 4096, MMR_RANSOM_WRITERS = 16 };
+enum { MMR_RANSOM_FD_CHANGES = 1, MMR_RANSOM_FD_CANARY };
+enum { MMR_RANSOM_TIMER_HOLD = 1, MMR_RANSOM_TIMER_CANARIES, MMR_RANSOM_TIMER_LOST };
+
+struct mmr_ransom_config {
+    struct mmr_strv places, exclude, canary_names, never_hold;
+    const char *scope;
+    int64_t hold, threshold, window;
+    bool canaries;
+};
+
+/* ---- look.c: pure ---- */
+/*
+ * mmr_look_is_encrypted - do the first bytes of a file look encrypted? Spread as evenly as random bytes are, and not the
+ * beginning of a kind of file that is packed by nature (archives, pictures, sound, PDF, Office, programs …).
+ *
+ * n  bytes at p; under 256 nothing can be said: false
+ */
+bool mmr_look_is_encrypted(const uint8_t *p, size_t n);
+bool mmr_look_is_note(const char *name);   /* a file's name: does it tell how to get data back? */
+bool mmr_look_is_document(const char *name); /* an ending of what people keep; such a file never looks encrypted by nature */
+bool mmr_look_is_backup(const char *path); /* a backup by its name or folder */
+
+/* ---- score.c ---- */
+struct mmr_actor { /* a process group and what it did within the window */
+    uint32_t group, hits, notes, backups, n_writers, last_pid;
+    int64_t window_ns, told_ns, used_ns;
+    uint64_t note;
+    uint32_t writers[MMR_RANSOM_WRITERS];
+    char sample[256]; /* one of the files */
+};
+struct mmr_score;
+struct mmr_score_config {
+    int64_t window_ns;
+    uint32_t threshold;
+    void *ctx;
+    /* the head of a file; bytes read, 0: nothing to be said (gone, no regular file, one of ours) */
+    size_t (*head)(void *ctx, const char *path, uint8_t *buf, size_t cap);
+};
+int mmr_score_new(const struct mmr_score_config *c, struct mmr_score **ret, struct mmr_error *err);
+void mmr_score_free(struct mmr_score *s);
+/* Count one change by a process of this group; the actor when it has just become too much (once in a minute), else NULL. */
+struct mmr_actor *mmr_score_change(struct mmr_score *s, const struct mmr_change *c, uint32_t group, int64_t now_ns);
+struct mmr_actor *mmr_score_actor(struct mmr_score *s, uint32_t group, int64_t now_ns); /* never NULL */
+
+/* ---- hold.c ---- */
+struct mmr_hold;
+int mmr_hold_new(struct mmr_hold **ret, struct mmr_error *err);
+void mmr_hold_free(struct mmr_hold *h); /* lets everybody go */
+/* Stop the process and all that descend from it, until mmr_hold_release(); how many. Never pid 1, ourselves, our parent,
+ * our own executable, or an executable on the list `never`; then 0. */
+uint32_t mmr_hold_tree(struct mmr_hold *h, uint32_t pid, const struct mmr_strv *never, int64_t until_ns);
+int64_t mmr_hold_next_ns(const struct mmr_hold *h); /* when somebody is to be let go; 0: nobody is held */
+/* Let go whose time is over (or all: INT64_MAX); how many of them were still alive. */
+uint32_t mmr_hold_release(struct mmr_hold *h, int64_t now_ns);
+
+/* ---- canary.c ---- */
+struct mmr_canary;
+struct mmr_canary_config { /* copied; lists and host borrowed */
+    const struct mmr_host *host;
+    struct mmr_strv places, exclude, names;
+    int64_t hold_ns; /* how long a writer waits for the verdict; 0: it is refused at once */
+    void *ctx;
+    /* Somebody opens a canary and means to write (or cannot be asked): true: hold him. */
+    bool (*touched)(void *ctx, uint32_t pid, const char *path, bool is_write);
+};
+int mmr_canary_new(const struct mmr_canary_config *c, struct mmr_canary **ret, struct mmr_error *err);
+void mmr_canary_free(struct mmr_canary *c); /* removes the files it placed, refuses whom it holds */
+void mmr_canary_place(struct mmr_canary *c); /* where they are missing: folders come and go */
+int mmr_canary_fd(const struct mmr_canary *c); /* -1: this kernel asks nobody; changes are seen all the same */
+void mmr_canary_read(struct mmr_canary *c);
+void mmr_canary_expire(struct mmr_canary *c, int64_t now_ns);
+int64_t mmr_canary_next_ns(const struct mmr_canary *c); /* when somebody held is to be answered; 0: nobody */
+bool mmr_canary_is(const struct mmr_canary *c, uint64_t inode, uint64_t device);
+bool mmr_canary_has_path(const struct mmr_canary *c, const char *path);
+uint32_t mmr_canary_count(const struct mmr_canary *c);
+
+/* ---- proc.c: what /proc says of a process; false, 0: gone ---- */
+uint32_t mmr_ransom_group(uint32_t pid);   /* its process group */
+uint32_t mmr_ransom_process(uint32_t tid); /* the process a thread belongs to */
+enum mmr_intent { MMR_INTENT_UNKNOWN = 0, MMR_INTENT_READ, MMR_INTENT_WRITE };
+enum mmr_intent mmr_ransom_intent(uint32_t tid); /* of the call that opens, which the thread stands in */
+
+#endif

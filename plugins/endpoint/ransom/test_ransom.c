@@ -1,0 +1,373 @@
+/* test_ransom.c - real files, and a program of the test's own that encrypts them as fast as it can. Needs root. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ransom.h"
+#include "testhost.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern const struct mmr_plugin mmr_plugin_ransom;
+
+enum { FILES = 2000, BYTES = 4096 };
+static char dir[64];
+
+static void file_name(char *buf, size_t cap, int i)
+{
+    (void)snprintf(buf, cap, "%s/docs/report-%04d.docx", dir, i);
+}
+
+/* Text of a table, not the same in any two files; "PK" before it, as documents have. */
+static void content(char buf[BYTES], int i)
+{
+    size_t at = (size_t)snprintf(buf, BYTES, "PK%c%c", 3, 4);
+    for (int k = 0; at < BYTES - 64; k++)
+        at += (size_t)snprintf(buf + at, BYTES - at, "row %d of file %d: amount %d\n", k, i, k * i % 9973);
+    memset(buf + at, ' ', BYTES - at);
+}
+
+static int set_up(void **state)
+{
+    char path[128], text[BYTES];
+    (void)state;
+    (void)snprintf(dir, sizeof dir, "/dev/shm/mamori-ransom-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    (void)snprintf(path, sizeof path, "%s/docs", dir);
+    if (mkdir(path, 0755) != 0)
+        return -1;
+    (void)snprintf(path, sizeof path, "cp /proc/%d/exe %s/program", (int)getpid(), dir);
+    if (system(path) != 0)
+        return -1;
+    for (int i = 0; i < FILES; i++) {
+        file_name(path, sizeof path, i);
+        content(text, i);
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+        if (fd < 0 || write(fd, text, sizeof text) != (ssize_t)sizeof text)
+            return -1;
+        (void)close(fd);
+    }
+    return 0;
+}
+
+static int shell(const char *fmt)
+{
+    char line[1024];
+    (void)snprintf(line, sizeof line, "D='%s'; %s", dir, fmt);
+    int status = system(line);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return shell("rm -rf \"$D\"");
+}
+
+static int damaged(int from, int to)
+{
+    char path[128], text[BYTES], now[BYTES];
+    int n = 0;
+    for (int i = from; i < to; i++) {
+        file_name(path, sizeof path, i);
+        content(text, i);
+        int fd = open(path, O_RDONLY);
+        n += fd < 0 || read(fd, now, sizeof now) != (ssize_t)sizeof now || memcmp(text, now, sizeof now) != 0;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    return n;
+}
+
+static void encrypt_one(const char *path, bool is_renamed)
+{
+    uint8_t noise[BYTES];
+    char to[160];
+    (void)!getrandom(noise, sizeof noise, 0);
+    int fd = open(path, O_RDWR);
+    if (fd < 0)
+        return;
+    (void)!pwrite(fd, noise, sizeof noise, 0);
+    (void)close(fd);
+    (void)snprintf(to, sizeof to, "%s.locked", path);
+    if (is_renamed)
+        (void)rename(path, to);
+}
+
+/* Encrypt every file as fast as it goes; canary: opened after this many (-1: never). */
+static void encrypt_all(int canary_after, bool is_renamed)
+{
+    char path[160];
+    for (int i = 0; i < FILES; i++) {
+        if (i == canary_after) {
+            (void)snprintf(path, sizeof path, "%s/docs/.00-mamori-canary.docx", dir);
+            encrypt_one(path, is_renamed);
+        }
+        file_name(path, sizeof path, i);
+        encrypt_one(path, is_renamed);
+    }
+}
+
+/* A new worker for every file. */
+static void encrypt_by_workers(void)
+{
+    for (int i = 0; i < FILES; i++) {
+        char path[128];
+        pid_t w = fork();
+        if (w == 0) {
+            file_name(path, sizeof path, i);
+            encrypt_one(path, true);
+            (void)usleep(2000);
+            _exit(0);
+        }
+        (void)waitpid(w, NULL, 0);
+    }
+}
+
+static void delete_a_canary(void)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/docs/.zz-mamori-canary.xlsx", dir);
+    (void)unlink(path);
+    for (;;)
+        (void)pause();
+}
+
+/* What a copy of this program does: mamori leaves its own executable alone, and here that is the test. */
+static int play(char **argv)
+{
+    (void)snprintf(dir, sizeof dir, "%s", argv[2]);
+    if (strcmp(argv[1], "workers") == 0)
+        encrypt_by_workers();
+    else if (strcmp(argv[1], "unlink") == 0)
+        delete_a_canary();
+    else
+        encrypt_all((int)strtol(argv[1], NULL, 10), strcmp(argv[3], "renamed") == 0);
+    return 0;
+}
+
+/* In a group of its own, as a program has. */
+static pid_t run(const char *what, const char *how)
+{
+    char program[96];
+    (void)snprintf(program, sizeof program, "%s/program", dir);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)setpgid(0, 0);
+        (void)execl(program, "program", what, dir, how, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static struct mmr_testhost *start(const char *canaries, const char *threshold, const char *hold)
+{
+    const char *const config[] = {"places", dir, "canaries", canaries, "threshold", threshold, "hold", hold, NULL};
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_testhost *th = mmr_testhost_new();
+    mmr_testhost_use_real_clock(th);
+    if (mmr_testhost_add(th, &mmr_plugin_ransom, config, &err) != 0 || mmr_testhost_start(th, &err) != 0)
+        fail_msg("%s", err.text);
+    return th;
+}
+
+static void end(pid_t pid)
+{
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+}
+
+static void bytes_look_like_what_they_are(void **state)
+{
+    (void)state;
+    uint8_t noise[4096], text[4096];
+    assert_int_equal(getrandom(noise, sizeof noise, 0), sizeof noise);
+    noise[0] = 'x';
+    content((char *)text, 7);
+    assert_true(mmr_look_is_encrypted(noise, sizeof noise));
+    assert_true(mmr_look_is_encrypted(noise, 512));
+    assert_false(mmr_look_is_encrypted(noise, 255)); /* too few to tell */
+    assert_false(mmr_look_is_encrypted(text + 4, sizeof text - 4));
+    static const struct {
+        const char *magic;
+        size_t n;
+    } packed[] = {{"\x1f\x8b", 2}, {"PK\3\4", 4}, {"\xff\xd8\xff", 3}, {"%PDF", 4}, {"\x28\xb5\x2f\xfd", 4}, {"\x7f" "ELF", 4}};
+    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
+        memcpy(noise, packed[i].magic, packed[i].n);
+        if (mmr_look_is_encrypted(noise, sizeof noise))
+            fail_msg("row %zu: taken for encrypted", i);
+    }
+    assert_true(mmr_look_is_note("HOW_TO_DECRYPT.txt"));
+    assert_true(mmr_look_is_note("restore-my-files.html"));
+    assert_false(mmr_look_is_note("decrypt.c"));
+    assert_false(mmr_look_is_note("minutes.txt"));
+    assert_true(mmr_look_is_backup("/srv/backups/2026/a.tar"));
+    assert_true(mmr_look_is_backup("/home/a/db.bak"));
+    assert_false(mmr_look_is_backup("/home/a/letter.docx"));
+}
+
+static void nothing_is_lost_from_the_canary_on(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct mmr_testhost *th = start("yes", "100000", "20s"); /* what it did before does not count here: the canary alone */
+    if (strcmp(mmr_testhost_text(th, mmr_testhost_find(th, "sensor.mode", 0), "status_detail"), "permission") != 0) {
+        mmr_testhost_free(th);
+        skip();
+    }
+    assert_int_equal(mmr_testhost_int(th, mmr_testhost_find(th, "sensor.mode", 0), "severity_id", 0), 1);
+    pid_t pid = run("1000", "");
+    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    int f = mmr_testhost_find(th, "finding", 0);
+    assert_string_equal(mmr_testhost_text(th, f, "mamori.rule"), "mamori.ransom.canary");
+    assert_int_equal(mmr_testhost_int(th, f, "process.pid", 0), pid);
+    (void)usleep(300000); /* time in which it would do a lot */
+    assert_int_equal(damaged(1000, FILES), 0);
+    assert_true(damaged(0, 1000) > 0); /* it was real */
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* held, not gone */
+    end(pid); /* what the responder does */
+    assert_int_equal(damaged(1000, FILES), 0);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 1);
+    mmr_testhost_free(th);
+    assert_int_equal(shell("[ -z \"$(find $D -name '*mamori-canary*')\" ]"), 0); /* and nothing is left behind */
+}
+
+static void encryption_without_a_canary_is_stopped_too(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (int is_renamed = 0; is_renamed < 2; is_renamed++) {
+        struct mmr_testhost *th = start("no", "12", "20s");
+        pid_t pid = run("-1", is_renamed ? "renamed" : "");
+        assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+        int f = mmr_testhost_find(th, "finding", 0);
+        assert_string_equal(mmr_testhost_text(th, f, "mamori.rule"), "mamori.ransom.encryption");
+        assert_string_equal(mmr_testhost_text(th, f, "mamori.phase"), "impact.data");
+        assert_int_equal(mmr_testhost_int(th, f, "process.pid", 0), pid);
+        int n = damaged(0, FILES);
+        (void)usleep(200000);
+        assert_int_equal(damaged(0, FILES), n); /* it stands still */
+        print_message("%d of %d files were lost until it stood still\n", n, FILES);
+        assert_true(n < FILES); /* how few it is, is measured (tests/bench): a loaded machine says nothing here */
+        end(pid);
+        mmr_testhost_free(th);
+        (void)tear_down(NULL);
+        assert_int_equal(set_up(NULL), 0);
+    }
+}
+
+static void workers_are_stopped_with_who_started_them(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct mmr_testhost *th = start("no", "12", "20s");
+    pid_t pid = run("workers", "");
+    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    assert_int_equal(mmr_testhost_int(th, mmr_testhost_find(th, "finding", 0), "process.pid", 0), pid);
+    int n = damaged(0, FILES);
+    (void)usleep(200000);
+    assert_int_equal(damaged(0, FILES), n);
+    assert_true(n < FILES);
+    end(pid);
+    mmr_testhost_free(th);
+}
+
+static void who_is_not_judged_goes_on(void **state)
+{
+    (void)state;
+    int status;
+    if (geteuid() != 0)
+        skip();
+    struct mmr_testhost *th = start("no", "12", "200ms");
+    pid_t pid = run("-1", "");
+    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    for (int i = 0; i < 3000 && waitpid(pid, &status, WNOHANG) == 0; i++)
+        (void)mmr_testhost_poll(th, 20);
+    assert_int_equal(kill(pid, 0), -1); /* it came to its end: nobody decided */
+    assert_int_equal(damaged(0, FILES), FILES);
+    mmr_testhost_free(th);
+}
+
+static void daily_work_is_left_alone(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct mmr_testhost *th = start("yes", "12", "20s");
+    static const char *const work[] = {
+        "tar cf \"$D/all.tar\" -C \"$D\" docs",                                              /* a backup reads canaries too */
+        "mkdir \"$D/copy\"; cp -a \"$D/docs/.\" \"$D/copy/\"",                                /* copies them */
+        "cd \"$D/copy\" && gzip report-00*.docx",                                            /* packs, and deletes originals */
+        "cd \"$D/copy\" && for f in report-01*.docx; do echo more >> $f; done",              /* edits */
+        "cd \"$D/copy\" && for f in report-02*.docx; do mv $f old-$f; done",                 /* renames */
+        "cd \"$D/copy\" && for f in report-03*.docx; do cp $f $f.tmp && mv $f.tmp $f; done", /* saves as editors do */
+        "cd \"$D/copy\" && rm -f report-04*.docx",                                           /* cleans up */
+        "for i in $(seq 60); do head -c 4096 /dev/urandom > \"$D/pack-$i\"; done",            /* makes new packed data */
+    };
+    for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) {
+        pid_t pid = fork();
+        int status = -1;
+        if (pid == 0) {
+            (void)setpgid(0, 0);
+            _exit(shell(work[i]));
+        }
+        for (int k = 0; k < 3000 && waitpid(pid, &status, WNOHANG) == 0; k++)
+            (void)mmr_testhost_poll(th, 20);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            fail_msg("row %zu: '%s' did not end well", i, work[i]);
+        if (mmr_testhost_count(th, "finding"))
+            fail_msg("row %zu: '%s' was taken for an attack: %s", i, work[i],
+                     mmr_testhost_text(th, mmr_testhost_find(th, "finding", 0), "message"));
+    }
+    mmr_testhost_free(th);
+}
+
+static void a_canary_that_is_deleted_is_told(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct mmr_testhost *th = start("yes", "12", "20s");
+    pid_t pid = run("unlink", "");
+    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    int f = mmr_testhost_find(th, "finding", 0);
+    assert_string_equal(mmr_testhost_text(th, f, "mamori.rule"), "mamori.ransom.canary");
+    assert_string_equal(mmr_testhost_text(th, f, "mamori.phase"), "foothold.process"); /* nothing of anybody's is lost */
+    assert_int_equal(mmr_testhost_int(th, f, "process.pid", 0), pid);
+    end(pid);
+    mmr_testhost_free(th);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4)
+        return play(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_look_like_what_they_are),
+        cmocka_unit_test_setup_teardown(nothing_is_lost_from_the_canary_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(encryption_without_a_canary_is_stopped_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(workers_are_stopped_with_who_started_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_not_judged_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(daily_work_is_left_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_canary_that_is_deleted_is_told, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
