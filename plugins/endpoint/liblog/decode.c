@@ -1,4 +1,5 @@
 /* decode.c - from a line to the parser that understands it. */
+#include "charset.h"
 #include "decode.h"
 
 #include <stdlib.h>
@@ -22,6 +23,8 @@ struct mmr_logdec {
     void *ctx;
     uint64_t index;
     bool is_learning;
+    char host[64]; /* of records that name none; "" none */
+    struct mmr_charset *charset;
     struct mmr_js_doc doc;
     struct mmr_winrec rec;
     struct mmr_zones zones;
@@ -84,12 +87,23 @@ void mmr_logdec_free(struct mmr_logdec *d)
     if (!d)
         return;
     free(d->input);
+    mmr_charset_free(d->charset);
     free(d);
 }
 
 void mmr_logdec_now(struct mmr_logdec *d, int64_t now_ns)
 {
     d->now_ns = d->last_ns = now_ns;
+}
+
+void mmr_logdec_host(struct mmr_logdec *d, const char *name)
+{
+    (void)snprintf(d->host, sizeof d->host, "%s", name ? name : "");
+}
+
+bool mmr_logdec_is_open(const struct mmr_logdec *d)
+{
+    return d->groups.n > 0;
 }
 
 const struct mmr_logdec_stats *mmr_logdec_stats(const struct mmr_logdec *d)
@@ -106,6 +120,8 @@ static struct mmr_origin origin(struct mmr_logdec *d, int64_t time_ns)
 static void give(struct mmr_logdec *d, int64_t time_ns)
 {
     d->stats.cut += d->out.left_out;
+    if (d->host[0] && !mmr_out_has(&d->out, "device.hostname"))
+        mmr_out_str(&d->out, "device.hostname", d->host);
     if (d->is_learning || mmr_event_end(&d->out.ev) != 0)
         return;
     d->stats.events++;
@@ -120,8 +136,10 @@ static void windows(struct mmr_logdec *d)
     if (d->is_learning)
         return;
     struct mmr_origin from = origin(d, t);
+    d->out.charset = d->charset;
     mmr_win_event(&d->rec, &from, &d->out, d->buf, sizeof d->buf);
     give(d, t);
+    d->out.charset = NULL;
 }
 
 static void xml(struct mmr_logdec *d, char *text, size_t len)
@@ -287,6 +305,20 @@ static bool vm_connection(struct mmr_logdec *d)
     return true;
 }
 
+/* A whole Windows event as XML in a field: Fluent Bit ("System" with Render_Event_As_XML), NXLog ("EventXML"), Winlogbeat. */
+static bool carried_xml(struct mmr_logdec *d)
+{
+    static const char *const keys[] = {"System", "EventXML", "xml", "RawXML", "event.original", NULL};
+    for (const char *const *k = keys; *k; k++) {
+        struct mmr_slice s = get(&d->doc, *k);
+        if (s.n > 7 && memcmp(s.p, "<Event", 6) == 0) {
+            xml(d, (char *)(uintptr_t)s.p, s.n);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A collector's wrapping of a text line: {"message": "...", "host": ..}, {"log": "..."}. */
 static bool carried(struct mmr_logdec *d)
 {
@@ -303,9 +335,33 @@ static bool carried(struct mmr_logdec *d)
     return false;
 }
 
+/*
+ * A sender that wrote CP932 bytes into JSON without minding that the second of two may be a backslash: only then
+ * the line is converted as a whole. A line that can be read as it is is never touched, or a lone lead byte in
+ * somebody's name would swallow the escape of a quote behind it.
+ */
+static bool parse_json(struct mmr_logdec *d, char *line, size_t len)
+{
+    char *copy = NULL, *text;
+    if (!mmr_charset_is_utf8(line, len)) {
+        if (!d->charset)
+            d->charset = mmr_charset_new();
+        copy = d->charset ? mmr_charset_copy(d->charset, line, len) : NULL; /* reading changes the line */
+    }
+    if (mmr_js_parse(line, len, &d->doc, NULL) != 0) {
+        text = copy ? mmr_charset_from_cp932(d->charset, copy, len, &len) : NULL;
+        if (!text)
+            return false;
+        char *again = mmr_charset_copy(d->charset, text, len); /* values are converted into the first memory */
+        if (!again || mmr_js_parse(again, len, &d->doc, NULL) != 0)
+            return false;
+    }
+    return d->doc.node[0].type == MMR_JS_OBJECT;
+}
+
 static void json_line(struct mmr_logdec *d, char *line, size_t len)
 {
-    if (mmr_js_parse(line, len, &d->doc, NULL) != 0 || d->doc.node[0].type != MMR_JS_OBJECT) {
+    if (!parse_json(d, line, len)) {
         d->stats.unreadable++;
         return;
     }
@@ -324,7 +380,7 @@ static void json_line(struct mmr_logdec *d, char *line, size_t len)
         windows(d);
         return;
     }
-    if (wrapped(d) || vm_connection(d) || carried(d))
+    if (carried_xml(d) || wrapped(d) || vm_connection(d) || carried(d))
         return;
     d->stats.unreadable++;
 }

@@ -37,6 +37,10 @@ int mmr_log_recognise(const char *text, size_t len, enum mmr_log_format *ret, st
 int mmr_logdec_new(enum mmr_log_format format, const char *input, int64_t now_ns, struct mmr_logdec **ret, struct mmr_error *err);
 void mmr_logdec_free(struct mmr_logdec *d);
 void mmr_logdec_now(struct mmr_logdec *d, int64_t now_ns);
+/* The machine of records that name none (copied, at most 63 bytes; NULL: such records stay without). */
+void mmr_logdec_host(struct mmr_logdec *d, const char *name);
+/* Are parts of records held that further lines may complete? mmr_logdec_flush() gives them. */
+bool mmr_logdec_is_open(const struct mmr_logdec *d);
 /* Learn zones from a line without making events (line is changed). */
 void mmr_logdec_learn(struct mmr_logdec *d, char *line, size_t len);
 /* One line without its newline (changed in place), its number from 1; calls event() 0 or more times. */

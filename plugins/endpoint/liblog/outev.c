@@ -1,5 +1,6 @@
 /* outev.c - field by field into an event, each once. */
 #include "outev.h"
+#include "charset.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -119,6 +120,12 @@ void mmr_out_begin(struct mmr_outev *o, void *buf, size_t cap, const char *kind,
 
 void mmr_out_strn(struct mmr_outev *o, const char *key, const char *p, size_t n)
 {
+    if (o->charset && p && !mmr_charset_is_utf8(p, n)) {
+        size_t len = 0;
+        const char *text = mmr_charset_from_cp932(o->charset, p, n, &len);
+        p = text ? text : p;
+        n = text ? len : n;
+    }
     size_t most = n > MMR_EVENT_STR_MAX / 3 ? MMR_EVENT_STR_MAX : n * 3; /* every byte may become U+FFFD */
     if (p && claim(o, key, most))
         mmr_event_strn(&o->ev, key, p, n);

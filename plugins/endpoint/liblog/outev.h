@@ -29,6 +29,7 @@ struct mmr_outev {
     struct mmr_event ev;
     uint32_t left_out; /* fields that did not fit */
     uint32_t reserved;
+    struct mmr_charset *charset; /* NULL, or: values that are no UTF-8 may be CP932 (charset.h) */
     uint16_t slot[512]; /* open addressing: number of the field + 1 */
     uint32_t key_at[MMR_EVENT_FIELDS_MAX];
     uint8_t key_len[MMR_EVENT_FIELDS_MAX];
