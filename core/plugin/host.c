@@ -43,7 +43,10 @@ struct assigned {
     int fd;
     uint32_t side, needs;
     const struct mmr_plugin *found;
-    uint64_t last_sent, settled; /* numbers of events: given to the bus; told to the sensor */
+    uint64_t last_sent, committed; /* numbers of events: given to the bus; what it says is committed */
+    /* how far a listener's events had come when it was last looked, and what the bus had been given by then of everybody
+     * here: a finding that an analyzer of this host made of an event is part of that event's commit */
+    uint64_t asked, settled, barrier[MMR_RUNTIME_INSTANCES_MAX];
 };
 
 struct host {
@@ -222,35 +225,67 @@ static void on_bus_message(void *ctx, const struct mmr_local_record *m)
     }
 }
 
-/* Tell a sensor how far its events are settled: what went to the bus, when it says so; what stayed here, at once. */
-static void settle(struct host *h, uint32_t i, uint64_t upto)
+static bool is_past_barrier(const struct host *h, const struct assigned *in)
+{
+    for (uint32_t k = 0; k < h->n; k++)
+        if (h->inst[k].committed < in->barrier[k])
+            return false;
+    return true;
+}
+
+/*
+ * Tell a sensor how far its events are settled: what went to the bus when that says so; what stayed here at once; and in
+ * both cases not before everything that was made of them here is committed as well. Called outside of emit(), when
+ * analyzers are done with what has been emitted.
+ */
+static void settle(struct host *h, uint32_t i)
 {
     struct mmr_runtime_counters c;
     struct assigned *in = &h->inst[i];
     mmr_runtime_counters(h->rt, i, &c);
-    if (upto >= in->last_sent)
-        upto = c.emitted;
-    if (upto > c.emitted || upto <= in->settled)
-        return;
-    in->settled = upto;
-    mmr_runtime_committed(h->rt, i, upto);
+    for (int turn = 0; turn < 2; turn++) {
+        if (in->asked == in->settled) { /* nothing is waited for: what there is now */
+            if (c.emitted == in->settled)
+                return;
+            in->asked = c.emitted;
+            for (uint32_t k = 0; k < h->n; k++)
+                in->barrier[k] = h->inst[k].last_sent;
+        }
+        if (!is_past_barrier(h, in))
+            return;
+        in->settled = in->asked;
+        mmr_runtime_committed(h->rt, i, in->settled);
+    }
+}
+
+static bool is_listener(const struct assigned *in)
+{
+    const struct mmr_sensor_ops *s = in->found ? in->found->sensor : NULL;
+    return s && MMR_HAS(s, on_committed) && s->on_committed;
+}
+
+static void settle_all(struct host *h)
+{
+    for (uint32_t i = 0; i < h->n; i++)
+        if (is_listener(&h->inst[i]))
+            settle(h, i);
 }
 
 static void on_committed(void *ctx, uint32_t instance, uint64_t upto)
 {
     struct host *h = ctx;
-    if (instance < h->n && h->is_running)
-        settle(h, instance, upto);
+    if (instance >= h->n || !h->is_running)
+        return;
+    if (upto > h->inst[instance].committed)
+        h->inst[instance].committed = upto;
+    settle_all(h);
 }
 
 static void on_settle(evutil_socket_t fd, short what, void *ctx)
 {
-    struct host *h = ctx;
     (void)fd;
     (void)what;
-    for (uint32_t i = 0; i < h->n; i++)
-        if (h->inst[i].settled >= h->inst[i].last_sent)
-            settle(h, i, h->inst[i].settled);
+    settle_all(ctx);
 }
 
 static void on_bus_state(void *ctx, bool is_up)
@@ -455,12 +490,11 @@ static int run_all(struct host *h, struct mmr_error *err)
         do_wants(h, h->wants, strlen(h->wants));
     for (size_t i = 0; i < h->n && r == 0; i++) {
         struct assigned *in = &h->inst[i];
-        const struct mmr_sensor_ops *s = in->found->sensor;
         struct mmr_runtime_instance conf = {.plugin = in->found, .name = in->name, .side = in->side,
                                             .state_dir = in->state_dir ? in->state_dir : "",
                                             .packed = in->packed_len ? in->packed : NULL, .packed_len = in->packed_len};
         uint32_t index;
-        has_listener = has_listener || (s && MMR_HAS(s, on_committed) && s->on_committed);
+        has_listener = has_listener || is_listener(in);
         r = mmr_runtime_add(h->rt, &conf, &index, err);
     }
     if (r == 0)
