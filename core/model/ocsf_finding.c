@@ -91,7 +91,7 @@ int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr
         mmr_js_int(&w, c, "direction_id", direction_of(f->direction));
         mmr_js_text(&w, c, "protocol_name", f->proto);
     }
-    /* OCSF has a process only with an identity; a bare name goes to our own part */
+    /* OCSF has a process only with an identity; our own part takes a bare name too */
     bool has_process = (f->process.pid > 0 && f->process.pid <= INT32_MAX) || (f->process.uid && f->process.uid[0]);
     if (has_process)
         process(&w, e, &f->process);
@@ -119,8 +119,14 @@ int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr
     mmr_js_text(&w, m, "plugin", f->plugin);
     mmr_js_addr(&w, m, "src", &f->src);
     mmr_js_text(&w, m, "host", f->host);
-    if (!has_process)
-        mmr_js_text(&w, m, "process", f->process.name);
+    if (f->process.name || f->process.path || f->process.pid) { /* as in an incident's evidence */
+        struct json_object *p = mmr_js_object(&w, m, "process");
+        mmr_js_text(&w, p, "name", f->process.name);
+        if (f->process.pid)
+            mmr_js_int(&w, p, "pid", f->process.pid);
+        mmr_js_text(&w, p, "path", f->process.path);
+    }
+    mmr_js_text(&w, m, "user", f->user);
     if (f->input) {
         struct json_object *in = mmr_js_object(&w, m, "input");
         mmr_js_text(&w, in, "file", f->input);
