@@ -60,6 +60,24 @@ static struct json_object *nodes_json(const struct mmr_live *l)
     return list;
 }
 
+static struct json_object *seats_json(const struct mmr_live *l)
+{
+    struct json_object *list = json_object_new_array();
+    const int64_t now = mmr_clock_wall_ns();
+    for (uint32_t i = 0; l->seats && i < l->seats->n; i++) {
+        const struct mmr_seat_row *r = &l->seats->row[i];
+        struct json_object *o = json_object_new_object();
+        add_str(o, "name", r->name);
+        add_str(o, "state", mmr_seats_state(r, now));
+        if (r->tool[0])
+            add_str(o, "tool", r->tool);
+        if (r->heard_ns > 0)
+            add_int(o, "heard_ns", (uint64_t)r->heard_ns);
+        json_object_array_add(list, o);
+    }
+    return list;
+}
+
 static struct json_object *status_json(struct mmr_live *l)
 {
     struct json_object *o = json_object_new_object(), *instances = json_object_new_array();
@@ -114,6 +132,7 @@ static struct json_object *status_json(struct mmr_live *l)
     json_object_object_add(o, "selftest", tests);
     json_object_object_add(o, "nodes", nodes_json(l));
     mmr_sights_json(l->sights, o);
+    json_object_object_add(o, "seats", seats_json(l));
     json_object_object_add(o, "outbox", json_object_new_object());
     struct json_object *outbox;
     (void)json_object_object_get_ex(o, "outbox", &outbox);

@@ -387,6 +387,7 @@ static void done(struct mmr_live *l)
     mmr_roster_done(&l->roster);
     mmr_watch_free(l->watch);
     mmr_sights_free(l->sights);
+    free(l->seats);
     mmr_tether_free(l->tether);
     event_base_free(l->base);
     free(l->view);

@@ -17,8 +17,11 @@ static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const v
         mmr_selftest_event(&l->selftest, l->view);
     if (!r && side == MMR_SIDE_NETWORK)
         mmr_sights_event(l->sights, l->view);
-    if (!r && side != MMR_SIDE_NETWORK)
+    if (!r && side != MMR_SIDE_NETWORK) {
         mmr_watch_event(l->watch, host, l->view);
+        if (mmr_value_is(mmr_event_get(l->view, "mamori.kind"), "seat.state") && (l->seats || (l->seats = calloc(1, sizeof *l->seats))))
+            (void)mmr_seats_take(l->seats, l->view, now);
+    }
     if (!r)
         r = mmr_pipeline_event(l->pipeline, l->view, now, &err);
     if (r) {

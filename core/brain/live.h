@@ -6,6 +6,7 @@
 
 #include "brain/persist.h"
 #include "brain/roster.h"
+#include "brain/seats.h"
 #include "brain/selftest.h"
 #include "brain/sights.h"
 #include "brain/setup.h"
@@ -45,6 +46,7 @@ struct mmr_live {
     struct mmr_roster roster;
     struct mmr_watch *watch;
     struct mmr_sights *sights;
+    struct mmr_seats *seats; /* NULL until the first is heard of */
     struct mmr_selftest selftest;
     struct mmr_stamper core_stamper;
     uint64_t core_seq;

@@ -169,6 +169,34 @@ static void judge_agent(const struct survey *v, struct mmr_asset *a)
         a->has_agent = same_machine(enrolled[i], a->name) || share_address(settings(v, "site.nodes", enrolled[i], "ip"), ips);
 }
 
+__attribute__((format(printf, 2, 3))) static void note(struct survey *v, const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    (void)json_object_array_add(v->notes, json_object_new_string(text));
+}
+
+/* A machine without an agent of ours whose logs come in counts, if the configuration lists the tool that makes them. */
+static void judge_seat(struct survey *v, struct mmr_asset *a)
+{
+    size_t n;
+    struct json_object *seats = mmr_cli_json_list(part(v->status, "brain"), "seats", &n);
+    for (size_t i = 0; i < n && !a->has_agent; i++) {
+        struct json_object *x = json_object_array_get_idx(seats, i);
+        const char *state = mmr_cli_json_text(x, "state");
+        if (!same_machine(mmr_cli_json_text(x, "name"), a->name))
+            continue;
+        a->has_agent = mmr_cli_json_text(x, "tool")[0] != '\0';
+        a->is_agent_healthy = strcmp(state, "up") == 0;
+        a->is_announced_off = strcmp(state, "off") == 0;
+        if (!a->has_agent)
+            note(v, "'%s' sends its logs, but no tool is listed for it, so it does not count; add 'tool=NAME' to its line in the listener's 'senders'", a->name);
+    }
+}
+
 static enum mmr_asset_class kind_of(const char *role)
 {
     static const struct {
@@ -244,7 +272,7 @@ static size_t add_seen(const struct survey *v, struct mmr_asset *a, size_t n_lis
     return have;
 }
 
-static struct mmr_asset *assets_of(const struct survey *v, size_t *ret_n)
+static struct mmr_asset *assets_of(struct survey *v, size_t *ret_n)
 {
     mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
     struct mmr_asset *a = calloc(NAMES_MAX, sizeof *a);
@@ -262,6 +290,8 @@ static struct mmr_asset *assets_of(const struct survey *v, size_t *ret_n)
                          : important && strcmp(important, "no") == 0 ? MMR_IMPORTANT_NO
                                                                      : MMR_IMPORTANT_UNKNOWN;
         judge_agent(v, &a[i]);
+        if (!a[i].has_agent)
+            judge_seat(v, &a[i]);
         judge_flows(v, &a[i]);
     }
     *ret_n = add_seen(v, a, *ret_n);
@@ -269,16 +299,6 @@ static struct mmr_asset *assets_of(const struct survey *v, size_t *ret_n)
 }
 
 /* ---- ways out ---- */
-
-__attribute__((format(printf, 2, 3))) static void note(struct survey *v, const char *fmt, ...)
-{
-    char text[300];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    (void)json_object_array_add(v->notes, json_object_new_string(text));
-}
 
 static bool is_configured(const struct survey *v, const char *instance)
 {
@@ -415,18 +435,19 @@ static int measure(struct survey *v, const char *what)
     bool is_net = strcmp(what, "net") == 0;
     size_t n_exits = 0, n_assets = 0;
     mmr_autofree struct mmr_asset *assets = assets_of(v, &n_assets);
-    mmr_autofree struct mmr_way_out *exits = exits_of(v, &n_exits);
-    if (!c || !assets || !exits) {
+    if (is_net) { /* what was noted of agents is not asked here */
+        json_object_put(v->notes);
+        v->notes = json_object_new_array();
+    }
+    mmr_autofree struct mmr_way_out *exits = is_net ? exits_of(v, &n_exits) : NULL;
+    if (!c || !assets || (is_net && !exits)) {
         (void)fprintf(stderr, "mamori coverage: out of memory\n");
         return MMR_EXIT_FAILED;
     }
-    if (is_net) {
+    if (is_net)
         mmr_coverage_net(exits, n_exits, assets, n_assets, mmr_clock_wall_ns(), c);
-    } else {
-        json_object_put(v->notes); /* they are about exits */
-        v->notes = json_object_new_array();
+    else
         mmr_coverage_ep(assets, n_assets, c);
-    }
     if (v->site.is_json)
         show_json(v, what, c);
     else

@@ -163,15 +163,38 @@ static bool is_kind_taken(const struct mmr_event_view *v)
     return true;
 }
 
+/* Windows writes as its last: 1074 (a shutdown was asked for), 6006 and 1100 (the event log stops), 4609 (Windows is shutting down). */
+static bool says_goodbye(const struct mmr_event_view *v)
+{
+    static const struct {
+        const char *log, *code;
+    } rows[] = {{"System", "1074"}, {"System", "6006"}, {"Security", "1100"}, {"Security", "4609"}};
+    const struct mmr_value *log = mmr_event_get(v, "metadata.log_name"), *code = mmr_event_get(v, "metadata.event_code");
+    for (size_t i = 0; log && code && i < sizeof rows / sizeof rows[0]; i++)
+        if (mmr_value_is(log, rows[i].log) && mmr_value_is(code, rows[i].code))
+            return true;
+    return false;
+}
+
+static const char *state_name(const struct mmr_seat_name *m)
+{
+    static const char *const names[] = {"unheard", "up", "silent", "off"};
+    return names[m->state];
+}
+
 static void heard(struct mmr_seat *t, struct mmr_seat_name *m)
 {
+    if (says_goodbye(&t->view))
+        m->is_going = true;
+    else if (m->is_going && mono(t) - m->heard_ns > 60 * S) /* more than what is written on the way down */
+        m->is_going = false;
     m->heard_ns = mono(t);
     m->heard_wall_ns = wall(t);
     if (m->state == MMR_SEAT_UP)
         return;
     m->state = MMR_SEAT_UP;
     mmr_seat_log(t, MMR_LOG_INFO, "seat.up machine=%s", m->name);
-    say(t, "seat.state", m->name, m->state, "up", NULL, m);
+    say(t, "seat.state", m->name, m->state, state_name(m), NULL, m);
 }
 
 static void on_event(void *ctx, const void *msgpack, size_t len, int64_t time_ns)
@@ -244,13 +267,13 @@ void mmr_seat_heartbeat(struct mmr_seat *t)
     for (uint32_t i = 0; i < t->senders->n_names && !t->is_full; i++) {
         struct mmr_seat_name *m = &t->senders->name[i];
         int64_t since = m->heard_ns ? m->heard_ns : t->started_ns;
-        bool is_new = m->state != MMR_SEAT_SILENT && now - since > limit;
+        bool is_new = m->state != MMR_SEAT_SILENT && m->state != MMR_SEAT_OFF && now - since > limit;
         if (is_new) {
-            m->state = MMR_SEAT_SILENT;
-            mmr_seat_log(t, MMR_LOG_WARN, "seat.silent machine=%s seconds=%lld hint=\"is it switched off, or has its log sender stopped?\"", m->name,
+            m->state = m->is_going ? MMR_SEAT_OFF : MMR_SEAT_SILENT;
+            mmr_seat_log(t, m->is_going ? MMR_LOG_INFO : MMR_LOG_WARN, "seat.silent machine=%s seconds=%lld hint=\"is it switched off, or has its log sender stopped?\"", m->name,
                          (long long)((now - since) / S));
         }
         if (is_new || is_due)
-            say(t, "seat.state", m->name, m->state, m->state == MMR_SEAT_UP ? "up" : m->state == MMR_SEAT_SILENT ? "silent" : "unheard", NULL, m);
+            say(t, "seat.state", m->name, m->state, state_name(m), NULL, m);
     }
 }

@@ -18,14 +18,15 @@ enum {
     MMR_SENDER_CHUNKS = 256,   /* names of chunks remembered, to know one that is sent again */
 };
 enum mmr_sender_kind { MMR_SENDER_ADDR = 0, MMR_SENDER_CERT, MMR_SENDER_KEY };
-enum mmr_seat_state { MMR_SEAT_UNHEARD = 0, MMR_SEAT_UP, MMR_SEAT_SILENT };
+enum mmr_seat_state { MMR_SEAT_UNHEARD = 0, MMR_SEAT_UP, MMR_SEAT_SILENT, MMR_SEAT_OFF };
 
 struct mmr_seat_name { /* one machine */
     char name[64];
     char tool[64];    /* what sends there, as listed in the configuration; "": counts for nothing */
     int64_t heard_ns; /* monotonic; 0: not since we run */
     int64_t heard_wall_ns;
-    uint32_t state, reserved;
+    uint32_t state;
+    bool is_going, reserved[3]; /* its last record says that it switches off */
 };
 struct mmr_sender {
     uint32_t kind, n;

@@ -633,6 +633,12 @@ static void a_silent_machine_is_told_and_told_when_it_is_back(void **state)
     send_all(fd, "<38>Jan  2 03:04:05 pc1 sshd[1]: two", 36);
     until("log.record", 1);
     assert_true(mmr_testhost_find_text(th, "seat.state", "status_detail", "up") >= 0);
+    static const char bye[] = "{\"EventTime\":\"2024-01-02 03:04:05\",\"Hostname\":\"PC1\",\"Channel\":\"System\",\"EventID\":6006,\"SourceName\":\"EventLog\"}";
+    send_all(fd, bye, sizeof bye - 1);
+    until("log.record", 2);
+    mmr_testhost_advance(th, 302 * MMR_TH_S); /* a PC that said it switches off is no gap */
+    assert_true(mmr_testhost_find_text(th, "seat.state", "status_detail", "off") >= 0);
+    assert_int_equal(mmr_testhost_find_text(th, "seat.state", "status_detail", "silent"), -1);
     close(fd);
 }
 

@@ -85,7 +85,8 @@ def main():
         lab.drop_in("20-test", {"plugins": {**off, "authfail": {"host": "seats"}, "seat": {
             "plugin": "org.mamori.seat", "host": "seats", "config": {
                 "listen": ["tcp://127.0.0.1:6514", "tls://127.0.0.1:6515", "relp://127.0.0.1:6516", "forward://127.0.0.1:6517"],
-                "senders": ["addr:127.0.0.1 srv1", "cert:srv1 srv1", "key:fwd srv1"], "keys": f"{lab.dir}/keys", **tls}}}})
+                "senders": ["addr:127.0.0.1 srv1", "cert:srv1 srv1", "key:fwd srv1 tool=rsyslog"], "keys": f"{lab.dir}/keys", **tls}}},
+            "assets": {"srv1": {"important_info": "yes", "role": "server"}, "pc9": {"important_info": "yes"}, "printer": {"role": "printer"}}})
         lab.start()
         case("it_starts", lab.until(lambda: lab.is_up(["brain", "seats"])), lab.log())
 
@@ -118,6 +119,9 @@ def main():
         senders[0].give(lab, [l.replace("srv1", "accounting") for l in chunk_lines(30)])
         case("a_machine_the_sender_may_not_speak_for_is_named", lab.until(lambda: "speaks for 'accounting'" in lab.log()), lab.log())
         case("and_blames_nobody", not guessed(lab, "198.18.0.31"), lab.log())
+        rc, out, err = lab.cli("coverage", "ep", "--json")
+        c = json.loads(out) if rc == 1 else {}
+        case("a_seat_that_is_heard_counts_and_one_that_is_not_is_a_gap", c.get("have") == 1 and c.get("want") == 2 and [g["name"] for g in c["gaps"]] == ["pc9"], out + err)
         case("nothing_else_went_wrong", "plugin.misbehaved" not in lab.log() and lab.is_up(["brain", "seats"]), lab.log())
     finally:
         for s in senders:
