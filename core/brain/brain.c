@@ -6,6 +6,7 @@
 
 #include "brain/live.h"
 #include "brain/site_conf.h"
+#include "plugin/describe.h"
 #include "plugin/sandbox.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -58,6 +59,16 @@ static struct mmr_responder_state on_responder_state(void *ctx, const struct mmr
         s.is_healthy = n && is_there(l, n->is_up, n->down_ns);
     }
     return s;
+}
+
+static bool on_is_linked(void *ctx, const char *node, const char *instance)
+{
+    struct mmr_live *l = ctx;
+    uint32_t slot, index;
+    if (node[0] == '\0' || strcmp(node, l->roster.node) == 0)
+        return mmr_roster_find(&l->roster, instance, &slot, &index) && (l->roster.slot[slot].instance[index].caps & MMR_CAP_EP_DEFEND_LINKED);
+    const struct mmr_roster_node *n = mmr_roster_node(&l->roster, node);
+    return n && (n->caps & MMR_CAP_EP_DEFEND_LINKED);
 }
 
 static bool on_window(void *ctx, const char *host, const struct mmr_addr *addr, int64_t from_ns, int64_t to_ns, struct mmr_window *ret)
@@ -255,7 +266,7 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     bool has_dir = mmr_event_copy_str(m->map, "dir", dir, sizeof dir), has_over = mmr_event_copy_str(m->map, "over", over, sizeof over);
     const struct mmr_instances none = {0};
     const struct mmr_pipeline_ops ops = {.incident = on_incident, .order = mmr_live_order, .responder_state = on_responder_state,
-                                         .window = on_window, .ctx = l};
+                                         .window = on_window, .is_linked = on_is_linked, .ctx = l};
     struct mmr_pipeline_config pc;
     int r = mmr_config_load_site(has_dir ? dir : NULL, has_over ? over : NULL, say, NULL, &l->config, err);
     if (!r)

@@ -1,6 +1,8 @@
 /* pipeline.c - the steps in order; what each decides lives in the rooms below. */
 #include "brain/pipeline.h"
 
+#include "brain/linked.h"
+
 #include "brain/due.h"
 #include "classify/recur.h"
 #include "defend/lease.h"
@@ -289,9 +291,54 @@ int mmr_pipeline_finding(struct mmr_pipeline *p, struct mmr_finding *f, int64_t 
     return e;
 }
 
+static void step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns);
+
+struct tie {
+    struct mmr_linked *l;
+    struct mmr_incident *i;
+};
+
+static bool tie(void *ctx, struct mmr_incident *i)
+{
+    struct tie *t = ctx;
+    if (!i->is_closed && mmr_linked_ties(i, t->l))
+        t->i = i;
+    return !t->i;
+}
+
+/* A defence that is not ours says what it did: a receipt without an order, for the incident whose threat object it names. */
+static int linked(struct mmr_pipeline *p, const struct mmr_event_view *stamped, int64_t now_ns, struct mmr_error *err)
+{
+    struct mmr_linked l;
+    struct tie t = {.l = &l};
+    int e = mmr_linked_read(stamped, &l, err);
+    if (e < 0)
+        return e;
+    if (!p->ops.is_linked || !p->ops.is_linked(p->ops.ctx, l.action.node, l.action.instance))
+        return mmr_fail(err, MMR_EPERM, "defence.report of '%s' on '%s', which is no plugin that reads a linked defence", l.action.instance, l.action.node);
+    (void)mmr_pipeline_work(p, now_ns, UINT32_MAX); /* what was found in the same batch is an incident by now */
+    mmr_tracker_each(p->tracker, tie, &t);
+    if (!t.i)
+        return mmr_fail(err, MMR_ENOENT, "defence.report about '%.100s' on '%s': no open incident is about that file; it proves nothing", l.action.target.text,
+                        l.action.target.host);
+    struct mmr_action_rec *a = mmr_incident_action(t.i, l.action.id);
+    if (!a) {
+        e = mmr_incident_add_action(t.i, &l.action, err);
+        a = e == 0 ? mmr_incident_action(t.i, l.action.id) : NULL;
+    }
+    if (a && mmr_action_take_receipt(a, &l.receipt, now_ns))
+        step(p, t.i, now_ns);
+    return e;
+}
+
 int mmr_pipeline_event(struct mmr_pipeline *p, const struct mmr_event_view *stamped, int64_t now_ns, struct mmr_error *err)
 {
     struct mmr_finding *f;
+    if (mmr_linked_is(stamped)) {
+        p->now_ns = now_ns;
+        p->stats.events++;
+        return p->env.policy.is_replay ? 0 : linked(p, stamped, now_ns, err); /* a recording shows no defence of ours to judge */
+    }
     int e = mmr_finding_from_event(stamped, &f, err);
     if (e < 0) {
         p->stats.bad++;

@@ -42,6 +42,8 @@ struct mmr_pipeline_ops { /* every callback may be NULL; called inside work, tic
     struct mmr_responder_state (*responder_state)(void *ctx, const struct mmr_action_rec *a);
     bool (*window)(void *ctx, const char *host, const struct mmr_addr *addr, int64_t from_ns, int64_t to_ns,
                    struct mmr_window *ret);
+    /* Does this instance read the receipts of a defence that is not ours? NULL: none does. */
+    bool (*is_linked)(void *ctx, const char *node, const char *instance);
     size_t (*proofs)(void *ctx, const struct mmr_incident *i, struct mmr_benign_proof *ret, size_t cap);
     void *ctx;
 };

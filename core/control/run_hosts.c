@@ -20,7 +20,7 @@ enum { DIRS_MAX = 8, GRANT_ALL = (1 << MMR_NEEDS) - 1 };
 static const char *const wanted[] = {
     "conn.open", "conn.close", "process.start", "flow.start", "dns.answer", "host.addr", "auth.logon", "auth.fail",
     "account.change", "file.create", "file.change", "file.delete", "file.rename", "events.lost", "sensor.drops", "enforcement.lost", "sensor.mode",
-    "capture.drops", "capture.stats", "net.sees", "asset.seen", "seat.state", "seat.refused", NULL};
+    "capture.drops", "capture.stats", "net.sees", "asset.seen", "seat.state", "seat.refused", "defence.report", NULL};
 
 static int make_dir(const char *path, mode_t mode, struct mmr_error *err)
 {

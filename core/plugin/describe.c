@@ -78,7 +78,7 @@ uint32_t mmr_plugin_caps(const struct mmr_plugin *p, uint32_t side)
             caps |= MMR_CAP_EP_DETECT;
         if (can_defend && !is_linked)
             caps |= MMR_CAP_EP_DEFEND;
-        if (is_linked && (can_defend || p->sensor))
+        if (is_linked && (can_defend || p->sensor || p->analyzer))
             caps |= MMR_CAP_EP_DEFEND_LINKED;
     }
     return caps;
@@ -282,8 +282,8 @@ static void check_roles(struct check *c)
         wrong(c, "detects is declared, but there is no sensor, analyzer or extension");
     if (p->detects && !count(p->events))
         wrong(c, "detects is declared, but events is empty");
-    if ((p->flags & MMR_PLUGIN_LINKED) && !r && !s)
-        wrong(c, "LINKED is for responders and sensors");
+    if ((p->flags & MMR_PLUGIN_LINKED) && !r && !s && !a)
+        wrong(c, "LINKED is for responders, sensors and analyzers");
 }
 
 static void check_life(struct check *c)

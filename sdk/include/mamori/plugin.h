@@ -48,7 +48,7 @@ enum mmr_need { /* privileges; everything not declared *and* granted is dropped 
     MMR_NEED_LISTEN = 1 << 9,    /* accept connections */
 };
 enum { /* struct mmr_plugin.flags */
-    MMR_PLUGIN_LINKED = 1 << 0, /* responder commands, or sensor reads as receipts, a defence that is not ours */
+    MMR_PLUGIN_LINKED = 1 << 0, /* responder commands, or sensor or analyzer reads as receipts, a defence that is not ours */
     /* what it detects was found by a tool that is not ours: capabilities count only where the instance's
      * `tool:` names an entry of the site's `tools:` */
     MMR_PLUGIN_EXTERNAL = 1 << 1,
