@@ -31,6 +31,7 @@ uint64_t mmr_evidence_fold(const struct mmr_finding *f)
     h = mix(h, f->process.uid ? NULL : f->process.name);
     h = mix(h, f->file);
     h = mix(h, f->user);
+    h = mix(h, f->session);
     return mix(h, f->domain);
 }
 
@@ -94,6 +95,16 @@ void mmr_evidence_sort(struct mmr_incident *i)
         qsort(i->evidence, i->n_evidence, sizeof *i->evidence, compare);
 }
 
+/* One machine's clock: what was learnt of it since the last repeat came holds for the earlier ones, too. */
+static void align(struct mmr_evidence *e, const struct mmr_finding *f)
+{
+    int64_t by = f->estimate_ns - e->finding->estimate_ns;
+    if (by == 0 || f->offset_ns != 0 || e->finding->offset_ns != 0)
+        return;
+    e->finding->estimate_ns += by;
+    e->last_ns += by;
+}
+
 /* The earliest of the repeats stands for them. Returns true when it is another one now. */
 static bool keep_earliest(struct mmr_evidence *e, struct mmr_finding *f)
 {
@@ -125,6 +136,7 @@ int mmr_evidence_add(struct mmr_incident *i, struct mmr_finding *f, uint64_t fol
     *ret_is_new = e == NULL;
     if (e) {
         count_source(e, source_of(f), f->count ? f->count : 1);
+        align(e, f);
         if (keep_earliest(e, f))
             mmr_evidence_sort(i);
         return 0;

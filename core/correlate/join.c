@@ -1,6 +1,8 @@
 /* join.c - the keys of a finding. The numbers are windows; what must not glue stories is left out here. */
 #include "correlate/join.h"
 
+#include "correlate/evidence.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,8 @@ static void put(struct maker *m, struct mmr_key key, enum mmr_join_kind kind, en
     p->key = key;
     p->span = (struct mmr_span){m->at_ns, m->at_ns, 0, half_s, (uint8_t)kind, (uint8_t)colour,
                                 mmr_finding_is_hint(m->f), (uint8_t)m->f->side, 0};
+    if (kind == MMR_JOIN_CONN)
+        p->span.of = (uint32_t)mmr_evidence_fold(m->f);
     if (m->with_text)
         (void)snprintf(p->value, sizeof p->value, "%s", value);
 }
@@ -155,12 +159,37 @@ static void put_process(struct maker *m, const char *host, const char *identity,
         if ((depth > 0 || is_implied) && (!known[0] || mmr_process_is_common(known)))
             return;
         (void)snprintf(shown, sizeof shown, "%.60s on %.64s", known, mmr_resolve_display(m->r, host));
+        size_t before = m->n;
         put(m, mmr_join_key_process(host, id), MMR_JOIN_PROC, colour, depth == 0 ? 12 * HOUR : 30 * MIN, shown);
+        if (m->n > before)
+            m->post[before].span.of = depth;
         if (!p || !p->parent[0] || strcmp(p->parent, id) == 0)
             return;
         (void)snprintf(parent_name, sizeof parent_name, "%s", p->parent_name);
         (void)snprintf(id, sizeof id, "%s", p->parent);
     }
+}
+
+size_t mmr_join_ancestors(const struct mmr_resolve *r, const char *host, const char *identity, const struct mmr_span *of,
+                          struct mmr_post ret[MMR_POSTS_MAX])
+{
+    char id[80], name[64];
+    size_t n = 0;
+    const struct mmr_seen_process *p = mmr_resolve_process(r, host, identity);
+    (void)snprintf(id, sizeof id, "%s", identity);
+    for (uint32_t depth = of->of + 1; depth < ANCESTORS_MAX && p && p->parent[0] && strcmp(p->parent, id) != 0; depth++) {
+        (void)snprintf(name, sizeof name, "%s", p->parent_name);
+        (void)snprintf(id, sizeof id, "%s", p->parent);
+        p = mmr_resolve_process(r, host, id);
+        const char *known = p && p->name[0] ? p->name : name;
+        if (!known[0] || mmr_process_is_common(known))
+            break;
+        ret[n].key = mmr_join_key_process(host, id);
+        ret[n].span = *of;
+        ret[n].span.half_s = 30 * MIN;
+        ret[n++].span.of = depth;
+    }
+    return n;
 }
 
 static void put_own_process(struct maker *m, const char *host)
@@ -233,8 +262,8 @@ static void put_remote(struct maker *m, const struct mmr_actors *who)
         put_machine(m, &who->attacker, MMR_COLOUR_BAD);
     if (f->side == MMR_SIDE_ENDPOINT && mmr_addr_is_loopback(&who->attacker))
         return; /* every machine's own */
-    if (who->attacker_host && !who->is_c2)
-        return; /* a machine of ours: its name joins, inside its window */
+    if ((who->attacker_host || who->attacker_is_inside) && !who->is_c2)
+        return; /* a machine of ours, known by name or not: it joins inside its window */
     mmr_addr_format(&who->attacker, text);
     put(m, mmr_key_addr(MMR_JOIN_ADDR, &who->attacker), MMR_JOIN_ADDR, MMR_COLOUR_BAD, who->is_c2 ? 6 * HOUR : HOUR / 2,
         text);
@@ -322,6 +351,16 @@ bool mmr_join_meets(const struct mmr_span *a, const struct mmr_span *b)
     }
     int64_t gap = a->from_ns > b->to_ns ? a->from_ns - b->to_ns : b->from_ns > a->to_ns ? b->from_ns - a->to_ns : 0;
     return gap <= ((int64_t)a->half_s + b->half_s) * MMR_NS_PER_S;
+}
+
+bool mmr_join_touches(const struct mmr_span *a, const struct mmr_span *b)
+{
+    int64_t gap = a->from_ns > b->to_ns ? a->from_ns - b->to_ns : b->from_ns > a->to_ns ? b->from_ns - a->to_ns : 0;
+    int64_t most_s = 2 * (int64_t)a->half_s;
+    const bool meets_attempts = a->kind == MMR_JOIN_HOST || a->kind == MMR_JOIN_HOSTADDR || a->kind == MMR_JOIN_PROC;
+    if (meets_attempts && most_s > ATTEMPT_BEFORE_S + ATTEMPT_AFTER_S)
+        most_s = ATTEMPT_BEFORE_S + ATTEMPT_AFTER_S;
+    return gap <= most_s * MMR_NS_PER_S;
 }
 
 enum mmr_entity_kind mmr_join_entity(enum mmr_join_kind k)

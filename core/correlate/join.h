@@ -29,7 +29,7 @@ struct mmr_span { /* when findings of one incident touched a key, in corrected t
     uint32_t slot;
     uint32_t half_s; /* half the window: two spans meet when the gap is at most the sum of their halves */
     uint8_t kind, colour, is_hint, side;
-    uint32_t reserved;
+    uint32_t of; /* CONN: hash of what was repeated over it (mmr_evidence_fold); PROC: how far up the chain this is */
 };
 struct mmr_post { /* one key of one finding */
     struct mmr_key key;
@@ -41,11 +41,19 @@ enum { MMR_POSTS_MAX = 48 };
 /* The keys of a finding with what the resolver knows now, strongest kind first. Returns how many. */
 size_t mmr_join_posts(const struct mmr_resolve *r, const struct mmr_finding *f, bool with_text,
                       struct mmr_post ret[MMR_POSTS_MAX]);
+/*
+ * The keys of what started a process, for a span that touched it: when it becomes known only afterwards who that was.
+ * Returns how many.
+ */
+size_t mmr_join_ancestors(const struct mmr_resolve *r, const char *host, const char *identity, const struct mmr_span *of,
+                          struct mmr_post ret[MMR_POSTS_MAX]);
 /* The single key by which telemetry finds the incidents it concerns. */
 struct mmr_key mmr_join_key_process(const char *host, const char *identity);
 struct mmr_key mmr_join_key_hostaddr(const struct mmr_addr *a);
 struct mmr_key mmr_join_key_session(const char *host, const char *session);
 bool mmr_join_meets(const struct mmr_span *a, const struct mmr_span *b);
+/* May two alike spans of one incident be kept as one? Only where whatever lies between them meets one of them anyway. */
+bool mmr_join_touches(const struct mmr_span *a, const struct mmr_span *b);
 enum mmr_entity_kind mmr_join_entity(enum mmr_join_kind k);
 
 /* The bad remote of a finding and the machine it is about; unset or "" where there is none. */

@@ -286,12 +286,29 @@ static bool goes_on(const struct slot *a, const struct slot *b)
     return a->inc->id < b->inc->id;
 }
 
+/* Two stories are compared by what is known of their clocks now, not when each of their findings came. */
+static void know_clocks(const struct mmr_tracker *t, struct mmr_incident *i)
+{
+    bool is_moved = false;
+    for (uint32_t k = 0; k < i->n_evidence; k++) {
+        struct mmr_evidence *e = &i->evidence[k];
+        int64_t by = mmr_resolve_clock(t->r, e->finding) - e->finding->estimate_ns;
+        e->finding->estimate_ns += by;
+        e->last_ns += by;
+        is_moved |= by != 0;
+    }
+    if (is_moved)
+        mmr_evidence_sort(i);
+}
+
 static uint32_t merge(struct mmr_tracker *t, uint32_t a, uint32_t b, int *rc, struct mmr_error *err)
 {
     uint32_t win = goes_on(&t->slots[a], &t->slots[b]) ? a : b, lose = win == a ? b : a;
     struct mmr_incident *into = t->slots[win].inc, *from = t->slots[lose].inc;
     bool was_hint = t->slots[lose].is_hint;
     t->merges++;
+    know_clocks(t, into);
+    know_clocks(t, from);
     int e = mmr_evidence_merge(into, from, err);
     if (e < 0)
         *rc = e;
@@ -344,14 +361,8 @@ static struct mmr_span *span_room(struct mmr_tracker *t, struct keyed *k)
 
 static bool is_like(const struct mmr_span *a, const struct mmr_span *b)
 {
-    return a->colour == b->colour && a->half_s == b->half_s && a->side == b->side && a->is_hint == b->is_hint;
-}
-
-/* May two spans of one incident be kept as one? Only where the cover between them is without a hole. */
-static bool touches(const struct mmr_span *a, const struct mmr_span *b)
-{
-    int64_t gap = a->from_ns > b->to_ns ? a->from_ns - b->to_ns : b->from_ns > a->to_ns ? b->from_ns - a->to_ns : 0;
-    return gap <= 2 * (int64_t)a->half_s * MMR_NS_PER_S;
+    return a->colour == b->colour && a->half_s == b->half_s && a->side == b->side && a->is_hint == b->is_hint &&
+           a->of == b->of;
 }
 
 static void widen(struct mmr_span *a, const struct mmr_span *b)
@@ -377,7 +388,7 @@ static void tidy(struct mmr_tracker *t, struct keyed *k)
             unref(t, was);
         }
         uint32_t j = 0;
-        while (j < i && !(s[j].slot == now && is_like(&s[j], &s[i]) && touches(&s[j], &s[i])))
+        while (j < i && !(s[j].slot == now && is_like(&s[j], &s[i]) && mmr_join_touches(&s[j], &s[i])))
             j++;
         if (j < i) {
             widen(&s[j], &s[i]);
@@ -411,7 +422,7 @@ static uint32_t post(struct mmr_tracker *t, uint32_t s, const struct mmr_post *p
         tidy(t, k);
     for (uint32_t i = 0; i < k->n; i++) {
         struct mmr_span *x = &spans_of(k)[i];
-        if (x->slot == s && is_like(x, &p->span) && touches(x, &p->span)) {
+        if (x->slot == s && is_like(x, &p->span) && mmr_join_touches(x, &p->span)) {
             widen(x, &p->span);
             return s;
         }
@@ -504,10 +515,9 @@ int mmr_tracker_add(struct mmr_tracker *t, struct mmr_finding *f, enum mmr_track
     return rc;
 }
 
-/* All posts of one piece of evidence: at its first and last time, and with the ports of a repeat that
- * was folded. False when the incident merged meanwhile (the evidence may be gone). */
-static bool repost_one(struct mmr_tracker *t, uint32_t *s, uint32_t at, const struct mmr_conn *also, int *rc,
-                       struct mmr_error *err)
+/* All posts of one piece of evidence, at its first time and at that of its last repeat, whose ports nobody kept. False
+ * when the incident merged meanwhile (the evidence may be gone). */
+static bool repost_one(struct mmr_tracker *t, uint32_t *s, uint32_t at, int *rc, struct mmr_error *err)
 {
     const struct mmr_evidence *e = &t->slots[*s].inc->evidence[at];
     struct mmr_finding f = *e->finding;
@@ -518,56 +528,107 @@ static bool repost_one(struct mmr_tracker *t, uint32_t *s, uint32_t at, const st
         return false;
     if (length > 0) {
         f.time_ns += length;
+        f.src_port = 0;
         *s = post_all(t, *s, &f, rc, err);
-        f.time_ns -= length;
-        if (t->merges != merges)
-            return false;
     }
-    if (!also || !mmr_addr_is_set(&f.src))
-        return true;
-    bool is_same = mmr_addr_equal(&f.src, &also->src) && mmr_addr_equal(&f.dst, &also->dst);
-    if (!is_same && !(mmr_addr_equal(&f.src, &also->dst) && mmr_addr_equal(&f.dst, &also->src)))
-        return true;
-    f.src_port = is_same ? also->src_port : also->dst_port;
-    f.dst_port = is_same ? also->dst_port : also->src_port;
-    *s = post_all(t, *s, &f, rc, err);
     return t->merges == merges;
 }
 
 /* Everything the incident knows is posted again with what the resolver knows now. */
-static uint32_t repost(struct mmr_tracker *t, uint32_t s, const struct mmr_conn *also, int *rc, struct mmr_error *err)
+static uint32_t repost(struct mmr_tracker *t, uint32_t s, int *rc, struct mmr_error *err)
 {
     for (uint32_t i = 0; i < t->slots[s].inc->n_evidence;)
-        i = repost_one(t, &s, i, also, rc, err) ? i + 1 : 0; /* every merge leaves one incident less: it ends */
+        i = repost_one(t, &s, i, rc, err) ? i + 1 : 0; /* every merge leaves one incident less: it ends */
     return s;
 }
 
-static int repost_key(struct mmr_tracker *t, struct mmr_key key, const struct mmr_conn *also, struct mmr_error *err)
+/* Who touched a key, and when: a copy, because posting changes the table. Each holds its slot: it stays of this story. */
+static uint32_t touched(struct mmr_tracker *t, struct mmr_key key, struct mmr_span todo[SPANS_MAX])
 {
-    uint32_t todo[SPANS_MAX], n = 0;
-    int rc = 0;
     struct keyed *k = mmr_table_find(t->keys, key);
     if (!k)
         return 0;
     tidy(t, k);
-    for (uint32_t i = 0; i < k->n && n < SPANS_MAX; i++) {
-        uint32_t s = spans_of(k)[i].slot, j = 0;
-        while (j < n && todo[j] != s)
-            j++;
-        if (j == n) {
-            todo[n++] = s;
-            t->slots[s].refs++; /* stays a slot of this story while we work */
-        }
+    for (uint32_t i = 0; i < k->n; i++) {
+        todo[i] = spans_of(k)[i];
+        t->slots[todo[i].slot].refs++;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t s = root(t, todo[i]);
-        if (t->slots[s].inc) {
-            s = repost(t, s, also, &rc, err);
-            mark(t, s); /* what the resolver knows shows in the view */
-        }
-    }
+    return k->n;
+}
+
+static void let_go(struct mmr_tracker *t, const struct mmr_span *todo, uint32_t n)
+{
     for (uint32_t i = 0; i < n; i++)
-        unref(t, todo[i]);
+        unref(t, todo[i].slot);
+}
+
+static int repost_key(struct mmr_tracker *t, struct mmr_key key, struct mmr_error *err)
+{
+    struct mmr_span todo[SPANS_MAX];
+    int rc = 0;
+    uint32_t n = touched(t, key, todo);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t s = root(t, todo[i].slot);
+        bool is_done = t->slots[s].inc == NULL;
+        for (uint32_t j = 0; j < i && !is_done; j++)
+            is_done = root(t, todo[j].slot) == s;
+        if (!is_done)
+            mark(t, repost(t, s, &rc, err)); /* what the resolver knows shows in the view */
+    }
+    let_go(t, todo, n);
+    return rc;
+}
+
+static const struct mmr_finding *finding_of(const struct mmr_incident *inc, uint32_t fold)
+{
+    for (uint32_t k = 0; k < inc->n_evidence; k++)
+        if ((uint32_t)inc->evidence[k].fold == fold)
+            return inc->evidence[k].finding;
+    return NULL;
+}
+
+/* A connection has an owner: what was found on it, the repeats that were folded included, is that process's. */
+static int learnt_conn(struct mmr_tracker *t, const struct mmr_conn *c, struct mmr_error *err)
+{
+    struct mmr_span todo[SPANS_MAX];
+    int rc = 0;
+    uint32_t n = touched(t, mmr_key_conn(c), todo);
+    for (uint32_t i = 0; i < n; i++)
+        for (unsigned end = 0; end < 2; end++) {
+            uint32_t s = root(t, todo[i].slot);
+            const struct mmr_finding *rep = t->slots[s].inc ? finding_of(t->slots[s].inc, todo[i].of) : NULL;
+            if (!rep || (end && todo[i].to_ns == todo[i].from_ns))
+                break;
+            struct mmr_finding f = *rep;
+            bool is_same = mmr_addr_equal(&f.src, &c->src);
+            f.src_port = is_same ? c->src_port : c->dst_port;
+            f.dst_port = is_same ? c->dst_port : c->src_port;
+            f.time_ns += (end ? todo[i].to_ns : todo[i].from_ns) - mmr_finding_time(&f);
+            mark(t, post_all(t, s, &f, &rc, err));
+        }
+    let_go(t, todo, n);
+    return rc;
+}
+
+/* A process has a parent: whoever touched the one touched the other. */
+static int learnt_process(struct mmr_tracker *t, const char *host, const char *process, struct mmr_error *err)
+{
+    struct mmr_span todo[SPANS_MAX];
+    struct mmr_post posts[MMR_POSTS_MAX];
+    int rc = 0;
+    uint32_t n = touched(t, mmr_join_key_process(host, process), todo);
+    for (uint32_t i = 0; i < n; i++) {
+        size_t m = mmr_join_ancestors(t->r, host, process, &todo[i], posts);
+        for (size_t k = 0; k < m; k++)
+            for (unsigned end = 0; end < 2; end++) {
+                uint32_t s = root(t, todo[i].slot);
+                struct mmr_post p = posts[k];
+                p.span.from_ns = p.span.to_ns = end ? todo[i].to_ns : todo[i].from_ns;
+                if (t->slots[s].inc && (!end || todo[i].to_ns != todo[i].from_ns))
+                    mark(t, post(t, s, &p, &rc, err));
+            }
+    }
+    let_go(t, todo, n);
     return rc;
 }
 
@@ -597,7 +658,7 @@ static int correct_clock(struct mmr_tracker *t, const char *host, struct mmr_err
         mmr_evidence_sort(inc);
         mark(t, s);
         if (is_far)
-            (void)repost(t, s, NULL, &rc, err);
+            (void)repost(t, s, &rc, err);
     }
     return rc;
 }
@@ -607,13 +668,13 @@ int mmr_tracker_learnt(struct mmr_tracker *t, const struct mmr_learnt *l, struct
     int rc = 0, e;
     if (l->what & MMR_LEARNT_OFFSET && (e = correct_clock(t, l->host, err)) < 0)
         rc = e;
-    if (l->what & MMR_LEARNT_CONN && (e = repost_key(t, mmr_key_conn(&l->conn), &l->conn, err)) < 0)
+    if (l->what & MMR_LEARNT_CONN && (e = learnt_conn(t, &l->conn, err)) < 0)
         rc = e;
-    if (l->what & MMR_LEARNT_PROCESS && (e = repost_key(t, mmr_join_key_process(l->host, l->process), NULL, err)) < 0)
+    if (l->what & MMR_LEARNT_PROCESS && (e = learnt_process(t, l->host, l->process, err)) < 0)
         rc = e;
-    if (l->what & MMR_LEARNT_ADDR && (e = repost_key(t, mmr_join_key_hostaddr(&l->addr), NULL, err)) < 0)
+    if (l->what & MMR_LEARNT_ADDR && (e = repost_key(t, mmr_join_key_hostaddr(&l->addr), err)) < 0)
         rc = e;
-    if (l->what & MMR_LEARNT_SESSION && (e = repost_key(t, mmr_join_key_session(l->host, l->session), NULL, err)) < 0)
+    if (l->what & MMR_LEARNT_SESSION && (e = repost_key(t, mmr_join_key_session(l->host, l->session), err)) < 0)
         rc = e;
     return rc;
 }
@@ -630,7 +691,7 @@ int mmr_tracker_restore(struct mmr_tracker *t, struct mmr_incident *i, struct mm
     uint32_t s = new_slot(t, i, false, err);
     if (s == NONE)
         return MMR_ENOMEM;
-    (void)repost(t, s, NULL, &rc, err);
+    (void)repost(t, s, &rc, err);
     return rc;
 }
 
