@@ -5,6 +5,7 @@
 
 #include "brain/due.h"
 #include "classify/recur.h"
+#include "correlate/stories.h"
 #include "defend/lease.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -29,6 +30,7 @@ struct mmr_pipeline {
     struct mmr_rails *rails;
     struct mmr_leases *leases;
     struct mmr_recur *recur;
+    struct mmr_stories *stories; /* NULL: no correlation rules */
     struct mmr_table *agents, *told; /* machines that send endpoint events; incident -> struct told */
     struct mmr_due due;
     struct mmr_plan_env env;
@@ -163,6 +165,12 @@ static int protect(struct mmr_pipeline *p, const struct mmr_pipeline_config *c, 
     return e;
 }
 
+static void say_rule(void *ctx, const char *line)
+{
+    (void)ctx;
+    mmr_log(MMR_LOG_WARN, "correlate.rule", "%s", line);
+}
+
 static int make_rooms(struct mmr_pipeline *p, const struct mmr_pipeline_config *c, struct mmr_error *err)
 {
     int e = mmr_resolve_new(&c->resolve, &p->resolve, err);
@@ -180,6 +188,8 @@ static int make_rooms(struct mmr_pipeline *p, const struct mmr_pipeline_config *
     if (e == 0)
         e = mmr_table_new(sizeof(struct told), (c->track.max_incidents ? c->track.max_incidents : 65536), NULL, NULL,
                           &p->told, err);
+    if (e == 0 && c->n_stories)
+        e = mmr_stories_new(c->stories, c->n_stories, say_rule, NULL, &p->stories, err);
     if (e == 0 && c->resolve.n_home) {
         p->home = calloc(c->resolve.n_home, sizeof *p->home);
         if (!p->home)
@@ -221,6 +231,7 @@ void mmr_pipeline_free(struct mmr_pipeline *p)
     mmr_rails_free(p->rails);
     mmr_leases_free(p->leases);
     mmr_recur_free(p->recur);
+    mmr_stories_free(p->stories);
     mmr_table_free(p->agents);
     mmr_table_free(p->told);
     mmr_due_done(&p->due);
@@ -344,7 +355,16 @@ int mmr_pipeline_event(struct mmr_pipeline *p, const struct mmr_event_view *stam
         p->stats.bad++;
         return e;
     }
-    return mmr_pipeline_finding(p, f, now_ns, err);
+    if (!p->stories || strcmp(f->kind, "finding") != 0)
+        return mmr_pipeline_finding(p, f, now_ns, err);
+    struct mmr_finding *made[MMR_STORIES_MADE_MAX];
+    size_t n = mmr_stories_take(p->stories, stamped, &f, made);
+    e = mmr_pipeline_finding(p, f, now_ns, err);
+    for (size_t k = 0; k < n; k++) {
+        int one = mmr_pipeline_finding(p, made[k], now_ns, err);
+        e = e < 0 ? e : one;
+    }
+    return e;
 }
 
 /* ---- the steps of one incident ---- */

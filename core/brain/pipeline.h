@@ -24,6 +24,8 @@ struct mmr_pipeline_config { /* all borrowed for mmr_pipeline_new() only */
     const char *const *never_block; /* addresses, networks and names */
     size_t n_never_block;
     const struct mmr_rails_limits *rails; /* NULL: defaults */
+    const char *const *stories; /* files and folders of Sigma correlation rules over findings */
+    size_t n_stories;
     int64_t quiet_ns; /* an incident that is not open severe closes after so long without news; 0: 24 h */
 };
 

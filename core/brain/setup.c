@@ -210,6 +210,8 @@ void mmr_setup_pipeline(const struct mmr_config *c, const struct mmr_setup *s, s
         .resolve = {.home = s->home, .n_home = s->n_home, .assets = s->assets, .n_assets = s->n_assets,
                     .max_conns = (uint32_t)mmr_config_int(c, "correlate.max_connections")},
         .track = {.max_incidents = (uint32_t)mmr_config_int(c, "correlate.max_incidents")},
+        .stories = mmr_config_strv(c, "correlate.rules").v,
+        .n_stories = mmr_config_strv(c, "correlate.rules").n,
         .policy = s->policy,
         .responder = s->responder,
         .n_responder = s->n_responder,

@@ -56,6 +56,7 @@ const struct mmr_schema_row mmr_schema[] = {
     {"defence.share_of_hosts", MMR_CFG_INT, "30", NULL, 1, 100, "most inside hosts acted against at once, per cent"},
     {"defence.action_timeout", MMR_CFG_MSEC, "3s", NULL, 50, 60000, "no answer by then: the next candidate"},
     {"correlate.window", MMR_CFG_MSEC, "30m", NULL, 1000, 604800000, "findings of one host further apart are another story"},
+    {"correlate.rules", MMR_CFG_STRV, NULL, NULL, 0, 0, "files or folders of Sigma correlation rules over the findings of all machines"},
     {"correlate.max_incidents", MMR_CFG_INT, "20000", NULL, 16, 1000000, "open incidents kept"},
     {"correlate.max_connections", MMR_CFG_INT, "100000", NULL, 64, 10000000, "recent connections remembered"},
     {"supervise.ready_timeout", MMR_CFG_MSEC, "20s", NULL, 100, 600000, "a plugin host must be ready by then"},

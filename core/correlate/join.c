@@ -2,6 +2,7 @@
 #include "correlate/join.h"
 
 #include "correlate/evidence.h"
+#include "correlate/stories.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -303,6 +304,22 @@ static void put_account(struct maker *m, const char *host)
         put(m, mmr_key_text(MMR_JOIN_USER, "", f->user), MMR_JOIN_USER, MMR_COLOUR_BAD, 8 * MIN, f->user);
 }
 
+/* The stories that correlation rules made of it. */
+static void put_stories(struct maker *m)
+{
+    struct mmr_story_part part;
+    const char *at = m->f->stories;
+    char text[MMR_CONN_TEXT_MAX];
+    while (at && mmr_stories_next(&at, &part)) {
+        size_t before = m->n;
+        (void)snprintf(text, sizeof text, "%.80s%s%.70s", part.title, part.group[0] ? ": " : "", part.group);
+        put(m, mmr_key_text(MMR_JOIN_RULE, part.rule, part.group), MMR_JOIN_RULE, part.is_told ? MMR_COLOUR_TOLD : MMR_COLOUR_PART, 0,
+            text);
+        if (m->n > before && part.is_told && part.from_ns < m->at_ns)
+            m->post[before].span.from_ns = part.from_ns;
+    }
+}
+
 size_t mmr_join_posts(const struct mmr_resolve *r, const struct mmr_finding *f, bool with_text,
                       struct mmr_post ret[MMR_POSTS_MAX])
 {
@@ -312,6 +329,7 @@ size_t mmr_join_posts(const struct mmr_resolve *r, const struct mmr_finding *f, 
     mmr_join_actors(r, f, &who);
     if (f->host && f->side == MMR_SIDE_ENDPOINT)
         mmr_host_normalise(f->host, host);
+    put_stories(&m);
     put_connection(&m, &who);
     if (host[0])
         put_own_process(&m, host);
@@ -335,6 +353,8 @@ size_t mmr_join_posts(const struct mmr_resolve *r, const struct mmr_finding *f, 
 
 bool mmr_join_meets(const struct mmr_span *a, const struct mmr_span *b)
 {
+    if (a->kind == MMR_JOIN_RULE)
+        return (a->colour == MMR_COLOUR_TOLD || b->colour == MMR_COLOUR_TOLD) && a->from_ns <= b->to_ns && b->from_ns <= a->to_ns;
     if (a->is_hint && b->is_hint)
         return false;
     if (a->kind == MMR_JOIN_CONN && a->colour != b->colour)
@@ -377,6 +397,7 @@ enum mmr_entity_kind mmr_join_entity(enum mmr_join_kind k)
     case MMR_JOIN_TECHNIQUE: return MMR_ENT_HOST;
     case MMR_JOIN_SESSION: return MMR_ENT_SESSION;
     case MMR_JOIN_USER: return MMR_ENT_USER;
+    case MMR_JOIN_RULE: break;
     }
     return MMR_ENT_RULE;
 }

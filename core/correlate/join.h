@@ -18,10 +18,12 @@ enum mmr_join_kind {
     MMR_JOIN_HOSTADDR, /* the same for an inside address without a name yet */
     MMR_JOIN_TECHNIQUE,/* infrastructure hosts only: the same technique there, seconds apart */
     MMR_JOIN_SESSION, MMR_JOIN_USER,
+    MMR_JOIN_RULE, /* a correlation rule: whoever was part of a story meets who tells it, nobody else */
 };
 enum mmr_join_colour { /* who meets whom: mmr_join_meets() */
     MMR_COLOUR_NET = 1, MMR_COLOUR_EP, /* CONN */
     MMR_COLOUR_BAD,                    /* a real finding */
+    MMR_COLOUR_PART, MMR_COLOUR_TOLD,  /* RULE */
     MMR_COLOUR_ATTEMPT,                /* HOST: an attempt against it; meets only what comes of it */
 };
 struct mmr_span { /* when findings of one incident touched a key, in corrected time */

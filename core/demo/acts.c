@@ -232,7 +232,9 @@ static int act_b(struct mmr_scene *s, struct mmr_error *err)
     if (mmr_demo_is_stopping())
         return 0;
     mmr_tell_note(s->tell, "攻撃2：(a)と同じ攻撃を、PC1に", "attack 2: the attack of (a) again, at PC1");
-    if (s->is_chaos) /* an eye that lies dead sees nothing: the attack comes when all of the last round are back, as in (a) */
+    if (s->is_chaos && mmr_lab_sleep(100)) /* an eye that lies dead sees nothing: all of the last round are back first, as in (a) */
+        s->chaos.mended += mmr_site_mend(&s->site);
+    if (s->is_chaos)
         r = mmr_site_await(&s->site, UP_CHAOS_MS, err);
     if (!r)
         r = exploit(s, err);

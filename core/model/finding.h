@@ -72,6 +72,7 @@ struct mmr_finding {
     const char *file, *sha256; /* file.path, file.hashes.sha256 */
     const char *autostart;     /* the persistence entry the finding is about (file.path of it) */
     const char *answers;       /* dns.answer: addresses, space separated */
+    const char *stories;       /* correlation rules it is part of: correlate/stories.h; only the brain writes it */
     const char *input;         /* replay: input name; NULL when live */
     uint64_t index;            /* replay: packet or line number from 1 */
 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, PACK_MAX = 4 * 1024 * 1024 };
+enum { VERSION = 2, /* 2: src_name and stories of a finding; 1 is still read */ PACK_MAX = 4 * 1024 * 1024 };
 
 struct walk {
     bool is_out, is_bad, is_full;
@@ -18,6 +18,7 @@ struct walk {
     const uint8_t *p; /* in */
     size_t left;
     const char *at; /* what is being read, for the error */
+    int64_t version;
 };
 
 /* ---- bytes ---- */
@@ -191,7 +192,8 @@ static void finding(struct walk *w, struct mmr_finding *f)
     const char **texts[] = {&f->kind, &f->node, &f->plugin, &f->instance, &f->rule, &f->title, &f->what, &f->proto,
                             &f->host, &f->domain, &f->url, &f->user, &f->session, &p->name, &p->path, &p->cmd_line,
                             &p->uid, &p->parent_name, &p->parent_path, &p->parent_cmd_line, &p->parent_uid,
-                            &p->sha256, &f->file, &f->sha256, &f->autostart, &f->answers, &f->input};
+                            &p->sha256, &f->file, &f->sha256, &f->autostart, &f->answers, &f->input,
+                            &f->src_name, &f->stories};
     bytes(w, f->id, 16);
     NUM(w, f->class_uid, 0, UINT32_MAX);
     NUM(w, f->severity_id, 0, 6);
@@ -215,7 +217,7 @@ static void finding(struct walk *w, struct mmr_finding *f)
     ANY(w, p->parent_pid);
     ANY(w, p->start_ticks);
     ANY(w, f->index);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] - (w->version < 2 ? 2 : 0); i++)
         string(w, texts[i]);
     count(w, &f->n_attack, MMR_FINDING_ATTACKS_MAX, "attack");
     for (uint32_t i = 0; i < f->n_attack; i++) {
@@ -340,7 +342,7 @@ int mmr_incident_pack(const struct mmr_incident *i, uint8_t **ret, size_t *ret_l
 {
     struct walk w = {.is_out = true};
     struct mmr_incident c = *i; /* the walk serves both ways and so takes no const; it does not write here */
-    int64_t version = VERSION;
+    int64_t version = w.version = VERSION;
     integer(&w, &version);
     head(&w, &c);
     count(&w, &c.n_evidence, MMR_INCIDENT_EVIDENCE_MAX, "evidence");
@@ -426,9 +428,10 @@ int mmr_incident_unpack(const uint8_t *p, size_t len, struct mmr_incident **ret,
     if (!i)
         return MMR_ENOMEM;
     integer(&w, &version);
-    if (!w.is_bad && version != VERSION) {
+    w.version = version;
+    if (!w.is_bad && (version < 1 || version > VERSION)) {
         mmr_incident_free(i);
-        return mmr_fail(err, MMR_EBADMSG, "stored incident has version %lld, this build reads %d", (long long)version,
+        return mmr_fail(err, MMR_EBADMSG, "stored incident has version %lld, this build reads up to %d", (long long)version,
                         VERSION);
     }
     head(&w, i);

@@ -667,6 +667,8 @@ static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view
         struct group *g = group_of(s, l->corr, text, len, time_ns);
         if (!remember(s, g, &e, c->span_ns))
             continue;
+        if (s->member)
+            s->member(s->member_ctx, &s->rules[l->corr]->pub, text, c->span_ns);
         if (c->is_at_end) {
             int64_t end = g->first_ns + c->span_ns;
             k->next_end_ns = end < k->next_end_ns ? end : k->next_end_ns;
@@ -674,6 +676,12 @@ static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view
             fire(s, g, count, view, time_ns, hit, ctx);
         }
     }
+}
+
+void mmr_sigma_members(struct mmr_sigma *s, mmr_sigma_member_fn fn, void *ctx)
+{
+    s->member = fn;
+    s->member_ctx = ctx;
 }
 
 void sigma_corr_feed(struct mmr_sigma *s, const struct mmr_sigma_rule *rule, const struct mmr_event_view *view,

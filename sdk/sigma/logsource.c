@@ -75,6 +75,8 @@ static const struct sigma_source_row rows[] = {
     CAT(NULL, "database", "log.record", NULL, NULL),
     {NULL, "network", "connection", "flow.* conn.open", NULL, NULL, NULL, NULL, NULL},
     {NULL, "network", "dns", "dns.*", NULL, NULL, NULL, NULL, NULL},
+    /* findings of mamori itself, for correlations in the brain */
+    {"mamori", NULL, "finding", "finding", NULL, NULL, NULL, NULL, NULL},
     /* the network sensor's records under the names of a well-known network monitor */
     {"zeek", NULL, "dce_rpc", "dcerpc.*", NULL, NULL, NULL, NULL, NULL},
     {"zeek", NULL, "dns", "dns.*", NULL, NULL, NULL, NULL, NULL},

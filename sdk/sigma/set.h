@@ -96,6 +96,8 @@ struct mmr_sigma {
     struct sigma_placeholder *placeholders;
     struct sigma_matcher *matcher; /* NULL until compiled */
     struct sigma_correlator *correlator;
+    mmr_sigma_member_fn member;
+    void *member_ctx;
     struct mmr_sigma_stats stats;
 };
 

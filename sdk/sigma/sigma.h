@@ -116,6 +116,13 @@ void mmr_sigma_correlate(struct mmr_sigma *s, const struct mmr_sigma_rule *rule,
                          const struct mmr_event_view *view, int64_t time_ns, mmr_sigma_hit_fn hit,
                          void *ctx);
 
+/*
+ * Told of each match that a correlation took into one of its groups, before what it completes is told as a hit. group as
+ * in struct mmr_sigma_hit, borrowed; span_ns: the correlation's.
+ */
+typedef void (*mmr_sigma_member_fn)(void *ctx, const struct mmr_sigma_rule *correlation, const char *group, int64_t span_ns);
+void mmr_sigma_members(struct mmr_sigma *s, mmr_sigma_member_fn fn, void *ctx);
+
 struct mmr_sigma_stats {
     uint64_t events, evaluated, hits;
     uint64_t regex_limits;  /* regular expressions given up at their limit: no match */
