@@ -189,8 +189,7 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
     } else if (strcmp(command, "block.undo") == 0) {
         o = json_object_new_object();
         status = undo(l, text, o);
-    } else {
-        o = json_object_new_object();
+    } else if (o = json_object_new_object(), !mmr_live_known_request(l, command, text, o, &status)) {
         add_str(o, "error", "the brain does not know this command");
         status = 2;
     }

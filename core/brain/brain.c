@@ -79,6 +79,18 @@ static bool on_window(void *ctx, const char *host, const struct mmr_addr *addr, 
     return host && mmr_watch_window(l->watch, host, from_ns, to_ns, ret);
 }
 
+static size_t on_proofs(void *ctx, const struct mmr_incident *i, struct mmr_benign_proof *ret, size_t cap)
+{
+    const struct mmr_live *l = ctx;
+    return mmr_allow_proofs(l->allow, i, mmr_clock_wall_ns(), ret, cap);
+}
+
+static bool on_suppress(void *ctx, const struct mmr_finding *f)
+{
+    const struct mmr_live *l = ctx;
+    return mmr_allow_suppress(l->allow, f, mmr_clock_wall_ns());
+}
+
 /* ---- the loop ---- */
 
 static void arm(struct mmr_live *l)
@@ -210,6 +222,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     if (is_lost)
         mmr_pipeline_reconsider(l->pipeline, mmr_clock_wall_ns());
     mmr_live_eyes_tick(l);
+    mmr_live_known_tick(l);
     mmr_live_forward(l);
     mmr_live_settle(l);
 }
@@ -266,7 +279,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     bool has_dir = mmr_event_copy_str(m->map, "dir", dir, sizeof dir), has_over = mmr_event_copy_str(m->map, "over", over, sizeof over);
     const struct mmr_instances none = {0};
     const struct mmr_pipeline_ops ops = {.incident = on_incident, .order = mmr_live_order, .responder_state = on_responder_state,
-                                         .window = on_window, .is_linked = on_is_linked, .ctx = l};
+                                         .window = on_window, .is_linked = on_is_linked, .proofs = on_proofs,
+                                         .suppress = on_suppress, .ctx = l};
     struct mmr_pipeline_config pc;
     int r = mmr_config_load_site(has_dir ? dir : NULL, has_over ? over : NULL, say, NULL, &l->config, err);
     if (!r)
@@ -279,6 +293,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
         r = mmr_persist_open(mmr_config_str(l->config, "node.state_dir"), &l->persist, err);
     if (!r)
         r = mmr_live_eyes_restore(l, err);
+    if (!r)
+        r = mmr_live_known_restore(l, err);
     if (r)
         return r;
     mmr_setup_pipeline(l->config, &l->setup, &pc);
@@ -399,6 +415,7 @@ static void done(struct mmr_live *l)
     mmr_watch_free(l->watch);
     mmr_sights_free(l->sights);
     free(l->seats);
+    free(l->allow);
     mmr_tether_free(l->tether);
     event_base_free(l->base);
     free(l->view);

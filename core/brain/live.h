@@ -5,6 +5,7 @@
 #define MMR_BRAIN_LIVE_H
 
 #include "brain/persist.h"
+#include "classify/allow.h"
 #include "brain/roster.h"
 #include "brain/seats.h"
 #include "brain/selftest.h"
@@ -17,6 +18,7 @@
 
 struct event;
 struct event_base;
+struct json_object;
 
 enum { MMR_LIVE_MADE_UP_MAX = 256, MMR_LIVE_INFLIGHT_MAX = 128, MMR_LIVE_FORWARDERS_MAX = 16, MMR_LIVE_UNDO_MAX = 256 };
 
@@ -47,6 +49,7 @@ struct mmr_live {
     struct mmr_watch *watch;
     struct mmr_sights *sights;
     struct mmr_seats *seats; /* NULL until the first is heard of */
+    struct mmr_allow *allow;
     struct mmr_selftest selftest;
     struct mmr_stamper core_stamper;
     uint64_t core_seq;
@@ -87,6 +90,12 @@ void mmr_live_eyes_account(struct mmr_live *l, struct mmr_roster_node *n);
 void mmr_live_eyes_node_gone(struct mmr_live *l, struct mmr_roster_node *n, bool is_bye);
 void mmr_live_eyes_event(struct mmr_live *l, struct mmr_roster_node *n, uint32_t lane, const struct mmr_event_view *v);
 void mmr_live_eyes_tick(struct mmr_live *l); /* every few seconds */
+
+/* known.c */
+int mmr_live_known_restore(struct mmr_live *l, struct mmr_error *err); /* makes l->allow from what was kept */
+void mmr_live_known_tick(struct mmr_live *l);
+/* incident.allow, incident.allow.list, incident.allow.end; false: another command. Writes the answer into o. */
+bool mmr_live_known_request(struct mmr_live *l, const char *command, const char *args, struct json_object *o, int *ret_status);
 
 /* dispatch.c */
 void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags);

@@ -85,7 +85,8 @@ static struct mmr_responder_state responder_state(void *ctx, const struct mmr_ac
 /* Everything a reader would call news; counts of repeats are not. */
 static uint64_t digest_of(const struct mmr_incident *i)
 {
-    uint64_t h = i->n_evidence + 31u * i->evicted + 977u * i->n_hosts + 7919u * i->n_attackers;
+    /* what an incident has no room for any more is news when it has doubled: a scan of everything floods nobody */
+    uint64_t h = i->n_evidence + 31u * (i->evicted ? 32u - (unsigned)__builtin_clz(i->evicted) : 0) + 977u * i->n_hosts + 7919u * i->n_attackers;
     h = h * 31 + (unsigned)i->class_current * 8u + (unsigned)i->band;
     h = h * 31 + i->is_contained + 2u * i->is_closed + 4u * i->is_withdrawn;
     for (uint32_t k = 0; k < i->n_actions; k++)
@@ -291,6 +292,11 @@ int mmr_pipeline_finding(struct mmr_pipeline *p, struct mmr_finding *f, int64_t 
     enum mmr_track_outcome outcome;
     struct mmr_incident *i;
     p->stats.findings++;
+    if (p->ops.suppress && p->ops.suppress(p->ops.ctx, f)) {
+        p->stats.suppressed++;
+        free(f);
+        return 0;
+    }
     if (p->ops.finding)
         p->ops.finding(p->ops.ctx, f);
     e = mmr_tracker_add(p->tracker, f, &outcome, &i, err);
@@ -417,15 +423,15 @@ static void plan(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
     }
 }
 
-static unsigned classify(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
+static unsigned classify(struct mmr_pipeline *p, struct mmr_incident *i, const struct mmr_benign_proof *proofs, size_t n_proofs,
+                         int64_t now_ns)
 {
-    struct mmr_benign_proof proofs[PROOFS_MAX];
     struct mmr_facts_ctx ctx = {
         .site = &p->env.site, .responder_state = p->ops.responder_state ? responder_state : NULL,
         .window = p->ops.window ? window : NULL, .important = is_important, .proof = proofs,
         .is_replay = p->env.policy.is_replay, .ctx = p,
     };
-    ctx.n_proof = p->ops.proofs ? (uint32_t)p->ops.proofs(p->ops.ctx, i, proofs, PROOFS_MAX) : 0;
+    ctx.n_proof = (uint32_t)n_proofs;
     mmr_recur_look(p->recur, i, now_ns, &ctx);
     unsigned change = mmr_classify_incident(i, &ctx, now_ns);
     if ((change & (MMR_CHANGE_CLASS | MMR_CHANGE_CONTAINED)) &&
@@ -472,8 +478,16 @@ static void step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
         mmr_log(MMR_LOG_ERR, "brain.view", "%s", err.text);
     if (mmr_plan_timeouts(i, &p->env.policy, now_ns))
         drop_unanswered(p, i, now_ns);
-    plan(p, i, now_ns);
-    unsigned change = classify(p, i, now_ns);
+    struct mmr_benign_proof proofs[PROOFS_MAX];
+    size_t n = p->ops.proofs ? p->ops.proofs(p->ops.ctx, i, proofs, PROOFS_MAX) : 0;
+    bool is_known_good = i->is_withdrawn;
+    for (size_t k = 0; k < n; k++)
+        is_known_good |= proofs[k].kind == MMR_BENIGN_ALLOW_RULE;
+    if (is_known_good)
+        release(p, i);
+    else
+        plan(p, i, now_ns);
+    unsigned change = classify(p, i, proofs, n, now_ns);
     tell(p, i, change, now_ns);
     if (!p->env.policy.is_replay)
         schedule(p, i, now_ns);
@@ -593,6 +607,22 @@ int mmr_pipeline_approve(struct mmr_pipeline *p, uint64_t action_id, bool is_yes
     }
     step(p, i, now_ns);
     return 0;
+}
+
+int mmr_pipeline_known_good(struct mmr_pipeline *p, uint64_t incident, const char *who, const char *reason, int64_t now_ns,
+                            struct mmr_error *err)
+{
+    struct mmr_incident *i = mmr_tracker_get(p->tracker, incident);
+    int e = 0;
+    if (!i)
+        return mmr_fail(err, MMR_ENOENT, "incident %016llx is not open", (unsigned long long)incident);
+    p->now_ns = now_ns;
+    if (i->class_current == MMR_CLASS_OF_SEVERE && !i->is_withdrawn)
+        if ((e = mmr_withdraw(i, who, reason, err)) == 0)
+            tell(p, i, MMR_CHANGE_CLASS | MMR_CHANGE_BAND, now_ns); /* a correction for whoever was told */
+    if (e == 0)
+        step(p, i, now_ns);
+    return e;
 }
 
 static void lease_steps(struct mmr_pipeline *p, int64_t now_ns)

@@ -46,6 +46,8 @@ struct mmr_pipeline_ops { /* every callback may be NULL; called inside work, tic
                    struct mmr_window *ret);
     /* Does this instance read the receipts of a defence that is not ours? NULL: none does. */
     bool (*is_linked)(void *ctx, const char *node, const char *instance);
+    /* This finding is known to be good and was seen lately: it is only counted. */
+    bool (*suppress)(void *ctx, const struct mmr_finding *f);
     size_t (*proofs)(void *ctx, const struct mmr_incident *i, struct mmr_benign_proof *ret, size_t cap);
     void *ctx;
 };
@@ -68,6 +70,12 @@ int mmr_pipeline_receipt(struct mmr_pipeline *p, uint64_t action_id, const struc
 /* A person approves (or refuses) a planned order of an incident. errors MMR_ENOENT */
 int mmr_pipeline_approve(struct mmr_pipeline *p, uint64_t action_id, bool is_yes, const char *who, int64_t now_ns,
                          struct mmr_error *err);
+/*
+ * A named person says that this incident is known to be good: what was done against it is taken back; a severe one is
+ * withdrawn. errors MMR_ENOENT not open; MMR_EINVAL without name or reason
+ */
+int mmr_pipeline_known_good(struct mmr_pipeline *p, uint64_t incident, const char *who, const char *reason, int64_t now_ns,
+                            struct mmr_error *err);
 void mmr_pipeline_tick(struct mmr_pipeline *p, int64_t now_ns);
 int64_t mmr_pipeline_next_due(const struct mmr_pipeline *p); /* when tick has something to do; INT64_MAX never */
 /* Replay: everything has been read. Classify, plan and tell every incident, oldest first. */
@@ -85,7 +93,7 @@ const struct mmr_resolve *mmr_pipeline_resolve(const struct mmr_pipeline *p);
 struct mmr_rails *mmr_pipeline_rails(struct mmr_pipeline *p); /* for the agent's gate and manual orders */
 
 struct mmr_pipeline_stats {
-    uint64_t events, findings, bad, duplicates, folded, held, told, ordered;
+    uint64_t events, findings, bad, duplicates, folded, held, told, ordered, suppressed;
     struct mmr_track_stats track;
     uint64_t resolver_evicted;
 };

@@ -135,7 +135,8 @@ static char harm_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ct
     }
     if (!deepest) {
         if (i->evicted) {
-            say(f, "H unknown: %u findings could not be kept", i->evicted);
+            /* to a power of two: a reason that changes with each of a flood is news each time */
+            say(f, "H unknown: %u or more findings could not be kept", 1u << (31 - __builtin_clz(i->evicted)));
             return 'u';
         }
         if (!is_explained && is_blind(i, ctx, f))
@@ -367,6 +368,21 @@ static int64_t harm_since(const struct mmr_incident *i)
     return at;
 }
 
+/* Numbers apart: that a flood counts on is no news; what an action came to shows in the action. */
+static bool says_the_same(const char *a, const char *b)
+{
+    for (;;) {
+        a += strspn(a, "0123456789");
+        b += strspn(b, "0123456789");
+        if (*a != *b)
+            return false;
+        if (!*a)
+            return true;
+        a++;
+        b++;
+    }
+}
+
 static void put_why(struct mmr_incident *i, const struct mmr_facts *f, const struct mmr_verdict *v,
                     unsigned *changes)
 {
@@ -383,7 +399,7 @@ static void put_why(struct mmr_incident *i, const struct mmr_facts *f, const str
                        "contained since, but it was severe: that stays");
     bool is_same = n_old == i->n_why;
     for (uint32_t k = 0; is_same && k < n_old; k++)
-        is_same = strcmp(old[k], i->why[k]) == 0;
+        is_same = says_the_same(old[k], i->why[k]);
     if (!is_same)
         *changes |= MMR_CHANGE_WHY;
 }

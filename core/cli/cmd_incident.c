@@ -1,4 +1,5 @@
 /* cmd_incident.c - `mamori incident list` and `show`: read from the store, so they work without the brain. */
+#include "cli/incident_allow.h"
 #include "cli/person.h"
 #include "cli/site.h"
 #include "store/incidents.h"
@@ -410,6 +411,11 @@ static int run(int argc, char **argv)
     struct mmr_cli_site s = {.command = "incident", .is_tolerant = true};
     struct mmr_db *db = NULL;
     bool is_all = false;
+    int at = 1; /* what main() put in front */
+    while (at < argc && argv[at][0] == '-')
+        at += strcmp(argv[at], "--config") == 0 ? 2 : 1;
+    if (at < argc && strcmp(argv[at], "allow") == 0)
+        return mmr_cli_incident_allow(argc, argv);
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
         case 'c': s.dir = optarg; break;
@@ -420,7 +426,7 @@ static int run(int argc, char **argv)
     const char *what = optind < argc ? argv[optind] : "";
     bool is_list = strcmp(what, "list") == 0 && optind + 1 == argc;
     if (!is_list && (strcmp(what, "show") != 0 || optind + 2 != argc || is_all)) {
-        (void)fprintf(stderr, "mamori incident: expected 'list [--all]' or 'show ID', found '%s'; see 'mamori help incident'\n", what);
+        (void)fprintf(stderr, "mamori incident: expected 'list [--all]', 'show ID' or 'allow ID ...', found '%s'; see 'mamori help incident'\n", what);
         return MMR_EXIT_USAGE;
     }
     int status = mmr_cli_site_open(&s);
@@ -438,9 +444,14 @@ MMR_COMMAND(incident) = {
     .help = "what was found: the list, or one with its evidence, defence and reasons",
     .usage = "mamori incident list [--all] [--config DIR] [--json]\n"
              "mamori incident show ID [--config DIR] [--json]\n"
+             "mamori incident allow ID --by NAME --reason TEXT [--days N] [--only source|destination|rule|process]\n"
+             "mamori incident allow --list | --end ID\n"
              "\n"
              "list: open incidents, newest first; --all: closed ones too. --json: {\"incidents\":[...]}\n"
              "show: ID is the 16 hex digits, their beginning where it is unique, or the UUID. --json: the OCSF\n"
-             "      Incident Finding. Both read the store and need nothing that runs.\n",
+             "      Incident Finding. Both read the store and need nothing that runs.\n"
+             "allow: what this incident is made of is known to be good, says NAME: each rule with the program or sender it was\n"
+             "      seen with (--only: that one thing alone), for N days (30). Blocks against it are taken back, a severe\n"
+             "      incident is withdrawn, and it is evidence. --list shows the rules, --end takes one back now.\n",
     .run = run,
 };

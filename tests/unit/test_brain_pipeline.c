@@ -294,6 +294,91 @@ static void a_restart_goes_on_where_it_was(void **state)
     close_world(&b);
 }
 
+struct allowing {
+    struct world w; /* first: the callbacks' context */
+    struct mmr_benign_proof proof;
+    bool is_allowed;
+};
+
+static size_t on_proofs(void *ctx, const struct mmr_incident *i, struct mmr_benign_proof *ret, size_t cap)
+{
+    const struct allowing *a = ctx;
+    (void)i;
+    (void)cap;
+    ret[0] = a->proof;
+    return a->is_allowed;
+}
+
+/* A named person says: known good. The block goes, the severe incident is withdrawn, and nothing is ordered again. */
+static void known_good_takes_everything_back(void **state)
+{
+    struct allowing a = {.proof = {.kind = MMR_BENIGN_ALLOW_RULE, .owner = "A. Person", .reason = "own scanner", .expires_ns = T0 + 3600 * MMR_NS_PER_S}};
+    static const struct mmr_responder gw = {.node = "gw", .instance = "nft", .side = MMR_SIDE_NETWORK, .verbs = 1u << MMR_VERB_BLOCK_ADDR, .is_healthy = true};
+    struct mmr_pipeline_config c = {.responder = &gw, .n_responder = 1};
+    const struct mmr_pipeline_ops ops = {.incident = on_incident, .order = on_order, .proofs = on_proofs, .ctx = &a};
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct world *w = &a.w;
+    (void)state;
+    mmr_policy_default(&c.policy);
+    c.policy.mode = MMR_AUTO_AGREED;
+    c.policy.agreed_verbs = ~0u;
+    assert_int_equal(mmr_pipeline_new(&c, &ops, &w->p, NULL), 0);
+    feed(w, &story[0], T0);
+    (void)mmr_pipeline_work(w->p, T0, 100);
+    assert_int_equal(w->n_orders, 1);
+    const struct mmr_receipt failed = {.result = MMR_RESULT_APPLIED, .verified = MMR_VERIFIED_REFUTED, .applied_ns = T0, .verified_ns = T0 + 1};
+    assert_int_equal(mmr_pipeline_receipt(w->p, w->order[0].id, &failed, T0 + 1, NULL), 0);
+    assert_int_equal(w->class_now[w->n - 1], MMR_CLASS_OF_SEVERE);
+    a.is_allowed = true;
+    assert_int_equal(mmr_pipeline_known_good(w->p, 12345, "A. Person", "own scanner", T0 + 2, &err), MMR_ENOENT);
+    assert_int_equal(mmr_pipeline_known_good(w->p, w->id[0], "A. Person", "", T0 + 2, &err), MMR_EINVAL);
+    assert_int_equal(mmr_pipeline_known_good(w->p, w->id[0], "A. Person", "own scanner", T0 + 2, &err), 0);
+    assert_int_equal(w->class_now[w->n - 1], MMR_CLASS_OF_NO_RESPONSE);
+    assert_non_null(strstr(w->json[w->n - 1], "withdrawn by A. Person: own scanner"));
+    bool is_undone = false;
+    for (size_t k = 0; k < w->n_orders; k++)
+        is_undone |= w->order[k].id == w->order[0].id && w->flags[k] & MMR_ACT_UNDO;
+    assert_true(is_undone);
+    size_t orders = w->n_orders;
+    struct ev again = story[0];
+    again.dport = 8081;
+    again.at += 60 * MMR_NS_PER_S;
+    feed(w, &again, again.at);
+    (void)mmr_pipeline_work(w->p, again.at, 100);
+    assert_int_equal(w->n_orders, orders);
+    /* and another incident of the same kind is of no concern from its beginning */
+    again.src = "198.51.100.99";
+    again.dst = "192.0.2.200";
+    again.at += 3 * 3600 * MMR_NS_PER_S;
+    a.proof.expires_ns = again.at + MMR_NS_PER_S;
+    feed(w, &again, again.at);
+    (void)mmr_pipeline_work(w->p, again.at, 100);
+    assert_int_equal(w->n_orders, orders);
+    assert_int_equal(w->class_now[w->n - 1], MMR_CLASS_OF_NO_RESPONSE);
+    close_world(w);
+}
+
+/* Somebody scans everything: one incident, told a few times, not once for each port. */
+static void a_flood_is_folded(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, false);
+    for (int k = 0; k < 20000; k++) {
+        struct ev e = story[0];
+        e.at = T0 + k * MMR_NS_PER_MS;
+        e.dport = 1 + k % 60000;
+        feed(&w, &e, e.at);
+        if (k % 50 == 0)
+            (void)mmr_pipeline_work(w.p, e.at, 100);
+    }
+    (void)mmr_pipeline_work(w.p, T0 + 20 * MMR_NS_PER_S, 100);
+    assert_true(w.n < 30); /* of 400 looks */
+    for (size_t k = 1; k < w.n; k++)
+        assert_int_equal(w.id[k], w.id[0]);
+    close_world(&w);
+}
+
 static void quiet_incidents_close(void **state)
 {
     struct world w;
@@ -399,6 +484,8 @@ int main(void)
         cmocka_unit_test(a_refusal_is_taken_at_once),
         cmocka_unit_test(nobody_answers_and_it_becomes_severe),
         cmocka_unit_test(a_restart_goes_on_where_it_was),
+        cmocka_unit_test(known_good_takes_everything_back),
+        cmocka_unit_test(a_flood_is_folded),
         cmocka_unit_test(quiet_incidents_close),
         cmocka_unit_test(one_weak_rule_is_for_the_weekly_report),
         cmocka_unit_test(what_serves_everybody_is_never_blocked),
