@@ -175,9 +175,11 @@ static void say_rule(void *ctx, const char *line)
 static int make_rooms(struct mmr_pipeline *p, const struct mmr_pipeline_config *c, struct mmr_error *err)
 {
     int e = mmr_resolve_new(&c->resolve, &p->resolve, err);
+    struct mmr_track_config track = c->track;
+    track.is_quiet = c->policy.is_replay; /* told at the end, all of them */
     p->track_ops = (struct mmr_track_ops){on_merged, on_evicted, p};
     if (e == 0)
-        e = mmr_tracker_new(&c->track, p->resolve, &p->track_ops, &p->tracker, err);
+        e = mmr_tracker_new(&track, p->resolve, &p->track_ops, &p->tracker, err);
     if (e == 0)
         e = mmr_rails_new(c->rails, &p->rails, err);
     if (e == 0)

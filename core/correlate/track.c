@@ -201,7 +201,7 @@ static uint64_t id_of(const struct mmr_finding *f)
 static void mark(struct mmr_tracker *t, uint32_t s)
 {
     struct slot *x = &t->slots[s];
-    if (x->is_changed || x->is_hint)
+    if (x->is_changed || x->is_hint || t->c.is_quiet)
         return;
     x->is_changed = true;
     x->next_changed = NONE;

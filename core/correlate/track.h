@@ -11,6 +11,7 @@
 struct mmr_track_config {
     uint32_t max_incidents; /* 0: 65,536. The one quiet for longest goes first, counted and told */
     uint32_t max_keys;      /* 0: 8 for each incident */
+    bool is_quiet;          /* nobody takes what changed (replay): no list of it is kept */
     uint32_t max_hints;     /* 0: 8,192 findings without a phase, waiting for a story */
 };
 

@@ -1,7 +1,9 @@
 /* link: mmr_brain */
 /*
  * bench_brain.c - events a second through the pipeline, on one core: decoding, admission, correlation;
- * with repeats, with new incidents, and with many incidents open. One JSON line a measurement.
+ * with repeats, with new incidents, and with 10 to 100,000 incidents open; a pair of findings that share the attacker,
+ * with 20,000 open (sec_pair.py is its peer); and a million events on and on, whose memory must stay. One JSON line a
+ * measurement. bench_brain soak [EVENTS]: the last part alone.
  */
 #include "brain/pipeline.h"
 
@@ -105,28 +107,124 @@ static double run(struct lab *l, uint64_t events, uint64_t stories, unsigned new
     return (double)(events / RING * RING) * 1e9 / (double)spent;
 }
 
-static void open_lab(struct lab *l, uint32_t max)
+static void open_lab(struct lab *l, uint32_t max, bool is_live)
 {
     struct mmr_pipeline_config c = {.track = {.max_incidents = max}};
     struct mmr_pipeline_ops ops = {0};
     mmr_policy_default(&c.policy);
-    c.policy.is_replay = true;
+    c.policy.is_replay = !is_live;
     l->random = 88172645463325252u;
     l->serial = 0;
     if (mmr_pipeline_new(&c, &ops, &l->p, NULL) < 0)
         exit(3);
 }
 
-int main(void)
+/* An exploit from X, then a call-back of the machine inside to X: one story. */
+static void make_half(struct packed *e, uint64_t x, bool is_second, uint64_t serial)
 {
-    static const uint64_t open_counts[] = {10, 1000, 20000, 100000};
+    struct mmr_event ev;
+    char bad[20];
+    address(bad, sizeof bad, 198, x);
+    mmr_event_begin(&ev, e->buf, sizeof e->buf, "finding", 2004, 1, T0 + (int64_t)serial * 1000, 4);
+    mmr_event_str(&ev, "mamori.side", "network");
+    mmr_event_str(&ev, "mamori.node", "node-1");
+    mmr_event_str(&ev, "mamori.plugin", "org.example.bench");
+    mmr_event_int(&ev, "mamori.seq", (int64_t)serial);
+    mmr_event_str(&ev, "mamori.rule", is_second ? "net.callback" : "net.exploit");
+    mmr_event_str(&ev, "finding_info.title", is_second ? "A call back" : "An exploit");
+    mmr_event_str(&ev, "mamori.phase", is_second ? "foothold.c2" : "attempt.inbound");
+    mmr_event_str(&ev, "mamori.potential", is_second ? "low" : "high");
+    mmr_event_str(&ev, "mamori.direction", is_second ? "outbound" : "inbound");
+    mmr_event_str(&ev, is_second ? "dst_endpoint.ip" : "src_endpoint.ip", bad);
+    mmr_event_int(&ev, is_second ? "dst_endpoint.port" : "src_endpoint.port", (int64_t)(1024 + serial % 60000));
+    if (mmr_event_end(&ev) < 0)
+        abort();
+    e->len = ev.len;
+}
+
+static void pairs(struct lab *l, uint64_t open, uint64_t n)
+{
+    struct mmr_pipeline_stats s;
+    int64_t spent = 0;
+    uint64_t done = 0;
+    open_lab(l, (uint32_t)open * 2, false); /* as many wait for their second half as have theirs */
+    for (uint64_t x = 0; x < open; x++) {
+        make_half(&l->ring[0], x, false, l->serial++);
+        feed(l, &l->ring[0]);
+    }
+    mmr_pipeline_stats(l->p, &s);
+    uint32_t before = s.track.open;
+    for (uint64_t x = 0; x < n; x += RING / 2) {
+        for (uint64_t k = 0; k < RING / 2; k++) {
+            make_half(&l->ring[2 * k], x + k, true, l->serial++);
+            make_half(&l->ring[2 * k + 1], open + x + k, false, l->serial++);
+        }
+        int64_t from = mmr_clock_mono_ns();
+        for (unsigned k = 0; k < RING; k++)
+            feed(l, &l->ring[k]);
+        spent += mmr_clock_mono_ns() - from;
+        done += RING / 2;
+    }
+    /* each first half opened an incident, each second must have joined it */
+    mmr_pipeline_stats(l->p, &s);
+    bool is_right = before == open && s.track.open + s.track.evicted_incidents == open + done;
+    printf("{\"bench\":\"brain.pair\",\"open\":%u,\"findings_per_s\":%.0f,\"pairs\":%llu,\"ok\":%s}\n", s.track.open,
+           (double)(2 * done) * 1e9 / (double)spent, (unsigned long long)done, is_right ? "true" : "false");
+    mmr_pipeline_free(l->p);
+    (void)fflush(stdout);
+}
+
+/* On and on: repeats, new stories, old ones pushed out. What is in use after each eighth must not grow. */
+static int soak(struct lab *l, uint64_t events)
+{
+    enum { PARTS = 8, OPEN = 20000 };
+    size_t used[PARTS] = {0}, low = SIZE_MAX, high = 0;
+    int64_t from = mmr_clock_mono_ns();
+    open_lab(l, OPEN, true);
+    for (uint64_t i = 0; i < OPEN; i++) {
+        make(l, &l->ring[0], i, l->serial++);
+        feed(l, &l->ring[0]);
+    }
+    uint64_t fresh = OPEN;
+    for (unsigned part = 0; part < PARTS; part++) {
+        for (uint64_t k = 0; k < events / PARTS; k++) {
+            bool is_new = k % 4 == 0;
+            make(l, &l->ring[0], is_new ? fresh++ : fresh - 1 - next_random(l) % OPEN, l->serial++);
+            feed(l, &l->ring[0]);
+            if (k % 64 == 63) /* as the loop does after each batch: plan, classify, tell */
+                (void)mmr_pipeline_work(l->p, T0, UINT32_MAX);
+        }
+        used[part] = mallinfo2().uordblks + mallinfo2().hblkhd;
+        if (part >= PARTS / 2) { /* every table has reached its ceiling by then */
+            low = used[part] < low ? used[part] : low;
+            high = used[part] > high ? used[part] : high;
+        }
+    }
+    struct mmr_pipeline_stats s;
+    mmr_pipeline_stats(l->p, &s);
+    bool is_flat = high - low < high / 50;
+    printf("{\"bench\":\"brain.soak\",\"events\":%llu,\"open\":%u,\"seconds\":%.1f,\"mb_after_half\":%.1f,\"mb_at_end\":%.1f,\"flat\":%s}\n",
+           (unsigned long long)events, s.track.open, (double)(mmr_clock_mono_ns() - from) / 1e9, (double)used[PARTS / 2 - 1] / 1e6,
+           (double)used[PARTS - 1] / 1e6, is_flat ? "true" : "false");
+    mmr_pipeline_free(l->p);
+    return is_flat ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const uint64_t open_counts[] = {5, 50, 500, 5000, 10000, 50000}; /* two incidents a story */
     struct lab l = {.ring = calloc(RING, sizeof(struct packed))};
     if (!l.ring)
         return 3;
+    if (argc > 1 && strcmp(argv[1], "soak") == 0) {
+        int status = soak(&l, argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000);
+        free(l.ring);
+        return status;
+    }
     for (size_t k = 0; k < sizeof open_counts / sizeof open_counts[0]; k++) {
         uint64_t n = open_counts[k];
         struct mmr_pipeline_stats s;
-        open_lab(&l, 200000);
+        open_lab(&l, 200000, false);
         size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
         for (uint64_t i = 0; i < n * 2; i++) { /* both kinds of each story */
             make(&l, &l.ring[0], i / 2, l.serial++);
@@ -146,6 +244,8 @@ int main(void)
         mmr_pipeline_free(l.p);
         (void)fflush(stdout);
     }
+    pairs(&l, 20000, 200000);
+    int status = soak(&l, 1000000);
     free(l.ring);
-    return 0;
+    return status;
 }

@@ -29,6 +29,7 @@ TABLE = [
     ("mmr_local finding -> order", "p50_us", "zmq ipc round trip, raw", "p50_us", ""),
     ("mmr_site finding -> signed order", "p50_us", "zmq tcp CURVE round trip, raw", "p50_us", ""),
     ("brain.mixed", "events_per_s", "mmr_event_read", "per_s", ">= 200000/s on one core"),
+    ("brain.pair", "findings_per_s", "sec pair by contexts", "per_s", ">= 100000/s with 20,000 open"),
     ("findings_from_host_to_commit", "admitted_and_correlated_per_s_of_one_core", "mmr_event_read", "per_s", ">= 200000/s"),
     ("findings_from_host_to_commit", "per_s", "mmr_local findings", "per_s", ">= 200000/s"),
     ("finding_emitted_to_block_proved", "p95_ms", "mmr_local finding -> order", "p95_us", "p95 <= 10 ms"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh BUILD [NAME] - every measurement, in one run on one machine; then a table with each figure beside its floor or
-# peer as a ratio. NAME: only measurements whose name holds it (bus, brain, sigma, log, net, rules, proc, office).
+# peer as a ratio. NAME: only measurements whose name holds it (bus, brain with sec, sigma, log, net, rules, proc, office).
 set -u
 build=$1
 want=${2:-}
@@ -14,6 +14,10 @@ for b in "$build"/tests/bench/bench_*; do
   echo "== ${n#bench_}" >&2
   timeout 300 "$b" 2>/dev/null | sed "s/^{/{\"part\":\"${n#bench_}\",/" | tee -a "$out"
 done
+if [ -z "$want" ] || [[ brain == *$want* ]]; then
+  echo "== sec" >&2
+  python3 "$here/sec_pair.py" | sed 's/^{/{"part":"sec",/' | tee -a "$out"
+fi
 if [ -z "$want" ] || [[ office == *$want* ]]; then
   echo "== office" >&2
   python3 "$here/live/office.py" "$build/mamori" "$build" | sed 's/^{/{"part":"office",/' | tee -a "$out"
