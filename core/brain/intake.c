@@ -8,6 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Somebody took away what was in force: it was put back, and it is evidence all the same. */
+static void note_enforcement(struct mmr_live *l, const char *host)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    char text[200] = "", json[400];
+    (void)mmr_event_copy_str(l->view, "message", text, sizeof text);
+    for (char *c = text; *c; c++)
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20)
+            *c = '_';
+    mmr_log(MMR_LOG_WARN, "enforcement.lost", "host=%s what=\"%s\"", host, text);
+    (void)snprintf(json, sizeof json, "{\"host\":\"%.63s\",\"missing\":%lld,\"restored\":%lld,\"message\":\"%s\"}", host,
+                   (long long)mmr_event_get_int(l->view, "unmapped.missing", 0), (long long)mmr_event_get_int(l->view, "unmapped.restored", 0), text);
+    (void)mmr_persist_note(l->persist, "enforcement.lost", json, mmr_clock_wall_ns(), &err);
+}
+
 static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const void *stamped, size_t len)
 {
     struct mmr_error err = {.struct_size = sizeof err};
@@ -15,6 +30,8 @@ static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const v
     int r = mmr_event_read(stamped, len, l->view, &err);
     if (!r)
         mmr_selftest_event(&l->selftest, l->view);
+    if (!r && mmr_value_is(mmr_event_get(l->view, "mamori.kind"), "enforcement.lost"))
+        note_enforcement(l, host);
     if (!r && side == MMR_SIDE_NETWORK)
         mmr_sights_event(l->sights, l->view);
     if (!r && side != MMR_SIDE_NETWORK) {
