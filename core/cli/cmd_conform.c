@@ -4,8 +4,8 @@
 #include "cli/json_lines.h"
 #include "config/sources.h"
 #include "model/action.h"
+#include "plugin/admit.h"
 #include "plugin/builtin.h"
-#include "plugin/load.h"
 #include "standard/conform.h"
 #include "util/scope.h"
 
@@ -15,56 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DIRS_MAX = 16 };
-
-struct dirs { /* where plugin files are looked for */
-    char own[2][512];
-    const char *v[DIRS_MAX];
-    size_t n;
-};
-
 static void say(void *ctx, const char *line)
 {
     (void)ctx;
     (void)fprintf(stderr, "%s\n", line);
-}
-
-static void find_dirs(const struct mmr_config *c, struct dirs *d)
-{
-    const struct mmr_strv set = mmr_config_strv(c, "node.plugin_dirs");
-    char exe[400];
-    d->n = 0;
-    for (size_t i = 0; i < set.n && d->n < DIRS_MAX - 2; i++)
-        d->v[d->n++] = set.v[i];
-    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (len <= 0)
-        return;
-    exe[len] = '\0';
-    char *slash = strrchr(exe, '/');
-    if (!slash)
-        return;
-    *slash = '\0';
-    (void)snprintf(d->own[0], sizeof d->own[0], "%s/plugins",
-                   exe); /* a build folder, then an installation */
-    (void)snprintf(d->own[1], sizeof d->own[1], "%s/../lib/mamori/plugins", exe);
-    d->v[d->n++] = d->own[0];
-    d->v[d->n++] = d->own[1];
-}
-
-static int load(const struct dirs *d, const struct mmr_instance_conf *inst,
-                const struct mmr_plugin **ret, struct mmr_error *err)
-{
-    int r = MMR_ENOENT;
-    if (inst->file || d->n == 0)
-        return mmr_plugin_get(mmr_builtin_plugins, NULL, inst->plugin, inst->file, ret, err);
-    for (size_t i = 0; i < d->n; i++) {
-        if (access(d->v[i], R_OK | X_OK) < 0 && i + 1 < d->n)
-            continue;
-        r = mmr_plugin_get(mmr_builtin_plugins, d->v[i], inst->plugin, NULL, ret, err);
-        if (r != MMR_ENOENT)
-            break;
-    }
-    return r;
 }
 
 /* Verbs that may run by themselves: contract.auto_actions_agreed. */
@@ -104,29 +58,38 @@ static int look(const struct mmr_config *c, struct survey *s)
     const size_t n = mmr_config_instances(c);
     const bool is_dry_run = strcmp(mmr_config_str(c, "defence.mode"), "auto") != 0;
     const uint32_t agreed = agreed_verbs(c);
-    struct dirs dirs;
-    find_dirs(c, &dirs);
+    struct mmr_trust trust;
+    struct mmr_error bad = {.struct_size = sizeof bad};
+    if (mmr_trust_open(c, &trust, &bad) != 0)
+        return MMR_ENOMEM;
     s->in.is_service_profile = strcmp(mmr_config_str(c, "profile"), "service") == 0;
     s->source = calloc(n ? n : 1, sizeof *s->source);
-    if (!s->source)
+    if (!s->source) {
+        mmr_trust_done(&trust);
         return MMR_ENOMEM;
+    }
     for (size_t i = 0; i < n; i++) {
         const struct mmr_instance_conf *inst = mmr_config_instance(c, i);
         const struct mmr_plugin *p = NULL;
         struct mmr_error err = {.struct_size = sizeof err};
         if (!inst->is_enabled)
             continue;
-        if (load(&dirs, inst, &p, &err) < 0) {
+        struct mmr_admission a;
+        int r = mmr_plugin_admit(c, &trust, mmr_builtin_plugins, inst, &a, &err);
+        const bool is_listed = a.verdict.is_listed;
+        if (r == 0)
+            r = mmr_plugin_load_admitted(mmr_builtin_plugins, &trust, inst->plugin, &a, &p, &err);
+        mmr_admission_done(&a);
+        if (r) {
             (void)fprintf(stderr, "mamori conform: plugin '%s' does not count: %s\n", inst->name,
                           err.text);
-            s->in.refused_plugins += err.code == MMR_EPERM || err.code == MMR_EBADMSG;
+            s->in.refused_plugins += r == MMR_EPERM || r == MMR_EBADMSG;
             continue;
         }
         const uint32_t side = inst->side ? inst->side : p->side;
         const bool is_dry = is_dry_run || inst->is_dry_run;
         const uint32_t verbs = is_dry ? 0 : verbs_of(p) & agreed;
-        /* the service profile counts what the signed tool manifest lists; none is kept on this node
-         * yet */
+        /* the service profile counts what the signed tool manifest lists */
         s->source[s->in.n_source++] = (struct mmr_cap_source){
             .plugin = p->id,
             .version = p->version,
@@ -137,7 +100,7 @@ static int look(const struct mmr_config *c, struct survey *s)
             .is_detector = p->sensor || p->analyzer,
             .can_defend = verbs != 0,
             .is_dry_run = is_dry,
-            .is_listed = !s->in.is_service_profile,
+            .is_listed = is_listed || !s->in.is_service_profile,
             .is_loaded = true,
             .is_healthy = true,
         };
@@ -147,6 +110,7 @@ static int look(const struct mmr_config *c, struct survey *s)
             s->in.verbs_ep |= verbs;
     }
     s->in.source = s->source;
+    mmr_trust_done(&trust);
     if (is_dry_run)
         (void)fprintf(
             stderr,

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DIRS_MAX = 8, GRANT_ALL = (1 << MMR_NEEDS) - 1 };
-
 /* Kinds the brain joins with, besides findings. */
 static const char *const wanted[] = {
     "conn.open", "conn.close", "process.start", "flow.start", "dns.answer", "host.addr", "auth.logon", "auth.fail",
@@ -44,26 +42,6 @@ static int make_dirs(const struct mmr_config *c, struct mmr_error *err)
     return r ? r : make_dir(path, 0711, err);
 }
 
-/* The plugin's file, sealed; -1: built in. */
-static int seal(const struct mmr_run_state *s, const struct mmr_instance_conf *conf, int *ret_fd, struct mmr_error *err)
-{
-    char texts[4096];
-    mmr_autofree char *path = NULL;
-    *ret_fd = -1;
-    if (!conf->file && mmr_plugin_builtin(s->opts->builtins, conf->plugin))
-        return 0;
-    if (conf->file)
-        return mmr_plugin_seal(conf->file, ret_fd, err);
-    const char *dirs[DIRS_MAX];
-    size_t n = mmr_plugin_dirs(s->config, texts, sizeof texts, dirs, DIRS_MAX);
-    for (size_t i = 0; i < n && !path; i++)
-        (void)mmr_plugin_locate(dirs[i], conf->plugin, &path, err);
-    if (!path)
-        return mmr_fail(err, MMR_ENOENT, "plugins.%s: no plugin '%s' is built in or lies in a plugin folder; see 'mamori plugin list'",
-                        conf->name, conf->plugin);
-    return mmr_plugin_seal(path, ret_fd, err);
-}
-
 uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
 {
     uint64_t h = 1;
@@ -79,19 +57,21 @@ uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
     return h;
 }
 
-static int make_host(struct mmr_run_state *s, const char *name, struct mmr_error *err)
+static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, const char *name, struct mmr_error *err)
 {
     struct mmr_run_host *h = &s->host[s->n_hosts];
     struct mmr_host_instance inst[MMR_LOCAL_INSTANCES_MAX];
     uint8_t *packed[MMR_LOCAL_INSTANCES_MAX] = {0};
     char (*dirs)[512] = calloc(MMR_LOCAL_INSTANCES_MAX, sizeof *dirs);
     const char *state = mmr_config_str(s->config, "node.state_dir");
+    struct mmr_admission *in = calloc(MMR_LOCAL_INSTANCES_MAX, sizeof *in);
     size_t n = 0;
-    int r = dirs ? 0 : mmr_fail(err, MMR_ENOMEM, "host '%s': out of memory", name);
+    bool is_in;
+    int r = dirs && in ? 0 : mmr_fail(err, MMR_ENOMEM, "host '%s': out of memory", name);
     memset(h, 0, sizeof *h);
     memset(inst, 0, sizeof inst);
-    for (size_t i = 0; i < MMR_LOCAL_INSTANCES_MAX; i++)
-        inst[i].file_fd = -1;
+    for (size_t i = 0; in && i < MMR_LOCAL_INSTANCES_MAX; i++)
+        in[i].fd = -1;
     for (size_t i = 0; i < mmr_config_instances(s->config) && !r; i++) {
         const struct mmr_instance_conf *x = mmr_config_instance(s->config, i);
         if (!x->is_enabled || strcmp(x->host, name) != 0)
@@ -100,12 +80,14 @@ static int make_host(struct mmr_run_state *s, const char *name, struct mmr_error
             r = mmr_fail(err, MMR_ETOOBIG, "host '%s' has more than %d instances", name, MMR_LOCAL_INSTANCES_MAX);
             break;
         }
+        r = mmr_run_admit(s, trust, x, &in[n], &is_in, err);
+        if (r || !is_in)
+            continue;
+        mmr_run_note_tool(&h->tool[n], &in[n]);
         (void)snprintf(dirs[n], sizeof dirs[n], "%s/plugins/%s", state, x->name);
-        inst[n] = (struct mmr_host_instance){.name = x->name, .plugin = x->plugin, .file_fd = -1, .side = x->side, .needs = GRANT_ALL,
-                                             .state_dir = dirs[n], .is_tool_named = x->is_tool_named};
+        inst[n] = (struct mmr_host_instance){.name = x->name, .plugin = x->plugin, .file_fd = in[n].fd, .side = x->side, .needs = in[n].needs,
+                                             .actions = in[n].actions, .state_dir = dirs[n], .is_tool_named = x->is_tool_named};
         r = make_dir(dirs[n], 0700, err);
-        if (!r)
-            r = seal(s, x, &inst[n].file_fd, err);
         if (!r)
             r = mmr_config_pack(s->config, x, &packed[n], &inst[n].packed_len, err);
         inst[n].packed = packed[n];
@@ -123,33 +105,42 @@ static int make_host(struct mmr_run_state *s, const char *name, struct mmr_error
     const char *named = mmr_config_str(s->config, "node.name");
     const struct mmr_host_conf conf = {.name = h->name, .node = named ? named : node, .endpoint = h->endpoint, .secret = h->secret,
                                        .wants = wanted, .instances = inst, .n = n};
-    if (!r)
+    if (!r && n)
         r = mmr_host_new(s->sup, &conf, &h->child, err);
-    for (size_t i = 0; i < n; i++) {
-        if (inst[i].file_fd >= 0)
-            (void)close(inst[i].file_fd);
+    for (size_t i = 0; in && i < MMR_LOCAL_INSTANCES_MAX; i++) {
+        mmr_admission_done(&in[i]);
         free(packed[i]);
     }
+    free(in);
     free(dirs);
-    if (!r)
+    if (!r && n) /* else every one of its plugins was refused */
         s->n_hosts++;
     return r;
 }
 
 int mmr_run_make_hosts(struct mmr_run_state *s, struct mmr_error *err)
 {
+    struct mmr_trust trust;
     int r = make_dirs(s->config, err);
+    if (!r)
+        r = mmr_run_trust_begin(s, &trust, err);
+    if (r)
+        return r;
     for (size_t i = 0; i < mmr_config_instances(s->config) && !r; i++) {
         const struct mmr_instance_conf *x = mmr_config_instance(s->config, i);
         bool is_known = false;
         for (size_t k = 0; k < s->n_hosts && !is_known; k++)
             is_known = strcmp(s->host[k].name, x->host) == 0;
+        for (size_t k = 0; k < i && !is_known; k++) /* one whose plugins were all refused is judged once */
+            is_known = mmr_config_instance(s->config, k)->is_enabled && strcmp(mmr_config_instance(s->config, k)->host, x->host) == 0;
         if (!x->is_enabled || is_known)
             continue;
         if (s->n_hosts == MMR_RUN_HOSTS_MAX)
-            return mmr_fail(err, MMR_ETOOBIG, "more than %d plugin hosts; let instances share one with 'host:'", MMR_RUN_HOSTS_MAX);
-        r = make_host(s, x->host, err);
+            r = mmr_fail(err, MMR_ETOOBIG, "more than %d plugin hosts; let instances share one with 'host:'", MMR_RUN_HOSTS_MAX);
+        else
+            r = make_host(s, &trust, x->host, err);
     }
+    mmr_trust_done(&trust);
     return r;
 }
 

@@ -7,14 +7,29 @@
 #include "config/sources.h"
 #include "control/run.h"
 #include "control/server.h"
+#include "plugin/admit.h"
 #include "plugin/roles.h"
 #include "plugin/supervise.h"
 
 #include <event2/event.h>
 #include <json-c/json.h>
 
-enum { MMR_RUN_HOSTS_MAX = MMR_LOCAL_SLOTS_MAX, MMR_RUN_FACTS_MAX = 64, MMR_RUN_ASKED_MAX = MMR_CONTROL_CLIENTS_MAX + 8 };
+enum { MMR_RUN_HOSTS_MAX = MMR_LOCAL_SLOTS_MAX, MMR_RUN_REFUSED_MAX = 64, MMR_RUN_FACTS_MAX = 64, MMR_RUN_ASKED_MAX = MMR_CONTROL_CLIENTS_MAX + 8 };
 
+struct mmr_run_tool { /* what was found out about an instance's file before it ran */
+    char sha256[MMR_SHA256_TEXT], key[MMR_SIGN_ID_TEXT], file[256];
+    uint32_t needs; /* granted */
+    bool is_bundled, is_listed, is_registered;
+};
+struct mmr_run_refused { /* a configured plugin that may not run here */
+    char instance[64], plugin[64], file[256], reason[24], text[248];
+};
+struct mmr_run_trust { /* by what the plugins were judged */
+    char level[16], service[128], issued[40], signed_by[128], toolset_hash[MMR_SHA256_TEXT], no_manifest[248];
+    size_t n_keys, n_bad_keys, n_refused;
+    struct mmr_run_refused refused[MMR_RUN_REFUSED_MAX];
+    uint64_t digest;
+};
 struct mmr_run_host {
     char name[64];
     char endpoint[MMR_LOCAL_ENDPOINT_MAX + 1];
@@ -23,6 +38,7 @@ struct mmr_run_host {
     size_t n;                         /* instances, in the order of their index */
     char instance[MMR_LOCAL_INSTANCES_MAX][64];
     bool is_dry_run[MMR_LOCAL_INSTANCES_MAX];
+    struct mmr_run_tool tool[MMR_LOCAL_INSTANCES_MAX];
     uint64_t conf_hash;               /* of everything but the plugins' own keys */
 };
 struct mmr_run_fact {
@@ -47,6 +63,7 @@ struct mmr_run_state {
     bool is_core_ready, is_stopping, is_endpoint;
     struct mmr_run_host host[MMR_RUN_HOSTS_MAX];
     size_t n_hosts;
+    struct mmr_run_trust trust;
     struct mmr_run_fact fact[MMR_RUN_FACTS_MAX];
     size_t n_facts, lost_facts;
     struct mmr_control_server *control;
@@ -73,6 +90,16 @@ void mmr_run_tell_all(struct mmr_run_state *s);                    /* after the 
 void mmr_run_tell_fact(struct mmr_run_state *s, const void *bytes, size_t len);
 struct mmr_run_host *mmr_run_host_of(struct mmr_run_state *s, const struct mmr_child *c, size_t *ret_slot);
 uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host);
+
+/* run_trust.c */
+int mmr_run_trust_begin(struct mmr_run_state *s, struct mmr_trust *t, struct mmr_error *err); /* mmr_trust_done(t) */
+/* May this instance run? A refusal is no error: it is told, and *ret_is_in is false. */
+int mmr_run_admit(struct mmr_run_state *s, const struct mmr_trust *t, const struct mmr_instance_conf *x, struct mmr_admission *ret,
+                  bool *ret_is_in, struct mmr_error *err);
+void mmr_run_note_tool(struct mmr_run_tool *k, const struct mmr_admission *a);
+struct json_object *mmr_run_trust_json(const struct mmr_run_state *s);
+struct json_object *mmr_run_refused_json(const struct mmr_run_state *s);
+void mmr_run_tool_json(struct json_object *o, const struct mmr_run_tool *k, const struct mmr_host_info *x);
 
 /* run_status.c */
 void mmr_run_request(void *ctx, uint64_t client, const char *command, struct json_object *args);

@@ -81,6 +81,8 @@ static bool is_host_wanted(const struct mmr_config *c, const char *host)
 /* Are hosts added, taken away, or made of other instances? Then the set of children is made anew. */
 static bool is_set_changed(const struct mmr_run_state *s)
 {
+    if (mmr_trust_digest(s->next_config) != s->trust.digest)
+        return true; /* keys, registrations or the manifest: every plugin is judged again */
     for (size_t i = 0; i < s->n_hosts; i++)
         if (!is_host_wanted(s->next_config, s->host[i].name) ||
             mmr_run_conf_hash(s->next_config, s->host[i].name) != s->host[i].conf_hash)
@@ -90,6 +92,8 @@ static bool is_set_changed(const struct mmr_run_state *s)
         bool is_known = !x->is_enabled;
         for (size_t k = 0; k < s->n_hosts && !is_known; k++)
             is_known = strcmp(s->host[k].name, x->host) == 0;
+        for (size_t k = 0; k < s->trust.n_refused && !is_known; k++) /* it was judged, and nothing it depends on changed */
+            is_known = strcmp(s->trust.refused[k].instance, x->name) == 0 && strcmp(s->trust.refused[k].plugin, x->plugin) == 0;
         if (!is_known)
             return true;
     }

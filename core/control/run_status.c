@@ -32,6 +32,7 @@ static struct json_object *instances_json(const struct mmr_run_host *h)
             if (x->caps & (1u << b))
                 json_object_array_add(caps, json_object_new_string(mmr_cap_name((enum mmr_cap)(1u << b))));
         json_object_object_add(o, "caps", caps);
+        mmr_run_tool_json(o, &h->tool[i], x);
         json_object_object_add(o, "events", json_object_new_int64((int64_t)n.emitted));
         json_object_object_add(o, "dropped", json_object_new_int64((int64_t)n.dropped));
         json_object_object_add(o, "refused", json_object_new_int64((int64_t)n.refused));
@@ -122,6 +123,14 @@ static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct js
         json_object_array_add(why, json_object_new_string(text));
         light = "yellow";
     }
+    for (size_t i = 0; i < s->trust.n_refused; i++) {
+        const struct mmr_run_refused *x = &s->trust.refused[i];
+        (void)snprintf(text, sizeof text, is_ja ? "部品「%s」は安全を確かめられないため動かしていません（%s）。「mamori plugin list」に理由があります。"
+                                                : "The part '%s' was refused (%s); 'mamori plugin list' says why.",
+                       x->instance, x->reason);
+        json_object_array_add(why, json_object_new_string(text));
+        light = "yellow";
+    }
     if (strcmp(mmr_config_str(s->config, "defence.mode"), "auto") != 0) {
         SAY("自動で止める動きはまだ練習中です。「mamori agree」で同意すると、実際に止めるようになります。",
             "Automatic defence is a dry run until you agree to it with 'mamori agree'.");
@@ -204,6 +213,8 @@ static struct json_object *status_json(struct mmr_run_state *s)
     for (size_t i = 0; i < s->n_hosts; i++)
         json_object_array_add(hosts, child_json(s->host[i].child, &s->host[i]));
     json_object_object_add(o, "hosts", hosts);
+    json_object_object_add(o, "trust", mmr_run_trust_json(s));
+    json_object_object_add(o, "refused", mmr_run_refused_json(s));
     return o;
 }
 

@@ -2,9 +2,8 @@
 #include "control/undo.h"
 
 #include "model/incident.h"
+#include "plugin/admit.h"
 #include "plugin/describe.h"
-#include "plugin/instances.h"
-#include "plugin/load.h"
 #include "plugin/runtime.h"
 #include "store/actions.h"
 #include "store/evidence.h"
@@ -21,7 +20,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { DIRS_MAX = 8, ACTIONS_MAX = 16384, SETTLE_MS = 200, TEXT_MAX = 240 };
+enum { ACTIONS_MAX = 16384, SETTLE_MS = 200, TEXT_MAX = 240 };
 
 bool mmr_undo_is_possible(enum mmr_verb v)
 {
@@ -102,19 +101,20 @@ static void on_log(void *ctx, uint32_t instance, int level, const char *text)
         (void)snprintf(u->trouble, sizeof u->trouble, "%s", text);
 }
 
+/* Judged as for a start: what may not run made no block, and is not run to take one back. */
 static int find(const struct undo *u, const struct mmr_instance_conf *x, const struct mmr_plugin **ret, struct mmr_error *err)
 {
-    char texts[4096];
-    const char *dirs[DIRS_MAX];
-    mmr_autofree char *path = NULL;
-    if (!x->file && mmr_plugin_builtin(u->builtins, x->plugin))
-        return mmr_plugin_get(u->builtins, NULL, x->plugin, NULL, ret, err);
-    size_t n = x->file ? 0 : mmr_plugin_dirs(u->config, texts, sizeof texts, dirs, DIRS_MAX);
-    for (size_t i = 0; i < n && !path; i++)
-        (void)mmr_plugin_locate(dirs[i], x->plugin, &path, err);
-    if (!x->file && !path)
-        return mmr_fail(err, MMR_ENOENT, "no plugin '%s' is built in or lies in a plugin folder", x->plugin);
-    return mmr_plugin_get(u->builtins, NULL, x->plugin, x->file ? x->file : path, ret, err);
+    struct mmr_trust trust;
+    struct mmr_admission a;
+    int r = mmr_trust_open(u->config, &trust, err);
+    if (r)
+        return r;
+    r = mmr_plugin_admit(u->config, &trust, u->builtins, x, &a, err);
+    if (r == 0)
+        r = mmr_plugin_load_admitted(u->builtins, &trust, x->plugin, &a, ret, err);
+    mmr_admission_done(&a);
+    mmr_trust_done(&trust);
+    return r;
 }
 
 /* Its timers and descriptors, for a moment: what it does behind reconcile(). */

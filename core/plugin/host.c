@@ -433,6 +433,8 @@ static void send_info(struct host *h, size_t i)
     mmr_event_int(&map, "roles", mmr_plugin_roles(in->found));
     mmr_event_int(&map, "needs", in->found->needs);
     mmr_event_str(&map, "version", in->found->version);
+    mmr_event_str(&map, "maker", in->found->vendor ? in->found->vendor : "");
+    mmr_event_str(&map, "model", in->found->name);
     join_words(&map, "actions", in->found->actions);
     join_words(&map, "subscribes", in->found->subscribes);
     join_words(&map, "events", in->found->events);

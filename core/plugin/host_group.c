@@ -179,6 +179,8 @@ void mmr_group_info(struct mmr_child *c, const struct mmr_message *m)
         .needs = (uint32_t)mmr_event_get_int(m->map, "needs", 0),
     };
     (void)mmr_event_copy_str(m->map, "version", info->version, sizeof info->version);
+    (void)mmr_event_copy_str(m->map, "maker", info->maker, sizeof info->maker);
+    (void)mmr_event_copy_str(m->map, "model", info->model, sizeof info->model);
     (void)mmr_event_copy_str(m->map, "actions", info->actions, sizeof info->actions);
     (void)mmr_event_copy_str(m->map, "subscribes", info->subscribes, sizeof info->subscribes);
     (void)mmr_event_copy_str(m->map, "events", info->events, sizeof info->events);

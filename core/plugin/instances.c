@@ -1,8 +1,7 @@
 /* instances.c - configuration entries become descriptors; what is wrong is said with its place. */
 #include "plugin/instances.h"
 
-#include "plugin/describe.h"
-#include "plugin/load.h"
+#include "plugin/admit.h"
 #include "util/scope.h"
 
 #include <mamori/net.h>
@@ -10,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum { DIRS_MAX = 8 };
 
 bool mmr_plugin_has_sink(const struct mmr_plugin *p)
 {
@@ -28,8 +25,12 @@ size_t mmr_plugin_dirs(const struct mmr_config *c, char *buf, size_t cap, const 
     size_t n = 0;
     for (; n < dirs.n && n < max; n++)
         ret[n] = dirs.v[n];
-    if (n)
-        return n;
+    return n ? n : mmr_plugin_own_dirs(buf, cap, ret, max);
+}
+
+size_t mmr_plugin_own_dirs(char *buf, size_t cap, const char **ret, size_t max)
+{
+    size_t n = 0;
     char exe[2048];
     ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (len <= 0)
@@ -57,6 +58,7 @@ struct loading {
     mmr_diag_fn diag;
     void *ctx;
     unsigned problems;
+    const struct mmr_trust *trust;
 };
 
 __attribute__((format(printf, 3, 4))) static void say(struct loading *l, const struct mmr_instance_conf *conf,
@@ -73,31 +75,26 @@ __attribute__((format(printf, 3, 4))) static void say(struct loading *l, const s
         l->diag(l->ctx, line);
 }
 
-static void locate(struct loading *l, struct mmr_instance *i)
+/* Into this process: what was admitted, and is what it says. */
+static int load_plugin(struct loading *l, struct mmr_instance *i, struct mmr_error *err)
 {
-    char texts[4096];
-    const char *dirs[DIRS_MAX];
-    size_t n = mmr_plugin_dirs(l->c, texts, sizeof texts, dirs, DIRS_MAX);
-    struct mmr_error err = {.struct_size = sizeof err};
-    for (size_t d = 0; d < n && !i->file; d++)
-        (void)mmr_plugin_locate(dirs[d], i->conf->plugin, &i->file, &err);
+    struct mmr_admission a;
+    int r = mmr_plugin_admit(l->c, l->trust, l->builtins, i->conf, &a, err);
+    if (r == 0)
+        r = mmr_plugin_load_admitted(l->builtins, l->trust, i->conf->plugin, &a, &i->plugin, err);
+    if (r == 0) {
+        i->file = a.path;
+        a.path = NULL; /* the instance's now */
+    }
+    mmr_admission_done(&a);
+    return r;
 }
 
 static void load_one(struct loading *l, struct mmr_instance *i)
 {
     struct mmr_error err = {.struct_size = sizeof err};
     const struct mmr_instance_conf *conf = i->conf;
-    const char *id = conf->plugin;
-    if (conf->file) {
-        i->file = strdup(conf->file);
-    } else if (!mmr_plugin_builtin(l->builtins, id)) {
-        locate(l, i);
-        if (!i->file) {
-            say(l, conf, "no plugin '%s' is built in or lies in a plugin folder; see 'mamori plugin list'", id);
-            return;
-        }
-    }
-    if (mmr_plugin_get(l->builtins, NULL, id, i->file, &i->plugin, &err) != 0) {
+    if (load_plugin(l, i, &err) != 0) {
         say(l, conf, "%s", err.text);
         return;
     }
@@ -122,11 +119,17 @@ static void load_one(struct loading *l, struct mmr_instance *i)
 int mmr_instances_load(const struct mmr_config *c, const struct mmr_plugin *const *builtins, mmr_diag_fn diag,
                        void *ctx, struct mmr_instances *ret, struct mmr_error *err)
 {
-    struct loading l = {.c = c, .builtins = builtins, .diag = diag, .ctx = ctx};
+    struct mmr_trust trust;
+    struct loading l = {.c = c, .builtins = builtins, .diag = diag, .ctx = ctx, .trust = &trust};
     size_t n = mmr_config_instances(c);
     struct mmr_instances out = {.v = calloc(n ? n : 1, sizeof *out.v)};
     if (!out.v)
         return mmr_fail(err, MMR_ENOMEM, "plugins: out of memory");
+    int r = mmr_trust_open(c, &trust, err);
+    if (r) {
+        free(out.v);
+        return r;
+    }
     for (size_t k = 0; k < n; k++) {
         const struct mmr_instance_conf *conf = mmr_config_instance(c, k);
         if (!conf->is_enabled)
@@ -134,6 +137,7 @@ int mmr_instances_load(const struct mmr_config *c, const struct mmr_plugin *cons
         out.v[out.n].conf = conf;
         load_one(&l, &out.v[out.n++]);
     }
+    mmr_trust_done(&trust);
     if (l.problems) {
         mmr_instances_done(&out);
         return mmr_fail(err, MMR_ECONFIG, "plugins: %u problem%s, see above", l.problems, l.problems == 1 ? "" : "s");

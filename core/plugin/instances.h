@@ -38,6 +38,9 @@ void mmr_instances_done(struct mmr_instances *i);
  * installed one. buf holds the texts. Returns how many. */
 size_t mmr_plugin_dirs(const struct mmr_config *c, char *buf, size_t cap, const char **ret, size_t max);
 
+/* Those beside the executable and the installed one: what lies there is bundled. */
+size_t mmr_plugin_own_dirs(char *buf, size_t cap, const char **ret, size_t max);
+
 /* Does the plugin listen to a topic of mamori/net.h? Then it belongs to every replay, though it starts nothing. */
 bool mmr_plugin_has_sink(const struct mmr_plugin *p);
 

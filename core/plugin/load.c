@@ -2,6 +2,7 @@
 #include "plugin/load.h"
 
 #include "plugin/describe.h"
+#include "trust/place.h"
 #include "util/scope.h"
 
 #include <dirent.h>
@@ -26,64 +27,6 @@ const struct mmr_plugin *mmr_plugin_builtin(const struct mmr_plugin *const *tabl
 
 /* ---- the safe place ---- */
 
-static bool is_ours(const struct stat *st)
-{
-    return st->st_uid == 0 || st->st_uid == geteuid();
-}
-
-static int check_folder(const char *file, const char *folder, bool is_own_folder, struct mmr_error *err)
-{
-    struct stat st;
-    if (lstat(folder, &st) != 0)
-        return mmr_fail(err, MMR_EIO, "plugin file '%s': folder '%s': %s", file, folder, strerror(errno));
-    if (!S_ISDIR(st.st_mode))
-        return mmr_fail(err, MMR_EPERM, "plugin file '%s': '%s' is no folder", file, folder);
-    if (!is_ours(&st))
-        return mmr_fail(err, MMR_EPERM, "plugin file '%s': folder '%s' belongs to user %u, expected root or the service",
-                        file, folder, st.st_uid);
-    /* in a sticky folder nobody can rename what another one owns, so it may stand above, but not hold the file */
-    bool is_sticky = (st.st_mode & S_ISVTX) && !is_own_folder;
-    if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !is_sticky)
-        return mmr_fail(err, MMR_EPERM, "plugin file '%s': folder '%s' is writable by others; chmod go-w it", file,
-                        folder);
-    return 0;
-}
-
-/* Every folder from the file's own up to the root, links resolved. */
-static int check_folders(const char *file, struct mmr_error *err)
-{
-    const char *slash = strrchr(file, '/');
-    mmr_autofree char *given = slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
-    mmr_autofree char *at = given ? realpath(given, NULL) : NULL;
-    if (!at)
-        return mmr_fail(err, MMR_EIO, "plugin file '%s': its folder: %s", file, strerror(errno));
-    bool is_own = true;
-    for (;;) {
-        int r = check_folder(file, at, is_own, err);
-        if (r || strcmp(at, "/") == 0)
-            return r;
-        is_own = false;
-        char *cut = strrchr(at, '/');
-        cut[cut == at] = '\0'; /* the last step ends at "/" itself */
-    }
-}
-
-static int check_file(const char *path, const struct stat *st, struct mmr_error *err)
-{
-    if (!S_ISREG(st->st_mode))
-        return mmr_fail(err, MMR_EPERM, "plugin file '%s' is no regular file", path);
-    if (!is_ours(st))
-        return mmr_fail(err, MMR_EPERM, "plugin file '%s' belongs to user %u, expected root or the service; chown it",
-                        path, st->st_uid);
-    if (st->st_mode & (S_IWGRP | S_IWOTH))
-        return mmr_fail(err, MMR_EPERM, "plugin file '%s' is writable by others (mode %04o); chmod go-w it", path,
-                        st->st_mode & 07777);
-    if (st->st_size <= 0 || st->st_size > MMR_PLUGIN_FILE_MAX)
-        return mmr_fail(err, MMR_ETOOBIG, "plugin file '%s' has %lld bytes, expected 1 to %d", path,
-                        (long long)st->st_size, MMR_PLUGIN_FILE_MAX);
-    return check_folders(path, err);
-}
-
 static int copy(int from, int to, off_t size)
 {
     char buf[64 * 1024];
@@ -106,15 +49,9 @@ static int copy(int from, int to, off_t size)
 
 int mmr_plugin_seal(const char *path, int *ret_fd, struct mmr_error *err)
 {
-    struct stat st;
-    mmr_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return mmr_fail(err, errno == ENOENT ? MMR_ENOENT : errno == ELOOP ? MMR_EPERM : MMR_EIO,
-                        "plugin file '%s': %s%s", path, strerror(errno),
-                        errno == ELOOP ? "; links are not followed, name the file itself" : "");
-    if (fstat(fd, &st) != 0)
-        return mmr_fail(err, MMR_EIO, "plugin file '%s': %s", path, strerror(errno));
-    int r = check_file(path, &st, err);
+    mmr_autoclose int fd = -1;
+    int64_t size;
+    int r = mmr_place_open("plugin file", path, MMR_PLUGIN_FILE_MAX, &fd, &size, err);
     if (r)
         return r;
     const char *base = strrchr(path, '/');
@@ -123,7 +60,7 @@ int mmr_plugin_seal(const char *path, int *ret_fd, struct mmr_error *err)
     mmr_autoclose int mem = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (mem < 0)
         return mmr_fail(err, MMR_EIO, "plugin file '%s': memfd: %s", path, strerror(errno));
-    if (copy(fd, mem, st.st_size) != 0)
+    if (copy(fd, mem, size) != 0)
         return mmr_fail(err, MMR_EIO, "plugin file '%s' could not be copied whole; was it being written?", path);
     if (fcntl(mem, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
         return mmr_fail(err, MMR_EIO, "plugin file '%s': sealing: %s", path, strerror(errno));

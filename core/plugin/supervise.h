@@ -127,7 +127,7 @@ int mmr_host_new(struct mmr_supervisor *sup, const struct mmr_host_conf *conf, s
 struct mmr_host_info {
     bool is_known;
     uint32_t side, caps, roles, needs; /* enum mmr_side, mmr_cap, mmr_plugin_role, mmr_need */
-    char version[48];
+    char version[48], maker[64], model[64];
     char actions[512], subscribes[1024], events[1024]; /* space separated */
 };
 size_t mmr_host_instances(const struct mmr_child *c); /* 0: no plugin host */
