@@ -100,6 +100,7 @@ static inline int set_up(void **state)
     assert_int_equal(mkdir(w->run, 0700), 0);
     put_file(w->conf, "10-site.yaml",
              "deployment: none\nlanguage: en\nnode: {name: hub-1, state_dir: %s, run_dir: %s}\n"
+             "trust: {require: any}\n" /* the plugins of the tests lie in the build folder */
              "plugins:\n  keeper: {plugin: org.example.keeper, file: %s}\n"
              "  second: {plugin: org.example.keeper, file: %s}\n",
              w->state, w->run, KEEPER, KEEPER);

@@ -65,7 +65,7 @@ class Office:
     def __init__(self, drop_ins, is_started=True):
         self.dir = tempfile.mkdtemp(prefix="mamori-bench-")
         os.mkdir(os.path.join(self.dir, "site"))
-        base = {"node": {"state_dir": f"{self.dir}/state", "run_dir": f"{self.dir}/run", "name": "hub"}}
+        base = {"node": {"state_dir": f"{self.dir}/state", "run_dir": f"{self.dir}/run", "name": "hub"}, "trust": {"require": "any"}}
         for i, d in enumerate([base, *drop_ins]):
             with open(os.path.join(self.dir, "site", f"{i}.yaml"), "w") as f:
                 json.dump(d, f)  # JSON is YAML
