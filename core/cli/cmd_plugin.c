@@ -1,138 +1,216 @@
 /* cmd_plugin.c - `mamori plugin list` and `info`; the other commands of `mamori plugin` are cmd_plugin_*.c. */
-#include "cli/command.h"
-#include "cli/plugin_file.h"
-#include "plugin/builtin.h"
-#include "plugin/describe.h"
+#include "cli/person.h"
+#include "cli/plugin_facts.h"
+#include "cli/plugin_rows.h"
+#include "cli/site.h"
 
-#include <dirent.h>
-#include <limits.h>
+#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static void print_error(void *ctx, const char *line)
+static void column(const char *text, size_t columns)
 {
-    (void)ctx;
-    (void)fprintf(stderr, "%s\n", line);
+    mmr_person_column(stdout, text, columns);
+    (void)fputc(' ', stdout);
 }
 
-static void print_words(const char *title, const char *const *list)
+static void words(struct json_object *o, const char *key, char *buf, size_t cap)
 {
-    if (!list || !*list)
+    mmr_plugin_fact_words(o, key, buf, cap);
+}
+
+static struct json_object *item(struct json_object *o, const char *key, size_t i)
+{
+    size_t n;
+    struct json_object *list = mmr_cli_json_list(o, key, &n);
+    return i < n ? json_object_array_get_idx(list, i) : NULL;
+}
+
+static void show_row(struct json_object *o)
+{
+    char text[512];
+    size_t n;
+    column(mmr_cli_json_text(o, "id"), 26);
+    column(mmr_cli_json_text(o, "maker"), 12);
+    column(mmr_cli_json_text(o, "model"), 12);
+    column(mmr_cli_json_text(o, "version"), 8);
+    words(o, "sides", text, sizeof text);
+    column(text, 17);
+    column(mmr_cli_json_text(o, "trust"), 10);
+    (void)mmr_cli_json_list(o, "instances", &n);
+    (void)fputs(n ? "" : "not configured", stdout);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = item(o, "instances", i);
+        (void)snprintf(text, sizeof text, "%s%s: %s", i ? ", " : "", mmr_cli_json_text(x, "name"), mmr_cli_json_text(x, "state"));
+        mmr_person_text(stdout, text);
+    }
+    (void)fputc('\n', stdout);
+    if (strcmp(mmr_cli_json_text(o, "trust"), "refused") == 0) {
+        (void)fputs("    ", stdout);
+        mmr_person_text(stdout, mmr_cli_json_text(o, "why"));
+        (void)fputc('\n', stdout);
+    }
+}
+
+static void show_line(const char *title, const char *text)
+{
+    if (!*text)
         return;
-    (void)printf("%-12s", title);
-    for (; *list; list++)
-        (void)printf(" %s", *list);
-    (void)putchar('\n');
+    (void)printf("%-12s ", title);
+    mmr_person_text(stdout, text);
+    (void)fputc('\n', stdout);
 }
 
-static void print_caps(const struct mmr_plugin *p)
+static void show_words(struct json_object *o, const char *title, const char *key)
 {
-    uint32_t caps = mmr_plugin_caps(p, MMR_SIDE_NETWORK) | mmr_plugin_caps(p, MMR_SIDE_ENDPOINT);
-    (void)printf("%-12s", "capabilities");
-    for (unsigned i = 0; i < MMR_CAPS; i++)
-        if (caps & (1u << i))
-            (void)printf(" %s", mmr_cap_name((enum mmr_cap)(1u << i)));
-    (void)printf("%s\n%-12s", caps ? "" : " none", "needs");
-    for (unsigned i = 0; i < MMR_NEEDS; i++)
-        if (p->needs & (1u << i))
-            (void)printf(" %s", mmr_need_name((enum mmr_need)(1u << i)));
-    (void)printf("%s\n", p->needs ? "" : " none");
+    char text[2048];
+    words(o, key, text, sizeof text);
+    show_line(title, text);
 }
 
-static void print_info(const struct mmr_plugin *p)
+static void show_trust(struct json_object *o)
 {
-    (void)printf("%-12s %s\n%-12s %s %s\n%-12s %s\n", "id", p->id, "name", p->name, p->version, "license", p->license);
-    if (p->doc)
-        (void)printf("%-12s %s\n", "about", p->doc);
-    (void)printf("%-12s%s%s\n", "side", p->side & MMR_SIDE_NETWORK ? " network" : "",
-                 p->side & MMR_SIDE_ENDPOINT ? " endpoint" : "");
-    (void)printf("%-12s%s%s%s%s\n", "roles", p->sensor ? " sensor" : "", p->analyzer ? " analyzer" : "",
-                 p->responder ? " responder" : "", p->forwarder ? " forwarder" : "");
-    print_caps(p);
-    print_words("events", p->events);
-    print_words("subscribes", p->subscribes);
-    print_words("actions", p->actions);
-    for (size_t i = 0; p->config; i++) {
-        const struct mmr_cfg_key *k = (const void *)((const char *)p->config + i * p->config_stride);
-        if (!k->name)
-            break;
-        (void)printf("%-12s %s [%s] %s\n", "config", k->name,
-                     k->dflt ? k->dflt : k->flags & MMR_CFG_REQUIRED ? "required" : "unset", k->doc);
+    char text[600];
+    struct json_object *g = NULL;
+    show_line("file", mmr_cli_json_text(o, "file"));
+    show_line("sha256", mmr_cli_json_text(o, "sha256"));
+    (void)snprintf(text, sizeof text, "%s%s%s", mmr_cli_json_text(o, "trust"), *mmr_cli_json_text(o, "why") ? ": " : "", mmr_cli_json_text(o, "why"));
+    show_line("trust", text);
+    if (*mmr_cli_json_text(o, "key")) {
+        (void)snprintf(text, sizeof text, "%s of %s", mmr_cli_json_text(o, "key"), mmr_cli_json_text(o, "key_owner"));
+        show_line("signed by", text);
+    }
+    if (json_object_object_get_ex(o, "registration", &g)) {
+        (void)snprintf(text, sizeof text, "%s by %s; needs: %s; actions: %s", mmr_cli_json_text(g, "at"), mmr_cli_json_text(g, "by"),
+                       *mmr_cli_json_text(g, "needs") ? mmr_cli_json_text(g, "needs") : "none",
+                       *mmr_cli_json_text(g, "actions") ? mmr_cli_json_text(g, "actions") : "none");
+        show_line("registered", text);
     }
 }
 
-static int info(const char *what)
+static void show_info(struct json_object *o)
 {
-    const struct mmr_plugin *p = NULL;
-    struct mmr_error err = {.struct_size = sizeof err};
-    int r = mmr_plugin_find(what, &p, &err);
-    if (r) {
-        (void)fprintf(stderr, "mamori plugin: %s\n", err.text);
-        return mmr_plugin_status(r);
+    char text[512];
+    struct json_object *x;
+    show_line("id", mmr_cli_json_text(o, "id"));
+    show_line("maker", mmr_cli_json_text(o, "maker"));
+    (void)snprintf(text, sizeof text, "%s %s", mmr_cli_json_text(o, "model"), mmr_cli_json_text(o, "version"));
+    show_line("model", text);
+    show_line("license", mmr_cli_json_text(o, "license"));
+    show_line("about", mmr_cli_json_text(o, "doc"));
+    show_words(o, "side", "sides");
+    show_words(o, "roles", "roles");
+    words(o, "capabilities", text, sizeof text);
+    show_line("capabilities", *text ? text : "none");
+    words(o, "needs", text, sizeof text);
+    show_line("needs", *text ? text : "none");
+    show_words(o, "events", "events");
+    show_words(o, "subscribes", "subscribes");
+    show_words(o, "actions", "actions");
+    show_trust(o);
+    for (size_t i = 0; (x = item(o, "instances", i)) != NULL; i++) {
+        (void)snprintf(text, sizeof text, "%s in host %s: %s %s", mmr_cli_json_text(x, "name"), mmr_cli_json_text(x, "host"), mmr_cli_json_text(x, "state"),
+                       mmr_cli_json_text(x, "text"));
+        show_line("instance", text);
     }
-    if (mmr_plugin_check(p, print_error, NULL, &err))
-        return MMR_EXIT_NO;
-    print_info(p);
-    return MMR_EXIT_OK;
-}
-
-static int line(const char *path)
-{
-    const struct mmr_plugin *p = NULL;
-    struct mmr_error err = {.struct_size = sizeof err};
-    if (mmr_plugin_find(path, &p, &err) || mmr_plugin_check(p, NULL, NULL, &err)) {
-        (void)fprintf(stderr, "mamori plugin: %s\n", err.text);
-        return MMR_EXIT_NO;
+    for (size_t i = 0; (x = item(o, "selftests", i)) != NULL; i++) {
+        (void)snprintf(text, sizeof text, "%s: %s %s", mmr_cli_json_text(x, "what"), mmr_cli_json_text(x, "result"), mmr_cli_json_text(x, "detail"));
+        show_line("self-test", text);
     }
-    (void)printf("%-28s %-8s file %s\n", p->id, p->version, path);
-    return MMR_EXIT_OK;
+    for (size_t i = 0; (x = item(o, "config", i)) != NULL; i++) {
+        (void)snprintf(text, sizeof text, "%s [%s] %s", mmr_cli_json_text(x, "name"), mmr_cli_json_text(x, "default"), mmr_cli_json_text(x, "doc"));
+        show_line("config", text);
+    }
 }
 
-static int is_module(const struct dirent *e)
+/* A row of what could not even be described: there is nothing to show of it. */
+static bool is_unknown(struct json_object *o)
 {
-    size_t n = strlen(e->d_name);
-    return n > 3 && strcmp(e->d_name + n - 3, ".so") == 0;
+    return !*mmr_cli_json_text(o, "version");
 }
 
-static int by_bytes(const struct dirent **a, const struct dirent **b)
+static int show_list(const struct mmr_cli_site *s)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int list(void)
-{
-    char dir[PATH_MAX], path[2 * PATH_MAX];
-    struct dirent **e = NULL;
-    for (size_t i = 0; mmr_builtin_plugins[i]; i++)
-        (void)printf("%-28s %-8s built in\n", mmr_builtin_plugins[i]->id, mmr_builtin_plugins[i]->version);
-    if (!mmr_plugin_folder(dir, sizeof dir))
+    bool is_running = false;
+    struct json_object *rows = mmr_plugin_rows(s, NULL, &is_running);
+    if (!rows)
+        return MMR_EXIT_FAILED;
+    static const struct {
+        const char *name;
+        size_t columns;
+    } heads[] = {{"plugin", 26}, {"maker", 12}, {"model", 12}, {"version", 8}, {"side", 17}, {"trust", 10}, {"instances", 0}};
+    if (s->is_json) {
+        struct json_object *o = json_object_new_object();
+        json_object_object_add(o, "running", json_object_new_boolean(is_running));
+        json_object_object_add(o, "plugins", rows);
+        mmr_cli_json_print(o);
         return MMR_EXIT_OK;
-    int n = scandir(dir, &e, is_module, by_bytes);
-    for (int i = 0; i < n; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", dir, e[i]->d_name);
-        (void)mmr_plugin_in_process(line, path); /* one that is broken is named and left out */
-        free(e[i]);
     }
-    free(e);
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        column(heads[i].name, heads[i].columns ? heads[i].columns : 9);
+    (void)fputc('\n', stdout);
+    for (size_t i = 0; i < json_object_array_length(rows); i++) {
+        struct json_object *o = json_object_array_get_idx(rows, i);
+        if (is_unknown(o))
+            (void)fprintf(stderr, "mamori plugin: %s\n", mmr_cli_json_text(o, "why")); /* one that is broken is named and left out */
+        else
+            show_row(o);
+    }
+    if (!is_running)
+        (void)puts("No mamori runs here; the states are what would be.");
+    json_object_put(rows);
     return MMR_EXIT_OK;
+}
+
+static int show_one(const struct mmr_cli_site *s, const char *what)
+{
+    bool is_running = false;
+    struct json_object *rows = mmr_plugin_rows(s, what, &is_running), *o = rows ? json_object_array_get_idx(rows, 0) : NULL;
+    int status = MMR_EXIT_OK;
+    if (!o || is_unknown(o)) {
+        (void)fprintf(stderr, "mamori plugin: %s\n", o ? mmr_cli_json_text(o, "why") : "out of memory");
+        status = o && strcmp(mmr_cli_json_text(o, "reason"), "missing") == 0 ? MMR_EXIT_USAGE : MMR_EXIT_NO;
+    } else if (s->is_json) {
+        mmr_cli_json_print(json_object_get(o));
+    } else {
+        show_info(o);
+    }
+    json_object_put(rows);
+    return status;
 }
 
 static int run(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "list") == 0)
-        return list();
-    if (argc == 3 && strcmp(argv[1], "info") == 0)
-        return mmr_plugin_in_process(info, argv[2]);
-    (void)fputs("mamori plugin: expected one of the commands below\n", stderr);
-    mmr_print_usage(stderr, "plugin");
-    return MMR_EXIT_USAGE;
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
+    struct mmr_cli_site s = {.command = "plugin", .is_tolerant = true};
+    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        switch (o) {
+        case 'c': s.dir = optarg; break;
+        case 'j': s.is_json = true; break;
+        default: return MMR_EXIT_USAGE;
+        }
+    bool is_list = optind + 1 == argc && strcmp(argv[optind], "list") == 0;
+    bool is_info = optind + 2 == argc && strcmp(argv[optind], "info") == 0;
+    if (!is_list && !is_info) {
+        (void)fputs("mamori plugin: expected one of the commands below\n", stderr);
+        mmr_print_usage(stderr, "plugin");
+        return MMR_EXIT_USAGE;
+    }
+    int status = mmr_cli_site_open(&s);
+    if (status)
+        return status;
+    status = is_list ? show_list(&s) : show_one(&s, argv[optind + 1]);
+    mmr_cli_site_done(&s);
+    return status;
 }
 
 MMR_COMMAND(plugin) = {
     .name = "plugin",
-    .help = "the plugins: what there is, and whether one is sound",
-    .usage = "usage: mamori plugin list\n       mamori plugin info ID|FILE\n\n"
+    .help = "the plugins: what there is, what may run, what runs",
+    .usage = "usage: mamori plugin list [--json]\n       mamori plugin info ID|FILE [--json]\n\n"
+             "list: maker, model, version, side, whether it may run here (bundled, registered, signed, listed; refused with the\n"
+             "      reason), and the state of each instance. info: everything it says of itself, who signed it, what is granted,\n"
+             "      its last self-test. Plugin code that is asked for this runs in a process of its own without privileges.\n"
              "MAMORI_PLUGINS names the folder of plugin files; without it they are looked for beside the executable.\n",
     .run = run,
 };

@@ -31,7 +31,7 @@ static bool is_bundled(const char *path)
     return false;
 }
 
-int mmr_plugin_find(const struct mmr_config *c, const struct mmr_plugin *const *builtins, const char *id, const char *file,
+int mmr_plugin_lookup(const struct mmr_config *c, const struct mmr_plugin *const *builtins, const char *id, const char *file,
                     struct mmr_admission *ret, struct mmr_error *err)
 {
     char texts[4096];
@@ -100,7 +100,7 @@ static int take_grant(struct mmr_admission *a, struct mmr_error *err)
 int mmr_plugin_admit(const struct mmr_config *c, const struct mmr_trust *t, const struct mmr_plugin *const *builtins,
                      const struct mmr_instance_conf *conf, struct mmr_admission *ret, struct mmr_error *err)
 {
-    int r = mmr_plugin_find(c, builtins, conf->plugin, conf->file, ret, err);
+    int r = mmr_plugin_lookup(c, builtins, conf->plugin, conf->file, ret, err);
     if (r)
         return r;
     const struct mmr_trust_ask ask = {.id = conf->plugin, .path = ret->path, .fd = ret->fd, .is_bundled = ret->is_bundled};

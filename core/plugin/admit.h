@@ -26,7 +26,7 @@ int mmr_plugin_admit(const struct mmr_config *c, const struct mmr_trust *t, cons
                      const struct mmr_instance_conf *conf, struct mmr_admission *ret, struct mmr_error *err);
 /* The same for a plugin by id (in the folders of c) or by file, without an entry; id may be NULL with a file whose
  * registration is not asked for. */
-int mmr_plugin_find(const struct mmr_config *c, const struct mmr_plugin *const *builtins, const char *id, const char *file,
+int mmr_plugin_lookup(const struct mmr_config *c, const struct mmr_plugin *const *builtins, const char *id, const char *file,
                     struct mmr_admission *ret, struct mmr_error *err);
 void mmr_admission_done(struct mmr_admission *a);
 

@@ -137,7 +137,7 @@ def cross(n=300):
         o.go()
         os.mkdir(f"{root}/site")
         with open(f"{root}/site/0.yaml", "w") as f:
-            json.dump({"deployment": "none", "node": {"name": "pc1", "role": "endpoint", "state_dir": f"{root}/state", "run_dir": f"{root}/run"},
+            json.dump({"deployment": "none", "node": {"name": "pc1", "role": "endpoint", "state_dir": f"{root}/state", "run_dir": f"{root}/run"}, "trust": {"require": "any"},
                        "site": {"hub": "tcp://10.77.0.1:7700", "hub_key": f"{root}/hub.pub"},
                        "plugins": {"emitter": {"plugin": "org.mamori.bench-emitter", "file": EMITTER, "side": "endpoint",
                                                "config": {"count": n, "distinct": n, "interval": "20ms", "delay": "6s"}}}}, f)
