@@ -139,8 +139,8 @@ int mmr_keyring_find(const struct mmr_keyring *k, const char *name, const uint8_
             found = x;
     }
     if (!found)
-        return mmr_fail(err, MMR_ENOENT, "%s: key %s is not in the key ring; if you trust its owner: mamori plugin key add FILE.pub --owner NAME%s%s",
-                        name, text, k->n_bad ? "; a key file was left out: " : "", k->n_bad ? k->bad : "");
+        return k->n_bad ? mmr_fail(err, MMR_ENOENT, "%s: key %s is not in the key ring, of which a file was left out: %s", name, text, k->bad)
+                        : mmr_fail(err, MMR_ENOENT, "%s: key %s is not in the key ring; if you trust its owner: mamori plugin key add FILE.pub --owner NAME", name, text);
     if (!(found->signs & use))
         return mmr_fail(err, MMR_EPERM, "%s: key %s of %s signs %s, not %s", name, text, found->owner, uses[found->signs & 3],
                         use == MMR_KEY_TOOLS ? "the tool manifest" : "plugins");
