@@ -11,6 +11,7 @@
 #include "config/sources.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "plugin/sandbox.h"
 
 #include <event2/event.h>
 
@@ -281,7 +282,7 @@ int mmr_agent_main(void)
     a->view = calloc(1, sizeof *a->view);
     a->stamped = malloc(MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX);
     int status = a->base && a->view && a->stamped ? 0 : 3;
-    if (!status && mmr_tether_new(a->base, &ops, a, &a->tether, &err) != 0) {
+    if (!status && (mmr_sandbox_core(&err) != 0 || mmr_tether_new(a->base, &ops, a, &a->tether, &err) != 0)) {
         (void)fprintf(stderr, "mamori agent: %s\n", err.text);
         status = 2;
     }

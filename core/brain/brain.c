@@ -8,6 +8,7 @@
 #include "brain/site_conf.h"
 #include "plugin/describe.h"
 #include "plugin/sandbox.h"
+#include "plugin/sandbox.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -440,7 +441,7 @@ int mmr_brain_main(void)
     l->responders = calloc(RESPONDERS_MAX, sizeof *l->responders);
     if (!l->base || !l->view || !l->stamped || !l->responders || !l->sights)
         status = 3;
-    else if (mmr_tether_new(l->base, &ops, l, &l->tether, &err) != 0) {
+    else if (mmr_sandbox_core(&err) != 0 || mmr_tether_new(l->base, &ops, l, &l->tether, &err) != 0) {
         (void)fprintf(stderr, "mamori brain: %s\n", err.text);
         status = 2;
     }

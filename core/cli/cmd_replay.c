@@ -221,7 +221,7 @@ static int run_pipeline(struct replay *r, const struct mmr_config *config, const
         code = fill_runtime(rt, inst, readers, &n_readers, err);
     if (!code) {
         const struct mmr_sandbox box = {.needs = MMR_NEED_FILES_RO};
-        if (mmr_sandbox_enter(&box, err) != 0) /* a container may forbid it: say so and go on unsandboxed */
+        if (mmr_sandbox_enter(&box, NULL, err) != 0) /* a container may forbid it: say so and go on unsandboxed */
             mmr_log(MMR_LOG_WARN, "sandbox.incomplete", "reason=\"%s\"", err->text);
         code = mmr_replay_run(rt, readers, n_readers, r->input, r->n_inputs, GRACE_NS, say, NULL, r, &stats, err);
     }

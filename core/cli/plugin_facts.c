@@ -107,7 +107,7 @@ static void answer(int fd, const char *name, int to)
     const struct mmr_plugin *p = NULL;
     struct mmr_error err = {.struct_size = sizeof err};
     struct json_object *o = NULL;
-    int r = mmr_sandbox_enter(&box, &err);
+    int r = mmr_sandbox_enter(&box, NULL, &err);
     if (r == 0)
         r = mmr_plugin_load(fd, name, &p, &err);
     if (r == 0)

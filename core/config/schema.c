@@ -67,6 +67,8 @@ const struct mmr_schema_row mmr_schema[] = {
     {"tools.*.maker", MMR_CFG_STR, NULL, NULL, 0, 0, "a monitoring tool that is not ours and sends us what it finds: who makes it"},
     {"tools.*.model", MMR_CFG_STR, NULL, NULL, 0, 0, "what it is called"},
     {"tools.*.version", MMR_CFG_STR, NULL, NULL, 0, 0, "its version"},
+    {"sandbox.users", MMR_CFG_CHOICE, "own", "own off", 0, 0, "own: each plugin host runs as a user of its own; off: as the user mamori runs as"},
+    {"sandbox.first_user", MMR_CFG_INT, "1881000000", NULL, 1000, 2147000000, "first of the 65536 user and group numbers for plugin hosts; nobody else may use them"},
     {"trust.require", MMR_CFG_CHOICE, "registered", "any registered signed manifest", 0, 0,
      "what a plugin file must be to run; bundled ones are taken as registered and signed; profile: service is always manifest"},
     {"trust.keys_dir", MMR_CFG_STR, "/etc/mamori/keys.d", NULL, 0, 0, "the key ring: whose signatures count"},

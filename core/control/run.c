@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { TICK_S = 2, ANNOUNCE_AFTER_S = 20 };
@@ -194,6 +195,7 @@ int mmr_run(const struct mmr_run_opts *o)
         return 3;
     }
     s->opts = o;
+    (void)umask(077); /* plugin hosts may pass through our folders; what is in them is for root */
     s->lock_fd = -1;
     s->started_ns = mmr_clock_mono_ns();
     int r = mmr_config_load_site(o->config_dir, o->over, say, NULL, &s->config, &err);

@@ -23,14 +23,16 @@ static const char *const wanted[] = {
 static int make_dir(const char *path, mode_t mode, struct mmr_error *err)
 {
     struct stat st;
-    if (mkdir(path, mode) == 0 || (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+    if (mkdir(path, mode) == 0)
+        return chmod(path, mode) == 0 ? 0 : mmr_fail(err, MMR_EIO, "folder '%s': %s", path, strerror(errno)); /* whatever the umask */
+    if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return 0;
     return mmr_fail(err, MMR_EIO, "folder '%s': %s", path, strerror(errno));
 }
 
-static int make_dirs(const struct mmr_config *c, struct mmr_error *err)
+static int make_dirs(struct mmr_run_state *s, struct mmr_error *err)
 {
-    const char *state = mmr_config_str(c, "node.state_dir"), *run = mmr_config_str(c, "node.run_dir");
+    const char *state = mmr_config_str(s->config, "node.state_dir"), *run = mmr_config_str(s->config, "node.run_dir");
     char path[4096];
     int r = make_dir(state, 0700, err);
     if (!r)
@@ -39,7 +41,26 @@ static int make_dirs(const struct mmr_config *c, struct mmr_error *err)
     if (!r)
         r = make_dir(path, 0711, err);
     (void)snprintf(path, sizeof path, "%s/plugins", state);
-    return r ? r : make_dir(path, 0711, err);
+    if (!r)
+        r = make_dir(path, 0711, err);
+    if (r)
+        return r;
+    mmr_run_users_begin(s);
+    r = mmr_run_pass_folder(s, run, (uint32_t)-1, 0711, err);
+    if (!r)
+        r = mmr_run_pass_folder(s, state, s->first_user, 0710, err); /* through it, to their own; its files stay closed */
+    return r ? r : mmr_run_pass_folder(s, path, s->first_user, 0710, err);
+}
+
+/* Where the core binds the host's socket: the host may pass, nobody else, and it can put nothing there. */
+static int make_bus_dir(struct mmr_run_state *s, struct mmr_run_host *h, struct mmr_error *err)
+{
+    char path[4096];
+    const char *run = mmr_config_str(s->config, "node.run_dir");
+    (void)snprintf(path, sizeof path, "%s/bus/%zu", run, s->n_hosts);
+    int r = make_dir(path, 0700, err);
+    (void)snprintf(h->endpoint, sizeof h->endpoint, "ipc://%s/bus/%zu/s", run, s->n_hosts);
+    return r ? r : mmr_run_pass_folder(s, path, h->user, 02710, err); /* 2: the socket gets the host's group */
 }
 
 uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
@@ -69,6 +90,7 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
     bool is_in;
     int r = dirs && in ? 0 : mmr_fail(err, MMR_ENOMEM, "host '%s': out of memory", name);
     memset(h, 0, sizeof *h);
+    h->user = mmr_run_user(s, name);
     memset(inst, 0, sizeof inst);
     for (size_t i = 0; in && i < MMR_LOCAL_INSTANCES_MAX; i++)
         in[i].fd = -1;
@@ -89,6 +111,8 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
                                              .actions = in[n].actions, .state_dir = dirs[n], .is_tool_named = x->is_tool_named};
         r = make_dir(dirs[n], 0700, err);
         if (!r)
+            mmr_run_own_folder(s, dirs[n], h->user);
+        if (!r)
             r = mmr_config_pack(s->config, x, &packed[n], &inst[n].packed_len, err);
         inst[n].packed = packed[n];
         (void)snprintf(h->instance[n], sizeof h->instance[n], "%s", x->name);
@@ -97,14 +121,16 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
     }
     h->n = n;
     (void)snprintf(h->name, sizeof h->name, "%s", name);
-    (void)snprintf(h->endpoint, sizeof h->endpoint, "ipc://%s/bus/%zu", mmr_config_str(s->config, "node.run_dir"), s->n_hosts);
+    if (!r && n)
+        r = make_bus_dir(s, h, err);
     h->conf_hash = mmr_run_conf_hash(s->config, name);
     randombytes_buf(h->secret, sizeof h->secret);
     char node[64] = "";
     (void)gethostname(node, sizeof node - 1);
     const char *named = mmr_config_str(s->config, "node.name");
     const struct mmr_host_conf conf = {.name = h->name, .node = named ? named : node, .endpoint = h->endpoint, .secret = h->secret,
-                                       .wants = wanted, .instances = inst, .n = n};
+                                       .wants = wanted, .instances = inst, .n = n,
+                                       .uid = h->user, .gid = h->user, .group = s->first_user};
     if (!r && n)
         r = mmr_host_new(s->sup, &conf, &h->child, err);
     for (size_t i = 0; in && i < MMR_LOCAL_INSTANCES_MAX; i++) {
@@ -121,7 +147,7 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
 int mmr_run_make_hosts(struct mmr_run_state *s, struct mmr_error *err)
 {
     struct mmr_trust trust;
-    int r = make_dirs(s->config, err);
+    int r = make_dirs(s, err);
     if (!r)
         r = mmr_run_trust_begin(s, &trust, err);
     if (r)

@@ -35,6 +35,7 @@ struct mmr_run_host {
     char endpoint[MMR_LOCAL_ENDPOINT_MAX + 1];
     uint8_t secret[MMR_LOCAL_SECRET];
     struct mmr_child *child;
+    uint32_t user;                    /* its own; 0: the supervisor's */
     size_t n;                         /* instances, in the order of their index */
     char instance[MMR_LOCAL_INSTANCES_MAX][64];
     bool is_dry_run[MMR_LOCAL_INSTANCES_MAX];
@@ -64,6 +65,8 @@ struct mmr_run_state {
     struct mmr_run_host host[MMR_RUN_HOSTS_MAX];
     size_t n_hosts;
     struct mmr_run_trust trust;
+    uint32_t first_user;              /* of the range for plugin hosts; 0: they run as the supervisor's user */
+    char no_users[248];               /* why */
     struct mmr_run_fact fact[MMR_RUN_FACTS_MAX];
     size_t n_facts, lost_facts;
     struct mmr_control_server *control;
@@ -100,6 +103,13 @@ void mmr_run_note_tool(struct mmr_run_tool *k, const struct mmr_admission *a);
 struct json_object *mmr_run_trust_json(const struct mmr_run_state *s);
 struct json_object *mmr_run_refused_json(const struct mmr_run_state *s);
 void mmr_run_tool_json(struct json_object *o, const struct mmr_run_tool *k, const struct mmr_host_info *x);
+
+/* run_users.c */
+void mmr_run_users_begin(struct mmr_run_state *s);
+uint32_t mmr_run_user(const struct mmr_run_state *s, const char *host); /* 0: the supervisor's */
+void mmr_run_own_folder(const struct mmr_run_state *s, const char *path, uint32_t user); /* path and all below it are this user's */
+/* A folder on the way: its group may pass. */
+int mmr_run_pass_folder(const struct mmr_run_state *s, const char *path, uint32_t group, mode_t mode, struct mmr_error *err);
 
 /* run_status.c */
 void mmr_run_request(void *ctx, uint64_t client, const char *command, struct json_object *args);

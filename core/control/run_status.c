@@ -58,6 +58,18 @@ static struct json_object *end_json(const struct mmr_child_end *e)
     return o;
 }
 
+static struct json_object *sandbox_json(const struct mmr_run_host *h)
+{
+    const struct mmr_host_sandbox *x = mmr_host_sandbox(h->child);
+    if (!x || !x->is_known)
+        return NULL;
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "user", json_object_new_int64(x->user));
+    json_object_object_add(o, "landlock", json_object_new_int(x->landlock));
+    put(o, "no_landlock", x->no_landlock[0] ? x->no_landlock : NULL);
+    return o;
+}
+
 static struct json_object *child_json(const struct mmr_child *c, const struct mmr_run_host *h)
 {
     struct json_object *o = json_object_new_object();
@@ -70,6 +82,7 @@ static struct json_object *child_json(const struct mmr_child *c, const struct mm
     json_object_object_add(o, "rss_bytes", json_object_new_int64(st.rss_bytes));
     json_object_object_add(o, "next_start_ms", json_object_new_int64(st.next_start_ms));
     json_object_object_add(o, "last_end", end_json(&st.end));
+    json_object_object_add(o, "sandbox", h ? sandbox_json(h) : NULL);
     json_object_object_add(o, "instances", h ? instances_json(h) : json_object_new_array());
     return o;
 }
@@ -213,6 +226,7 @@ static struct json_object *status_json(struct mmr_run_state *s)
     for (size_t i = 0; i < s->n_hosts; i++)
         json_object_array_add(hosts, child_json(s->host[i].child, &s->host[i]));
     json_object_object_add(o, "hosts", hosts);
+    put(o, "no_users", s->no_users[0] ? s->no_users : NULL);
     json_object_object_add(o, "trust", mmr_run_trust_json(s));
     json_object_object_add(o, "refused", mmr_run_refused_json(s));
     return o;

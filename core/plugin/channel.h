@@ -25,6 +25,7 @@ enum mmr_channel_type {
     MMR_MSG_ABORT = 6, MMR_MSG_STOP = 7,
     /* child -> supervisor */
     MMR_MSG_INFO = 32, MMR_MSG_READY = 33, MMR_MSG_BEAT = 34, MMR_MSG_REFUSED = 35, MMR_MSG_PREPARED = 36,
+    MMR_MSG_SANDBOX = 37,
     MMR_MSG_OWN = 64, /* this and above: between a role and its owner */
 };
 

@@ -15,7 +15,7 @@ enum {
 static const char *const cap_names[MMR_CAPS] = {"net.detect.inbound", "net.detect.outbound", "net.defend",
                                                 "ep.detect", "ep.defend", "ep.defend.linked"};
 static const char *const need_names[MMR_NEEDS] = {"capture", "netfilter", "proc", "files_ro", "net_out",
-                                                  "kill", "bpf", "fanotify", "files_rw", "listen"};
+                                                  "kill", "bpf", "fanotify", "files_rw", "listen", "run"};
 
 const char *mmr_cap_name(enum mmr_cap cap)
 {

@@ -26,7 +26,7 @@ uint32_t mmr_plugin_roles(const struct mmr_plugin *p); /* enum mmr_plugin_role *
 uint32_t mmr_plugin_caps(const struct mmr_plugin *p, uint32_t side); /* enum mmr_cap of an instance on that side */
 const char *mmr_need_name(enum mmr_need need); /* "capture", "netfilter", … as in a grant; "" unknown */
 bool mmr_need_parse(const char *text, uint32_t *ret_need);
-enum { MMR_NEEDS = 10 };
+enum { MMR_NEEDS = 11 };
 
 /*
  * mmr_plugin_check - every rule of the ABI on one descriptor; all that is wrong is said at once.

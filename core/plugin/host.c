@@ -6,6 +6,7 @@
 
 #include "bus/local.h"
 #include "plugin/describe.h"
+#include "plugin/host_paths.h"
 #include "plugin/host_pending.h"
 #include "plugin/load.h"
 #include "plugin/order.h"
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -63,6 +65,7 @@ struct host {
     char name[64], node[128], endpoint[MMR_LOCAL_ENDPOINT_MAX + 1];
     uint8_t secret[MMR_LOCAL_SECRET];
     struct mmr_sandbox sandbox;
+    struct mmr_sandbox_report report;
     char *wants;
     bool is_assigned, is_running;
     int status;
@@ -339,6 +342,7 @@ static void take_assignment(struct host *h, const struct mmr_message *m)
     memcpy(h->secret, secret->p, sizeof h->secret);
     h->sandbox.uid = (uint32_t)mmr_event_get_int(m->map, "uid", 0);
     h->sandbox.gid = (uint32_t)mmr_event_get_int(m->map, "gid", 0);
+    h->sandbox.group = (uint32_t)mmr_event_get_int(m->map, "group", 0);
     h->sandbox.memory_bytes = mmr_event_get_int(m->map, "memory", 0);
     h->expected = (size_t)mmr_event_get_int(m->map, "instances", 0);
     h->wants = strndup(m->tail, m->tail_len);
@@ -445,17 +449,39 @@ static void send_info(struct host *h, size_t i)
 static int load_all(struct host *h, struct mmr_error *err)
 {
     struct mmr_sandbox box = h->sandbox;
+    struct mmr_host_paths reads = {.n = 0}, writes = {.n = 0};
     box.needs = 0;
-    for (size_t i = 0; i < h->n; i++)
+    for (size_t i = 0; i < h->n; i++) {
         box.needs |= h->inst[i].needs;
-    int r = mmr_sandbox_enter(&box, err);
+        mmr_host_paths_add(&reads, h->inst[i].packed, h->inst[i].packed_len);
+        if (h->inst[i].state_dir && *h->inst[i].state_dir)
+            mmr_host_paths_put(&writes, h->inst[i].state_dir);
+    }
+    box.reads = (const char *const *)reads.v;
+    box.writes = (const char *const *)writes.v;
+    int r = mmr_sandbox_enter(&box, NULL, err);
     box.needs = 0;
     for (size_t i = 0; i < h->n && r == 0; i++) {
         r = find_plugin(h, &h->inst[i], err);
         if (r == 0)
             box.needs |= h->inst[i].needs & h->inst[i].found->needs;
     }
-    return r ? r : mmr_sandbox_enter(&box, err);
+    if (r == 0)
+        r = mmr_sandbox_enter(&box, &h->report, err);
+    mmr_host_paths_done(&reads);
+    mmr_host_paths_done(&writes);
+    return r;
+}
+
+static void send_sandbox(struct host *h)
+{
+    uint8_t buf[512];
+    struct mmr_event map;
+    mmr_event_begin_map(&map, buf, sizeof buf);
+    mmr_event_int(&map, "landlock", h->report.landlock);
+    mmr_event_str(&map, "no_landlock", h->report.no_landlock);
+    mmr_event_int(&map, "user", (int64_t)geteuid());
+    (void)mmr_tether_send(h->link, MMR_MSG_SANDBOX, &map, NULL, 0, -1);
 }
 
 static int connect_bus(struct host *h, struct mmr_error *err)
@@ -525,6 +551,7 @@ static void go(struct host *h)
         return;
     }
     h->is_running = true;
+    send_sandbox(h);
     for (size_t i = 0; i < h->n; i++)
         send_info(h, i);
     mmr_tether_ready(h->link);
@@ -622,7 +649,9 @@ int mmr_host_main(const struct mmr_plugin *const *builtins)
         return EXIT_FAILED;
     h->builtins = builtins;
     h->status = -1;
+    (void)umask(022); /* the supervisor's own files are closed to all; what a plugin writes is the plugin's business */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of write() */
     h->base = event_base_new();
     h->pending = mmr_pending_new();
     int r = h->base && h->pending ? mmr_tether_new(h->base, &link_ops, h, &h->link, &err)

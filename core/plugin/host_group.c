@@ -84,6 +84,7 @@ static struct mmr_group *copy_conf(const struct mmr_host_conf *conf)
         return NULL;
     g->uid = conf->uid;
     g->gid = conf->gid;
+    g->group_id = conf->group;
     (void)snprintf(g->node, sizeof g->node, "%s", conf->node);
     (void)snprintf(g->endpoint, sizeof g->endpoint, "%s", conf->endpoint);
     memcpy(g->secret, conf->secret, sizeof g->secret);
@@ -140,6 +141,7 @@ int mmr_group_assign(struct mmr_child *c, struct mmr_error *err)
     mmr_event_bin(&map, "secret", g->secret, sizeof g->secret);
     mmr_event_int(&map, "uid", g->uid);
     mmr_event_int(&map, "gid", g->gid);
+    mmr_event_int(&map, "group", g->group_id);
     mmr_event_int(&map, "memory", c->limits.memory_bytes);
     mmr_event_int(&map, "instances", (int64_t)g->n);
     int r = mmr_channel_send(c->channel, MMR_MSG_ASSIGN, &map, g->wants, strlen(g->wants), -1);
@@ -184,6 +186,21 @@ void mmr_group_info(struct mmr_child *c, const struct mmr_message *m)
     (void)mmr_event_copy_str(m->map, "actions", info->actions, sizeof info->actions);
     (void)mmr_event_copy_str(m->map, "subscribes", info->subscribes, sizeof info->subscribes);
     (void)mmr_event_copy_str(m->map, "events", info->events, sizeof info->events);
+}
+
+void mmr_group_sandbox(struct mmr_child *c, const struct mmr_message *m)
+{
+    if (!c->group)
+        return;
+    struct mmr_host_sandbox *x = &c->group->sandbox;
+    *x = (struct mmr_host_sandbox){.is_known = true, .landlock = (int)mmr_event_get_int(m->map, "landlock", 0),
+                                   .user = (uint32_t)mmr_event_get_int(m->map, "user", 0)};
+    (void)mmr_event_copy_str(m->map, "no_landlock", x->no_landlock, sizeof x->no_landlock);
+}
+
+const struct mmr_host_sandbox *mmr_host_sandbox(const struct mmr_child *c)
+{
+    return c->group ? &c->group->sandbox : NULL;
 }
 
 size_t mmr_host_instances(const struct mmr_child *c)

@@ -1,8 +1,6 @@
-/* sandbox.c - least privilege for plugin hosts. A deny list is the first line; allow lists by need class and
- * Landlock rules belong behind filter_calls(), where the order of steps already leaves them their place. */
+/* sandbox.c - least privilege for plugin hosts: limits, user, capabilities; then files and calls, each in its own file. */
 #include "plugin/sandbox.h"
 
-#include <seccomp.h>
 #include <sys/capability.h>
 
 #include <errno.h>
@@ -15,19 +13,6 @@
 #include <unistd.h>
 
 #define GIB (INT64_C(1) << 30)
-
-/* A sanitizer's shadow takes terabytes of addresses, and its leak check traces the process at its end. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { IS_SANITIZED = 1 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { IS_SANITIZED = 1 };
-#else
-enum { IS_SANITIZED = 0 };
-#endif
-#else
-enum { IS_SANITIZED = 0 };
-#endif
 
 static const struct {
     uint32_t need;
@@ -82,9 +67,17 @@ static int set_limits(const struct mmr_sandbox *s, struct mmr_error *err)
     int r = set_limit(RLIMIT_CORE, 0, "core dumps", err);
     if (r == 0)
         r = set_limit(RLIMIT_NOFILE, 4096, "descriptors", err);
+    if (r == 0)
+        r = set_limit(RLIMIT_MSGQUEUE, 0, "message queues", err);
+    if (r == 0)
+        r = set_limit(RLIMIT_RTPRIO, 0, "real-time priority", err);
+    if (r == 0 && !(s->needs & MMR_NEED_FILES_RW)) /* one file; a disk is not filled by one that grows without end */
+        r = set_limit(RLIMIT_FSIZE, 4 * GIB, "file size", err);
+    if (r == 0 && s->uid) /* threads and processes of a user of its own */
+        r = set_limit(RLIMIT_NPROC, 256, "threads", err);
     /* Addresses are not memory: threads' arenas and mapped tables take room they never touch. The supervisor holds
      * the resident size to memory_bytes itself; this stops a runaway between two looks. */
-    if (r == 0 && s->memory_bytes > 0 && !IS_SANITIZED)
+    if (r == 0 && s->memory_bytes > 0 && !MMR_IS_SANITIZED)
         r = set_limit(RLIMIT_AS, (rlim_t)(2 * s->memory_bytes + 2 * GIB), "address space", err);
     return r;
 }
@@ -95,7 +88,7 @@ static int change_user(const struct mmr_sandbox *s, struct mmr_error *err)
         return 0;
     if (prctl(PR_SET_KEEPCAPS, 1) != 0)
         return mmr_fail(err, MMR_EIO, "sandbox: keeping capabilities: %s", strerror(errno));
-    if (s->gid && (setgroups(0, NULL) != 0 || setresgid(s->gid, s->gid, s->gid) != 0))
+    if (s->gid && (setgroups(s->group ? 1 : 0, s->group ? &s->group : NULL) != 0 || setresgid(s->gid, s->gid, s->gid) != 0))
         return mmr_fail(err, MMR_EPERM, "sandbox: group %u: %s", s->gid, strerror(errno));
     if (s->uid && setresuid(s->uid, s->uid, s->uid) != 0)
         return mmr_fail(err, MMR_EPERM, "sandbox: user %u: %s", s->uid, strerror(errno));
@@ -137,46 +130,25 @@ static int drop_caps(uint32_t needs, struct mmr_error *err)
     return r;
 }
 
-static int filter_calls(uint32_t needs, struct mmr_error *err)
+/* Without it this process's own /proc entries would be root's, and its own sealed files could not be opened there.
+ * Another user may not trace it for that; and the file of a core has no room. */
+static void own_proc_entries(void)
 {
-    static const struct {
-        const char *call;
-        uint32_t unless;
-    } denied[] = {
-        {"ptrace", 0}, {"process_vm_readv", 0}, {"process_vm_writev", 0}, {"kexec_load", 0}, {"kexec_file_load", 0},
-        {"init_module", 0}, {"finit_module", 0}, {"delete_module", 0}, {"bpf", MMR_NEED_BPF},
-        {"perf_event_open", MMR_NEED_BPF}, {"mount", 0}, {"umount2", 0}, {"pivot_root", 0}, {"move_mount", 0},
-        {"fsopen", 0}, {"fsmount", 0}, {"fsconfig", 0}, {"open_tree", 0}, {"mount_setattr", 0}, {"chroot", 0},
-        {"swapon", 0}, {"swapoff", 0}, {"reboot", 0}, {"setns", 0}, {"unshare", 0}, {"add_key", 0}, {"keyctl", 0},
-        {"request_key", 0}, {"userfaultfd", 0}, {"iopl", 0}, {"ioperm", 0}, {"acct", 0}, {"quotactl", 0},
-        {"settimeofday", 0}, {"clock_settime", 0}, {"clock_adjtime", 0}, {"adjtimex", 0}, {"sethostname", 0},
-        {"setdomainname", 0}, {"fanotify_init", MMR_NEED_FANOTIFY}, {"open_by_handle_at", MMR_NEED_FANOTIFY},
-        {"vhangup", 0}, {"syslog", 0}, {"io_uring_setup", 0}, {"io_uring_enter", 0}, {"io_uring_register", 0},
-    };
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-    int r = ctx ? 0 : -ENOMEM;
-    for (size_t i = 0; r == 0 && i < sizeof denied / sizeof denied[0]; i++) {
-        int nr = seccomp_syscall_resolve_name(denied[i].call);
-        if (nr == __NR_SCMP_ERROR || (denied[i].unless & needs)) /* a call this library does not know by name */
-            continue;
-        if (IS_SANITIZED && strcmp(denied[i].call, "ptrace") == 0)
-            continue;
-        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
-        if (r == -EDOM || r == -EOPNOTSUPP) /* not on this architecture */
-            r = 0;
-    }
-    if (r == 0)
-        r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-    if (r == 0)
-        r = seccomp_load(ctx);
-    seccomp_release(ctx);
-    if (r)
-        return mmr_fail(err, MMR_EIO, "sandbox: system call filter: %s", strerror(-r));
-    return 0;
+    (void)prctl(PR_SET_DUMPABLE, 1);
 }
 
-int mmr_sandbox_enter(const struct mmr_sandbox *s, struct mmr_error *err)
+/* A change of user clears it. Once the filter is there it cannot be set again, nor cleared. */
+static int die_with_parent(struct mmr_error *err)
 {
+    int now = 0;
+    if (prctl(PR_GET_PDEATHSIG, &now) == 0 && now == SIGKILL)
+        return 0;
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 ? 0 : mmr_fail(err, MMR_EIO, "sandbox: parent-death signal: %s", strerror(errno));
+}
+
+int mmr_sandbox_enter(const struct mmr_sandbox *s, struct mmr_sandbox_report *ret, struct mmr_error *err)
+{
+    struct mmr_sandbox_report report = {.landlock = 0};
     int r = set_limits(s, err);
     if (r)
         return r;
@@ -186,10 +158,37 @@ int mmr_sandbox_enter(const struct mmr_sandbox *s, struct mmr_error *err)
         r = mmr_fail(err, MMR_EIO, "sandbox: no new privileges: %s", strerror(errno));
     if (r == 0)
         r = drop_caps(s->needs, err);
+    own_proc_entries();
     if (r == 0)
-        r = filter_calls(s->needs, err);
-    /* a change of user clears it */
-    if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        r = mmr_fail(err, MMR_EIO, "sandbox: parent-death signal: %s", strerror(errno));
+        r = die_with_parent(err);
+    if (r == 0)
+        mmr_sandbox_confine(s, &report);
+    if (r == 0)
+        r = mmr_sandbox_filter(s->needs, false, err);
+    if (r == 0 && ret)
+        *ret = report;
     return r;
+}
+
+int mmr_sandbox_core(struct mmr_error *err)
+{
+    static const cap_value_t kept[] = {CAP_NET_BIND_SERVICE, CAP_DAC_OVERRIDE}; /* the hub's port; folders that are not root's */
+    int r = 0;
+    cap_t want = cap_init(), have = cap_get_proc();
+    for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++)
+        if (c != kept[0] && c != kept[1])
+            (void)cap_drop_bound(c);
+    if (!want || !have)
+        r = mmr_fail(err, MMR_ENOMEM, "sandbox: out of memory");
+    for (size_t i = 0; r == 0 && i < sizeof kept / sizeof kept[0]; i++) {
+        cap_flag_value_t is_there = CAP_CLEAR;
+        (void)cap_get_flag(have, kept[i], CAP_PERMITTED, &is_there);
+        if (is_there == CAP_SET && (cap_set_flag(want, CAP_PERMITTED, 1, &kept[i], CAP_SET) != 0 || cap_set_flag(want, CAP_EFFECTIVE, 1, &kept[i], CAP_SET) != 0))
+            r = mmr_fail(err, MMR_EIO, "sandbox: capability %d: %s", kept[i], strerror(errno));
+    }
+    if (r == 0 && (cap_set_proc(want) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0))
+        r = mmr_fail(err, MMR_EPERM, "sandbox: capabilities: %s", strerror(errno));
+    (void)cap_free(want);
+    (void)cap_free(have);
+    return r ? r : mmr_sandbox_filter(MMR_NEED_LISTEN | MMR_NEED_NET_OUT | MMR_NEED_RUN, true, err);
 }

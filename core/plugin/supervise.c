@@ -287,6 +287,7 @@ static void on_message(void *ctx, const struct mmr_message *m)
     case MMR_MSG_READY: on_ready(c); break;
     case MMR_MSG_BEAT: on_beat(c, m); break;
     case MMR_MSG_INFO: mmr_group_info(c, m); break;
+    case MMR_MSG_SANDBOX: mmr_group_sandbox(c, m); break;
     case MMR_MSG_PREPARED: mmr_reload_answer(c, m); break;
     case MMR_MSG_REFUSED:
         (void)mmr_log_quote(m->tail, m->tail_len < 200 ? m->tail_len : 200, c->refusal, sizeof c->refusal);

@@ -114,7 +114,7 @@ struct mmr_host_conf {
     const char *name;          /* host group */
     const char *node, *endpoint;
     const uint8_t *secret;     /* MMR_LOCAL_SECRET bytes */
-    uint32_t uid, gid;         /* 0: as the supervisor */
+    uint32_t uid, gid, group;  /* 0: as the supervisor; group: a further one */
     const char *const *wants;  /* kinds sent to the core besides findings, NULL at the end; NULL: none */
     const struct mmr_host_instance *instances;
     size_t n;                  /* their order is the index on the local bus */
@@ -130,6 +130,13 @@ struct mmr_host_info {
     char version[48], maker[64], model[64];
     char actions[512], subscribes[1024], events[1024]; /* space separated */
 };
+struct mmr_host_sandbox { /* what confines it, as it said when it came up */
+    bool is_known;
+    int landlock;          /* 0: not in force */
+    uint32_t user;
+    char no_landlock[120]; /* why not */
+};
+const struct mmr_host_sandbox *mmr_host_sandbox(const struct mmr_child *c); /* NULL: no plugin host */
 size_t mmr_host_instances(const struct mmr_child *c); /* 0: no plugin host */
 const char *mmr_host_instance_name(const struct mmr_child *c, size_t i);
 const char *mmr_host_instance_plugin(const struct mmr_child *c, size_t i);

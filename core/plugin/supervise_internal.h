@@ -25,7 +25,8 @@ struct mmr_group_instance {
 struct mmr_group { /* what makes a child a plugin host */
     char node[128], endpoint[MMR_LOCAL_ENDPOINT_MAX + 1];
     uint8_t secret[MMR_LOCAL_SECRET];
-    uint32_t uid, gid;
+    uint32_t uid, gid, group_id;
+    struct mmr_host_sandbox sandbox;
     char *wants; /* one kind a line */
     struct mmr_group_instance *instances;
     size_t n;
@@ -87,6 +88,7 @@ void mmr_child_limits(struct mmr_supervise_limits *l, const struct mmr_supervise
 int mmr_group_assign(struct mmr_child *c, struct mmr_error *err);
 void mmr_group_free(struct mmr_group *g);
 void mmr_group_info(struct mmr_child *c, const struct mmr_message *m);
+void mmr_group_sandbox(struct mmr_child *c, const struct mmr_message *m);
 /* reload.c */
 void mmr_reload_answer(struct mmr_child *c, const struct mmr_message *m);
 void mmr_reload_child_ended(struct mmr_child *c);

@@ -114,8 +114,8 @@ static int judge_listed(const struct mmr_trust *t, const struct mmr_trust_ask *a
         return refuse(v, MMR_TRUST_NO_MANIFEST, err);
     }
     if (!tool || tool->is_sender) {
-        (void)mmr_fail(err, MMR_EPERM, "plugin %s is not in the tool manifest of '%s' issued %s; only registered tools may be used: take it out, or have it listed and signed",
-                       a->id, t->manifest.service, t->manifest.issued);
+        (void)mmr_fail(err, MMR_EPERM, "plugin %s: %s, and the tool manifest of '%s' (issued %s) does not list it: take it out, or have it listed and signed",
+                       a->id, why, t->manifest.service, t->manifest.issued);
         return refuse(v, MMR_TRUST_UNLISTED, err);
     }
     for (size_t i = 0; i < tool->n_sha256 && !v->is_listed; i++)

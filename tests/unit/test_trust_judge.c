@@ -218,7 +218,7 @@ static void each_condition_is_asked_for_and_named(void **state)
     do_register(s);
 
     list(s, "org.example.other", "1.2.3");
-    expect(s, "manifest", "default", MMR_TRUST_UNLISTED, "is not in the tool manifest of 'A service'");
+    expect(s, "manifest", "default", MMR_TRUST_UNLISTED, "tool manifest of 'A service' (issued 2026-11-22) does not list it");
     expect(s, "any", "service", MMR_TRUST_UNLISTED, "profile is service"); /* no setting of the site weakens it */
     sign(s->manifest, &s->author, "not my list");
     expect(s, "manifest", "default", MMR_TRUST_NO_MANIFEST, "signs plugins, not the tool manifest");

@@ -394,7 +394,6 @@ MMR_PLUGIN(signature) = {
     MMR_PLUGIN_HEAD,
     .side = MMR_SIDE_NETWORK,
     .detects = MMR_DETECT_INBOUND | MMR_DETECT_OUTBOUND,
-    .needs = MMR_NEED_FILES_RO,
     .id = "org.mamori.signature",
     .name = "signature",
     .version = "0.1.0",

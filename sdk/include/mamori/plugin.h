@@ -37,7 +37,7 @@ enum mmr_detects {
 };
 enum mmr_need { /* privileges; everything not declared *and* granted is dropped before create() */
     MMR_NEED_CAPTURE = 1 << 0,   /* packet sockets */
-    MMR_NEED_NETFILTER = 1 << 1, /* nftables, conntrack */
+    MMR_NEED_NETFILTER = 1 << 1, /* nftables, conntrack, the nft tool */
     MMR_NEED_PROC = 1 << 2,      /* other processes' /proc entries */
     MMR_NEED_FILES_RO = 1 << 3,  /* read any file */
     MMR_NEED_NET_OUT = 1 << 4,   /* open connections */
@@ -46,6 +46,7 @@ enum mmr_need { /* privileges; everything not declared *and* granted is dropped 
     MMR_NEED_FANOTIFY = 1 << 7,  /* file notification and permission events */
     MMR_NEED_FILES_RW = 1 << 8,  /* change any file */
     MMR_NEED_LISTEN = 1 << 9,    /* accept connections */
+    MMR_NEED_RUN = 1 << 10,      /* run other programs, with what this one has */
 };
 enum { /* struct mmr_plugin.flags */
     MMR_PLUGIN_LINKED = 1 << 0, /* responder commands, or sensor or analyzer reads as receipts, a defence that is not ours */

@@ -42,6 +42,7 @@ class Lab:
         self.mamori = mamori
         self.ns = f"mmrlab{os.getpid()}x{int(time.time() * 1000) % 100000}"
         self.dir = tempfile.mkdtemp(prefix="mamori-lab-")
+        os.chmod(self.dir, 0o711)  # plugin hosts, each a user of its own, pass through to their folders
         self.site = os.path.join(self.dir, "site")
         os.mkdir(self.site)
         self.drop_in("00-lab", {"node": {"state_dir": f"{self.dir}/state", "run_dir": f"{self.dir}/run", "name": "hub"},
