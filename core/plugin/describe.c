@@ -162,8 +162,10 @@ bool mmr_plugin_name_is_valid(const char *dotted)
 struct check {
     const struct mmr_plugin *p;
     const char *id; /* for messages */
+    mmr_rule_fn rule_fn; /* one of these two, or none */
     mmr_diag_fn diag;
     void *ctx;
+    const char *rule; /* which of them is being looked at */
     unsigned n;
     char first[248];
 };
@@ -178,6 +180,8 @@ __attribute__((format(printf, 2, 3))) static void wrong(struct check *c, const c
     va_end(ap);
     if (c->n++ == 0)
         (void)snprintf(c->first, sizeof c->first, "%.*s", (int)sizeof c->first - 1, line);
+    if (c->rule_fn)
+        c->rule_fn(c->ctx, c->rule, line);
     if (c->diag)
         c->diag(c->ctx, line);
 }
@@ -242,6 +246,14 @@ static size_t count(const char *const *list)
     return n;
 }
 
+static bool has_text(const char *const *list, const char *text)
+{
+    for (size_t n = count(list), i = 0; i < n; i++)
+        if (strcmp(list[i], text) == 0)
+            return true;
+    return false;
+}
+
 static void check_events(struct check *c)
 {
     static const char *const ours[] = {"receipt", "sensor.lost", "sensor.back", "plugin.refused", "events.lost"};
@@ -280,8 +292,8 @@ static void check_roles(struct check *c)
         wrong(c, "events are declared, but nothing here makes them: no sensor, analyzer, responder or extension");
     if (p->detects && !s && !a && !p->extension)
         wrong(c, "detects is declared, but there is no sensor, analyzer or extension");
-    if (p->detects && !count(p->events))
-        wrong(c, "detects is declared, but events is empty");
+    if (p->detects && !has_text(p->events, "finding"))
+        wrong(c, "detects is declared, but 'finding' is not in events: nobody would hear of what it detects");
     if ((p->flags & MMR_PLUGIN_LINKED) && !r && !s && !a)
         wrong(c, "LINKED is for responders, sensors and analyzers");
 }
@@ -395,9 +407,12 @@ static void check_config(struct check *c)
     }
 }
 
-int mmr_plugin_check(const struct mmr_plugin *p, mmr_diag_fn diag, void *ctx, struct mmr_error *err)
+static int check_all(struct check *all, struct mmr_error *err)
 {
-    struct check c = {.p = p, .id = "?", .diag = diag, .ctx = ctx};
+    struct check c = *all;
+    const struct mmr_plugin *p = c.p;
+    c.id = "?";
+    c.rule = MMR_RULE_ABI;
 
     /* the size first: nothing behind it may be read before */
     if (!MMR_HAS(p, extension)) {
@@ -417,20 +432,35 @@ int mmr_plugin_check(const struct mmr_plugin *p, mmr_diag_fn diag, void *ctx, st
               MMR_ABI_MAJOR, MMR_ABI_MINOR);
         return mmr_fail(err, MMR_EUNSUPPORTED, "%s", c.first);
     }
+    c.rule = MMR_RULE_DESCRIPTOR;
     check_texts(&c);
-    check_bits(&c);
     check_list(&c, "events", p->events, false);
     check_list(&c, "actions", p->actions, false);
     check_list(&c, "subscribes", p->subscribes, true);
     check_events(&c);
-    check_roles(&c);
     check_life(&c);
+    c.rule = MMR_RULE_CAPABILITIES;
+    check_bits(&c);
+    check_roles(&c);
+    c.rule = MMR_RULE_CONFIG;
     check_config(&c);
     if (c.n == 0)
         return 0;
     if (c.n == 1)
         return mmr_fail(err, MMR_EBADMSG, "%s", c.first);
     return mmr_fail(err, MMR_EBADMSG, "%.220s (and %u more)", c.first, c.n - 1);
+}
+
+int mmr_plugin_check(const struct mmr_plugin *p, mmr_diag_fn diag, void *ctx, struct mmr_error *err)
+{
+    struct check c = {.p = p, .diag = diag, .ctx = ctx};
+    return check_all(&c, err);
+}
+
+int mmr_plugin_check_rules(const struct mmr_plugin *p, mmr_rule_fn rule_fn, void *ctx, struct mmr_error *err)
+{
+    struct check c = {.p = p, .rule_fn = rule_fn, .ctx = ctx};
+    return check_all(&c, err);
 }
 
 int mmr_plugin_check_grant(const struct mmr_plugin *p, uint32_t side, uint32_t needs,

@@ -37,6 +37,14 @@ enum { MMR_NEEDS = 11 };
  */
 int mmr_plugin_check(const struct mmr_plugin *p, mmr_diag_fn diag, void *ctx, struct mmr_error *err);
 
+/* The same, saying with each line which rule it breaks. */
+#define MMR_RULE_ABI "abi"
+#define MMR_RULE_DESCRIPTOR "descriptor"
+#define MMR_RULE_CAPABILITIES "capabilities"
+#define MMR_RULE_CONFIG "config-rows"
+typedef void (*mmr_rule_fn)(void *ctx, const char *rule, const char *line);
+int mmr_plugin_check_rules(const struct mmr_plugin *p, mmr_rule_fn rule_fn, void *ctx, struct mmr_error *err);
+
 /*
  * mmr_plugin_check_grant - does the operator allow what the descriptor asks for?
  *
