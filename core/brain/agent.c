@@ -1,13 +1,13 @@
 /*
- * agent.c - the agent process of an endpoint: start, loop, end. It stamps and passes on; the hub decides. What the hub
- * has not acknowledged is still held by the plugin hosts, so that the agent may be killed at any instant.
+ * agent.c - the agent process of an endpoint: start, loop, end. It stamps and passes on; the hub decides. What a plugin host
+ * was told is committed lies in the spool on disk, so that the agent may be killed at any instant, and the machine may.
  *
- * While the hub is gone nothing is done about it: responders end their leases by themselves, so a lost hub fails open.
+ * While the hub is gone leases are not renewed: responders end them by themselves, and the agent takes back what it still
+ * knows of, so a lost hub fails open.
  */
 #include "brain/agent.h"
 
 #include "brain/brain.h"
-#include "brain/site_conf.h"
 #include "config/sources.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -20,37 +20,6 @@
 #include <string.h>
 
 enum { REFRESH_S = 60, DROPS_S = 10 };
-
-/* ---- the hub ---- */
-
-static void on_order(void *ctx, const struct mmr_site_record *order)
-{
-    mmr_agent_order(ctx, order);
-}
-
-static void on_acked(void *ctx, uint32_t lane, uint64_t upto)
-{
-    mmr_agent_acked(ctx, lane, upto);
-}
-
-static void on_state(void *ctx, bool is_up)
-{
-    struct mmr_agent *a = ctx;
-    int64_t now = mmr_clock_mono_ns();
-    mmr_log(is_up ? MMR_LOG_INFO : MMR_LOG_WARN, is_up ? "node.hub_back" : "node.hub_gone", "hub=%s after_s=%lld",
-            mmr_config_str(a->config, "site.hub"), (long long)((now - a->hub_since_ns) / MMR_NS_PER_S));
-    a->is_hub_up = is_up;
-    a->hub_since_ns = now;
-    a->is_account_due = is_up;
-}
-
-static void on_refused(void *ctx, const char *what)
-{
-    (void)ctx;
-    mmr_log(MMR_LOG_WARN, "node.refused", "what=\"%s\"", what);
-}
-
-static const struct mmr_site_node_ops link_ops = {.order = on_order, .acked = on_acked, .state = on_state, .refused = on_refused};
 
 /* The node's account of itself, while somebody listens. */
 static void give_account(struct mmr_agent *a)
@@ -70,14 +39,41 @@ static void give_account(struct mmr_agent *a)
 
 /* ---- the loop ---- */
 
+/* After anything: commit what is due, and be back when the rest is. */
+static void settle(struct mmr_agent *a)
+{
+    if (!a->spool)
+        return;
+    mmr_agent_commit(a);
+    int64_t due = mmr_spool_disk_deadline_ns(a->spool);
+    if (due == INT64_MAX) {
+        (void)event_del(a->commit_timer);
+        return;
+    }
+    int64_t wait = due - mmr_clock_mono_ns();
+    if (wait < 0)
+        wait = 0;
+    const struct timeval tv = {.tv_sec = wait / MMR_NS_PER_S, .tv_usec = wait % MMR_NS_PER_S / 1000};
+    (void)event_add(a->commit_timer, &tv);
+}
+
 static void on_bus(evutil_socket_t fd, short what, void *ctx)
 {
     struct mmr_agent *a = ctx;
     (void)fd;
     (void)what;
     (void)mmr_bus_drain(a->bus);
+    mmr_agent_link_work(a);
     mmr_agent_unstall(a);
     give_account(a);
+    settle(a);
+}
+
+static void on_commit_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    settle(ctx);
 }
 
 /* Addresses come and go with the net this machine is in. */
@@ -105,7 +101,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
         refresh(a);
     if (a->ticks % DROPS_S == 0)
         mmr_agent_spool_drops(a);
+    mmr_agent_link_work(a);
     give_account(a);
+    settle(a);
 }
 
 /* ---- start ---- */
@@ -114,39 +112,6 @@ static void say(void *ctx, const char *line)
 {
     (void)ctx;
     mmr_log(MMR_LOG_ERR, "config", "%s", line);
-}
-
-static int open_link(struct mmr_agent *a, struct mmr_error *err)
-{
-    const char *hub = mmr_config_str(a->config, "site.hub"), *hub_key = mmr_config_str(a->config, "site.hub_key");
-    struct mmr_public_keys pub;
-    struct mmr_keys keys;
-    char bulk[128];
-    if (!hub)
-        return mmr_fail(err, MMR_ECONFIG, "site.hub is not set: an endpoint needs its hub's address, as in "
-                        "'site: {hub: tcp://192.0.2.1:7400}'");
-    if (!hub_key)
-        return mmr_fail(err, MMR_ECONFIG, "site.hub_key is not set: run 'mamori keys show' on the hub, put its line into a "
-                        "file here, and name the file");
-    int r = mmr_site_bulk_endpoint(hub, bulk, sizeof bulk, err);
-    if (!r)
-        r = mmr_site_read_public(hub_key, &pub, err);
-    if (!r)
-        r = mmr_site_read_keys(mmr_config_str(a->config, "node.state_dir"), &keys, err);
-    if (r)
-        return r;
-    a->spool_bytes = (size_t)mmr_config_int(a->config, "site.spool_memory");
-    a->hub_since_ns = mmr_clock_mono_ns();
-    r = mmr_gate_new(&a->setup, hub, a->roster.hostname, &a->gate, err);
-    if (!r)
-        r = mmr_spool_memory_new(a->spool_bytes, &a->spool, err);
-    if (!r)
-        r = mmr_ledger_new(MMR_LOCAL_SLOTS_MAX, MMR_AGENT_RECORDS_MAX, &a->ledger, err);
-    if (!r)
-        r = mmr_site_node_new(a->bus, hub, bulk, a->roster.node, &keys, &pub, &mmr_spool_memory_ops, a->spool, &link_ops, a, NULL,
-                              &a->link, err);
-    mmr_keys_done(&keys);
-    return r;
 }
 
 static int configure(struct mmr_agent *a, const struct mmr_message *m, struct mmr_error *err)
@@ -167,12 +132,13 @@ static int configure(struct mmr_agent *a, const struct mmr_message *m, struct mm
     if (!r)
         r = mmr_local_server_new(a->bus, &mmr_agent_local_ops, a, NULL, &a->server, err);
     if (!r)
-        r = open_link(a, err);
+        r = mmr_agent_open_link(a, err);
     if (r)
         return r;
     a->bus_event = event_new(a->base, mmr_bus_fd(a->bus), EV_READ | EV_PERSIST, on_bus, a);
     a->timer = event_new(a->base, -1, EV_PERSIST, on_timer, a);
-    if (!a->bus_event || !a->timer || event_add(a->bus_event, NULL) != 0 || event_add(a->timer, &every) != 0)
+    a->commit_timer = event_new(a->base, -1, 0, on_commit_timer, a);
+    if (!a->bus_event || !a->timer || !a->commit_timer || event_add(a->bus_event, NULL) != 0 || event_add(a->timer, &every) != 0)
         return mmr_fail(err, MMR_ENOMEM, "agent: out of memory");
     mmr_log(MMR_LOG_INFO, "node.ready", "node=%s hub=%s", a->roster.node, mmr_config_str(a->config, "site.hub"));
     return 0;
@@ -230,6 +196,7 @@ static void on_message(void *ctx, const struct mmr_message *m)
         return;
     if (take(a, m, &err) == 0) {
         give_account(a);
+        settle(a);
         return;
     }
     mmr_log(MMR_LOG_ERR, "agent.cannot_run", "reason=\"%s\"", err.text);
@@ -250,12 +217,16 @@ static void release(struct mmr_agent *a)
         event_free(a->bus_event);
     if (a->timer)
         event_free(a->timer);
+    if (a->commit_timer)
+        event_free(a->commit_timer);
+    if (a->spool && a->link)
+        mmr_agent_commit(a);
     mmr_site_node_free(a->link);
     mmr_local_server_free(a->server);
     if (a->bus)
         mmr_bus_free(a->bus);
-    mmr_spool_memory_free(a->spool);
-    mmr_ledger_free(a->ledger);
+    mmr_spool_disk_close(a->spool);
+    mmr_keys_done(&a->next);
     mmr_gate_free(a->gate);
     mmr_setup_done(&a->setup);
     mmr_config_free(a->config);

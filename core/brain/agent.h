@@ -1,12 +1,13 @@
-/* agent.h - inside the agent process: one struct, four files: agent.c (start, loop), agent_intake.c (records of the
- * plugin hosts to the hub), agent_order.c (orders of the hub to the plugin hosts), agent_answer.c (what was asked). */
+/* agent.h - inside the agent process: one struct, five files: agent.c (start, loop), agent_link.c (the link to the hub, and
+ * keys that change), agent_intake.c (records of the plugin hosts to the hub), agent_order.c (orders of the hub to the plugin
+ * hosts), agent_answer.c (what was asked). */
 #ifndef MMR_BRAIN_AGENT_H
 #define MMR_BRAIN_AGENT_H
 
 #include "brain/gate.h"
-#include "brain/ledger.h"
 #include "brain/roster.h"
 #include "brain/setup.h"
+#include "bus/spool_disk.h"
 #include "plugin/roles.h"
 #include "plugin/supervise.h"
 
@@ -15,7 +16,6 @@ struct event_base;
 
 enum {
     MMR_AGENT_ACTS_MAX = 1024,
-    MMR_AGENT_RECORDS_MAX = 65536,       /* of lanes 0 and 1, each, without the hub's acknowledgement */
     MMR_AGENT_RESERVE = 1024 * 1024,     /* bytes of the spool that hosts do not get: for what the agent itself must say */
     MMR_AGENT_ACCOUNT_MAX = 64 * 1024,   /* bytes of the node's account of itself */
 };
@@ -26,13 +26,14 @@ struct mmr_agent_act { /* an action passed on: what undo-all takes back, and wha
     enum mmr_verb verb;
     struct mmr_target target;
     int64_t until_ns;  /* wall; its lease is over by then. 0: until it is undone */
-    bool is_applied, is_undone_here, is_undone_by_hub;
+    int64_t lease_ns;  /* wall; a lease that lets go by itself ends then. 0: none */
+    bool is_applied, is_undone_here, is_undone_by_hub, is_over; /* over: taken back because its lease ended */
     void *map;         /* as ordered */
     size_t map_len;
 };
 struct mmr_agent {
     struct event_base *base;
-    struct event *bus_event, *timer;
+    struct event *bus_event, *timer, *commit_timer;
     struct mmr_tether *tether;
     struct mmr_config *config;
     struct mmr_setup setup;
@@ -40,9 +41,10 @@ struct mmr_agent {
     struct mmr_bus *bus;
     struct mmr_local_server *server;
     struct mmr_site_node *link;
-    struct mmr_spool_memory *spool;
+    struct mmr_spool_disk *spool;
     size_t spool_bytes;
-    struct mmr_ledger *ledger;
+    struct mmr_keys next; /* this node's next keys, while the hub does not admit them yet */
+    bool has_next, is_link_due, is_renewal_due, is_spool_failing; /* link_due: to be opened anew */
     struct mmr_roster roster;
     char endpoint[MMR_LOCAL_SLOTS_MAX][MMR_LOCAL_ENDPOINT_MAX + 1];
     uint8_t secret[MMR_LOCAL_SLOTS_MAX][MMR_LOCAL_SECRET];
@@ -54,12 +56,13 @@ struct mmr_agent {
     struct mmr_agent_act act[MMR_AGENT_ACTS_MAX];
     bool is_hub_up, is_account_due, is_exit;
     int64_t hub_since_ns; /* monotonic: since when the hub is there, or gone */
-    uint64_t ticks, events, refused, orders, orders_refused, spool_dropped, spool_dropped_told;
+    uint64_t ticks, events, refused, orders, orders_refused, commits;
 };
 
 /* agent_intake.c */
 extern const struct mmr_local_server_ops mmr_agent_local_ops;
-void mmr_agent_acked(struct mmr_agent *a, uint32_t lane, uint64_t upto); /* by the hub */
+void mmr_agent_commit(struct mmr_agent *a);  /* if it is due: what is in the spool stays there; hosts hear of it, and the link sends it */
+bool mmr_agent_is_crowded(const struct mmr_agent *a); /* is the spool's share of what is never dropped more than half full? */
 void mmr_agent_unstall(struct mmr_agent *a); /* hosts that were not heard for want of room, once there is some */
 void mmr_agent_fact(struct mmr_agent *a, const void *event, size_t len); /* an event of the core itself */
 void mmr_agent_spool_drops(struct mmr_agent *a); /* tells the hub how much telemetry did not fit */
@@ -73,6 +76,13 @@ void mmr_agent_order(struct mmr_agent *a, const struct mmr_site_record *order);
 bool mmr_agent_receipt(struct mmr_agent *a, uint64_t id, const void *bytes, size_t n, void *buf, size_t cap, size_t *ret_len);
 void mmr_agent_expire(struct mmr_agent *a);                             /* acts whose lease is over */
 void mmr_agent_undo(struct mmr_agent *a, uint64_t id, uint32_t *ret_done, uint32_t *ret_failed); /* id 0: all */
+
+/* agent_link.c */
+int mmr_agent_open_link(struct mmr_agent *a, struct mmr_error *err); /* reads keys, spool and the hub's pinned keys */
+void mmr_agent_link_work(struct mmr_agent *a); /* outside of callbacks: opens the link anew where that is due */
+int mmr_agent_rotate(struct mmr_agent *a, struct mmr_error *err); /* new keys, given to the hub */
+/* Orders to the agent itself: MMR_SITE_ROTATE, MMR_SITE_HUB_KEY. false: another kind */
+bool mmr_agent_own_order(struct mmr_agent *a, const struct mmr_site_record *o);
 
 /* agent_answer.c */
 void mmr_agent_request(struct mmr_agent *a, const struct mmr_message *m);

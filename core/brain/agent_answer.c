@@ -43,12 +43,15 @@ static struct json_object *spool_json(const struct mmr_agent *a)
     static const char *const names[MMR_LANES] = {"urgent", "findings", "other", "telemetry"};
     for (uint32_t lane = 0; lane < MMR_LANES; lane++) {
         uint64_t first, last;
-        mmr_spool_memory_ops.range(a->spool, lane, &first, &last);
+        mmr_spool_disk_ops.range(a->spool, lane, &first, &last);
         add_int(o, names[lane], last + 1 - first);
     }
-    add_int(o, "bytes_urgent_and_findings", mmr_ledger_bytes(a->ledger));
+    add_int(o, "bytes_urgent_and_findings", mmr_spool_disk_bytes(a->spool, MMR_LANE_URGENT) + mmr_spool_disk_bytes(a->spool, MMR_LANE_FINDING));
+    add_int(o, "bytes_telemetry", mmr_spool_disk_bytes(a->spool, MMR_LANE_TELEMETRY));
     add_int(o, "bytes_max", a->spool_bytes);
-    add_int(o, "telemetry_dropped", mmr_spool_memory_dropped(a->spool, MMR_LANE_TELEMETRY));
+    add_int(o, "telemetry_dropped", mmr_spool_disk_dropped(a->spool, MMR_LANE_TELEMETRY));
+    add_int(o, "commits", a->commits);
+    json_object_object_add(o, "failing", json_object_new_boolean(a->is_spool_failing));
     return o;
 }
 
@@ -97,6 +100,27 @@ static int undo(struct mmr_agent *a, const char *text, bool is_all, struct json_
     return 1;
 }
 
+static int rotate(struct mmr_agent *a, const char *text, struct json_object *o)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct json_object *args = json_tokener_parse(text), *name = NULL;
+    const bool is_other = json_object_is_type(args, json_type_object) && json_object_object_get_ex(args, "name", &name) &&
+                          (!json_object_is_type(name, json_type_string) || strcmp(json_object_get_string(name), a->roster.node) != 0);
+    char print[MMR_FINGERPRINT_MAX];
+    json_object_put(args);
+    if (is_other) {
+        add_str(o, "error", "an endpoint changes its own keys only; ask the hub");
+        return 2;
+    }
+    if (mmr_agent_rotate(a, &err) != 0) {
+        add_str(o, "error", err.text);
+        return 3;
+    }
+    mmr_public_keys_fingerprint(&a->next.pub, print);
+    add_str(o, "keys", print);
+    return 0;
+}
+
 void mmr_agent_request(struct mmr_agent *a, const struct mmr_message *m)
 {
     char command[64] = "", text[4096] = "{}";
@@ -110,6 +134,8 @@ void mmr_agent_request(struct mmr_agent *a, const struct mmr_message *m)
         o = json_object_new_object();
         if (strcmp(command, "block.undo-all") == 0 || strcmp(command, "block.undo") == 0)
             status = undo(a, text, strcmp(command, "block.undo-all") == 0, o);
+        else if (strcmp(command, "node.rotate") == 0)
+            status = rotate(a, text, o);
         else {
             add_str(o, "error", "an endpoint's agent does not know this command; ask the hub");
             status = 2;

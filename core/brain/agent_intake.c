@@ -1,7 +1,8 @@
 /*
- * agent_intake.c - records of this machine's plugin hosts, stamped, into the spool that the hub empties. A host hears
- * that a record is committed when the hub said so. When the spool is full the host is simply not answered: its window
- * fills, its sensors wait, nothing is lost.
+ * agent_intake.c - records of this machine's plugin hosts, stamped, into the spool on disk that the hub empties. A host hears
+ * that a record is committed when the spool's commit is done; in the same commit stands how far the host was taken, so a record
+ * that comes again after a crash is known. When the spool is full the host is simply not answered: its window fills, its
+ * sensors wait, nothing is lost.
  */
 #include "brain/agent.h"
 
@@ -20,13 +21,7 @@ enum { RECEIPT_BYTES_MAX = 64 * 1024 };
 int mmr_agent_say(struct mmr_agent *a, uint32_t lane, const char *instance, uint32_t kind, uint64_t number, const void *bytes,
                   size_t len)
 {
-    uint64_t seq;
-    if (!mmr_ledger_has_room(a->ledger, lane))
-        return MMR_EAGAIN;
-    int r = mmr_site_node_send(a->link, lane, instance, kind, number, bytes, len, &seq);
-    if (!r)
-        r = mmr_ledger_sent(a->ledger, lane, seq, MMR_LEDGER_NONE, 0, len);
-    return r;
+    return mmr_site_node_send(a->link, lane, instance, kind, number, bytes, len, NULL);
 }
 
 /* The name travels with at most MMR_SITE_NAME_MAX bytes. */
@@ -36,34 +31,32 @@ static const char *cut(const char *name, char buf[MMR_SITE_NAME_MAX + 1])
     return buf;
 }
 
+/* What is never dropped: lanes 0 and 1. */
+static size_t kept_bytes(const struct mmr_agent *a)
+{
+    return mmr_spool_disk_bytes(a->spool, MMR_LANE_URGENT) + mmr_spool_disk_bytes(a->spool, MMR_LANE_FINDING);
+}
+
+bool mmr_agent_is_crowded(const struct mmr_agent *a)
+{
+    return kept_bytes(a) > a->spool_bytes / 2;
+}
+
 /* A numbered record of a host; false: no room, it must come again. */
 static bool pass_on(struct mmr_agent *a, const struct mmr_local_record *r, const char *instance, uint32_t kind, const void *bytes,
                     size_t len)
 {
     char name[MMR_SITE_NAME_MAX + 1];
-    uint64_t seq;
-    if (!mmr_ledger_has_room(a->ledger, r->lane) || mmr_ledger_bytes(a->ledger) + len + MMR_AGENT_RESERVE > a->spool_bytes)
+    if (kept_bytes(a) + len + MMR_AGENT_RESERVE > a->spool_bytes)
         return false;
-    int e = mmr_site_node_send(a->link, r->lane, cut(instance, name), kind, r->number, bytes, len, &seq);
+    int e = mmr_site_node_send(a->link, r->lane, cut(instance, name), kind, r->number, bytes, len, NULL);
     if (e == MMR_EAGAIN || e == MMR_ENOMEM)
         return false;
     if (e) { /* it can never be sent: said, and done with */
         mmr_log(MMR_LOG_WARN, "record.refused", "instance=%s bytes=%zu code=%d", instance, len, e);
         a->refused++;
-        if (mmr_ledger_done(a->ledger, r->lane, r->slot, r->seq))
-            mmr_local_ack(a->server, r->slot, r->epoch, r->lane, r->seq);
-        return true;
     }
-    (void)mmr_ledger_sent(a->ledger, r->lane, seq, r->slot, r->seq, len);
     return true;
-}
-
-static void not_passed_on(struct mmr_agent *a, const struct mmr_local_record *r)
-{
-    if (r->lane < MMR_LEDGER_LANES && mmr_ledger_done(a->ledger, r->lane, r->slot, r->seq)) {
-        a->roster.slot[r->slot].acked[r->lane] = r->seq;
-        mmr_local_ack(a->server, r->slot, r->epoch, r->lane, r->seq);
-    }
 }
 
 /* The same record sent again after an agent's restart has the same id: whoever has it already sees that. */
@@ -81,19 +74,18 @@ static bool take_event(struct mmr_agent *a, const struct mmr_local_record *r, st
     struct mmr_error err = {.struct_size = sizeof err};
     uint8_t id[16] = {0};
     size_t len;
-    if (r->lane < MMR_LEDGER_LANES)
+    if (r->lane < MMR_LANE_OTHER)
         id_of(a, r, id);
-    if (mmr_stamp_event(&i->stamper, r->bytes, r->len, r->number, mmr_clock_wall_ns(), r->lane < MMR_LEDGER_LANES ? id : NULL,
+    if (mmr_stamp_event(&i->stamper, r->bytes, r->len, r->number, mmr_clock_wall_ns(), r->lane < MMR_LANE_OTHER ? id : NULL,
                         a->stamped, MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, &len, NULL, &err) != 0) {
         i->refused++;
         a->refused++;
         mmr_log(MMR_LOG_WARN, "event.refused", "instance=%s reason=\"%s\"", i->name, err.text);
-        not_passed_on(a, r);
         return true;
     }
-    if (r->lane < MMR_LEDGER_LANES && !pass_on(a, r, i->name, MMR_LOCAL_EVENT, a->stamped, len))
+    if (r->lane < MMR_LANE_OTHER && !pass_on(a, r, i->name, MMR_LOCAL_EVENT, a->stamped, len))
         return false;
-    if (r->lane >= MMR_LEDGER_LANES) {
+    if (r->lane >= MMR_LANE_OTHER) {
         char name[MMR_SITE_NAME_MAX + 1];
         (void)mmr_site_node_send(a->link, MMR_LANE_TELEMETRY, cut(i->name, name), MMR_LOCAL_EVENT, r->number, a->stamped, len,
                                  NULL); /* full: the spool counts what it drops */
@@ -110,11 +102,8 @@ static bool take_receipt(struct mmr_agent *a, const struct mmr_local_record *r, 
     if (r->lane != MMR_LANE_URGENT || r->len > RECEIPT_BYTES_MAX) {
         mmr_log(MMR_LOG_WARN, "receipt.refused", "instance=%s lane=%u bytes=%zu", i->name, r->lane, r->len);
         a->refused++;
-        not_passed_on(a, r);
         return true;
     }
-    if (!mmr_ledger_has_room(a->ledger, r->lane))
-        return false;
     if (mmr_agent_receipt(a, r->number, r->bytes, r->len, other, sizeof other, &len))
         return pass_on(a, r, i->name, MMR_LOCAL_RECEIPT, other, len);
     return pass_on(a, r, i->name, MMR_LOCAL_RECEIPT, r->bytes, r->len);
@@ -128,22 +117,21 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
     struct mmr_roster_slot *s = &a->roster.slot[slot];
     if (!s->has_epoch || memcmp(s->epoch, epoch, 16) != 0) {
         memcpy(s->epoch, epoch, 16);
-        memset(s->upto, 0, sizeof s->upto);
-        memset(s->acked, 0, sizeof s->acked);
-        mmr_ledger_renew(a->ledger, slot);
+        for (uint32_t lane = 0; lane < MMR_LANES; lane++) /* of before our own start, if the host is older than we are */
+            s->upto[lane] = s->acked[lane] = lane < MMR_LANE_OTHER ? mmr_spool_disk_marked(a->spool, epoch, lane) : 0;
     }
     s->has_epoch = s->is_up = true;
     s->up_ns = mmr_clock_wall_ns();
     a->is_stalled[slot] = false;
     a->is_account_due = true;
-    mmr_local_welcome(a->server, slot, epoch, s->acked); /* what waits in the spool is not committed: it may come again */
+    mmr_local_welcome(a->server, slot, epoch, s->acked); /* what was taken since is not committed: it may come again */
 }
 
 /* Nothing of this host is heard any more; it keeps what it was not acknowledged. */
 static void stall(struct mmr_agent *a, uint32_t slot)
 {
     if (!a->is_stalled[slot])
-        mmr_log(MMR_LOG_WARN, "spool.full", "host=%s bytes=%zu hub_up=%d", a->roster.slot[slot].host, mmr_ledger_bytes(a->ledger),
+        mmr_log(MMR_LOG_WARN, "spool.full", "host=%s bytes=%zu hub_up=%d", a->roster.slot[slot].host, kept_bytes(a),
                 a->is_hub_up);
     a->is_stalled[slot] = true;
 }
@@ -153,7 +141,7 @@ static void on_record(void *ctx, const struct mmr_local_record *r)
     struct mmr_agent *a = ctx;
     struct mmr_roster_slot *s = &a->roster.slot[r->slot];
     struct mmr_roster_instance *i = mmr_roster_get(&a->roster, r->slot, r->instance);
-    const bool is_numbered = r->lane < MMR_LEDGER_LANES;
+    const bool is_numbered = r->lane < MMR_LANE_OTHER;
     bool is_taken = true;
     if (memcmp(r->epoch, s->epoch, 16) != 0)
         return;
@@ -165,7 +153,6 @@ static void on_record(void *ctx, const struct mmr_local_record *r)
         is_taken = take_receipt(a, r, i);
     else {
         a->refused++;
-        not_passed_on(a, r);
     }
     if (!is_taken)
         stall(a, r->slot);
@@ -220,7 +207,7 @@ static void on_lost(void *ctx, uint32_t slot, uint64_t seq, const struct mmr_loc
             return;
         }
     } else {
-        not_passed_on(a, &r);
+        a->refused++;
     }
     s->upto[MMR_LANE_FINDING] = seq;
 }
@@ -235,29 +222,61 @@ static void on_misbehaved(void *ctx, uint32_t slot, uint64_t count, const char *
 const struct mmr_local_server_ops mmr_agent_local_ops = {.hello = on_hello, .record = on_record, .gone = on_gone,
                                                          .lost = on_lost, .misbehaved = on_misbehaved};
 
-/* ---- the hub has them ---- */
+/* ---- committed ---- */
 
-static void tell_host(void *ctx, uint32_t slot, uint32_t lane, uint64_t seq)
+/* In the same transaction as the records: how far each host was taken. */
+static bool put_marks(struct mmr_agent *a)
 {
-    struct mmr_agent *a = ctx;
-    struct mmr_roster_slot *s = &a->roster.slot[slot];
-    if (!s->has_epoch || seq <= s->acked[lane])
-        return;
-    s->acked[lane] = seq;
-    mmr_local_ack(a->server, slot, s->epoch, lane, seq);
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t lane = 0; lane < MMR_LANE_OTHER; lane++) {
+            const struct mmr_roster_slot *x = &a->roster.slot[s];
+            if (x->has_epoch && x->upto[lane] > x->acked[lane] && mmr_spool_disk_mark(a->spool, x->epoch, lane, x->upto[lane]) != 0)
+                return false;
+        }
+    return true;
 }
 
-void mmr_agent_acked(struct mmr_agent *a, uint32_t lane, uint64_t upto)
+static bool has_unmarked(const struct mmr_agent *a)
 {
-    if (lane < MMR_LEDGER_LANES)
-        mmr_ledger_acked(a->ledger, lane, upto, tell_host, a);
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t lane = 0; lane < MMR_LANE_OTHER; lane++)
+            if (a->roster.slot[s].has_epoch && a->roster.slot[s].upto[lane] > a->roster.slot[s].acked[lane])
+                return true;
+    return false;
+}
+
+void mmr_agent_commit(struct mmr_agent *a)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (has_unmarked(a) && mmr_spool_disk_deadline_ns(a->spool) == INT64_MAX)
+        (void)put_marks(a); /* nothing but refused records came: they are answered with a commit, too */
+    if (!mmr_spool_disk_is_due(a->spool, mmr_clock_mono_ns()) || !put_marks(a))
+        return;
+    int r = mmr_spool_disk_commit(a->spool, &err);
+    if ((r != 0) != a->is_spool_failing) {
+        a->is_spool_failing = r != 0;
+        mmr_log(r ? MMR_LOG_ERR : MMR_LOG_INFO, r ? "spool.failing" : "spool.works_again", "%s%s%s", r ? "reason=\"" : "", r ? err.text : "",
+                r ? "\"" : "");
+    }
+    if (r)
+        return; /* everything is still there; it is tried again in a second */
+    a->commits++;
+    mmr_site_node_committed(a->link);
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        for (uint32_t lane = 0; lane < MMR_LANE_OTHER; lane++) {
+            struct mmr_roster_slot *x = &a->roster.slot[s];
+            if (!x->has_epoch || x->upto[lane] == x->acked[lane])
+                continue;
+            mmr_local_ack(a->server, s, x->epoch, lane, x->upto[lane]);
+            x->acked[lane] = x->upto[lane];
+        }
 }
 
 /* Half empty before anybody is asked again: else each small room would cost a host's whole window on the wire. */
 void mmr_agent_unstall(struct mmr_agent *a)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    if (mmr_ledger_bytes(a->ledger) > a->spool_bytes / 2)
+    if (mmr_agent_is_crowded(a) || a->is_spool_failing)
         return;
     for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++) {
         if (!a->is_stalled[s])
@@ -288,11 +307,14 @@ void mmr_agent_spool_drops(struct mmr_agent *a)
 {
     uint8_t buf[1024];
     size_t len;
-    a->spool_dropped = mmr_spool_memory_dropped(a->spool, MMR_LANE_TELEMETRY);
-    if (!a->is_hub_up || a->spool_dropped == a->spool_dropped_told)
-        return; /* one account of it all once somebody listens */
-    if (lost_event("the way to the hub", a->spool_dropped - a->spool_dropped_told, buf, sizeof buf, &len) == 0) {
-        mmr_agent_fact(a, buf, len);
-        a->spool_dropped_told = a->spool_dropped;
+    static const char *const whose[MMR_LANES] = {"", "", "the way to the hub (findings)", "the way to the hub"};
+    for (uint32_t lane = MMR_LANE_OTHER; lane < MMR_LANES; lane++) {
+        uint64_t n = mmr_spool_disk_untold(a->spool, lane, false);
+        if (!a->is_hub_up || n == 0)
+            continue; /* one account of it all once somebody listens */
+        if (lost_event(whose[lane], n, buf, sizeof buf, &len) == 0) {
+            (void)mmr_spool_disk_untold(a->spool, lane, true); /* in one commit with the account */
+            mmr_agent_fact(a, buf, len);
+        }
     }
 }

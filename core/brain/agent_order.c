@@ -1,7 +1,7 @@
 /*
  * agent_order.c - orders of the hub, through the last gate to the responder; what became of them, back. The agent
  * does not reconcile a responder after its start: it keeps no books of what lives, the hub does, and leases end by
- * themselves.
+ * themselves. A block whose lease was not renewed is taken back here as well, should its responder not have done so.
  */
 #include "brain/agent.h"
 
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRACE_S = 60 }; /* a lease's end and the receipt about it may come this late */
+enum { GRACE_S = 60, LEASE_GRACE_S = 2 }; /* a lease's end and the receipt about it may come this late; then it is taken back */
 
 /* ---- what was passed on ---- */
 
@@ -33,6 +33,12 @@ static void forget(struct mmr_agent *a, struct mmr_agent_act *x, enum mmr_result
     mmr_gate_report(a->gate, x->verb, &x->target, result, true, mmr_clock_wall_ns());
     free(x->map);
     memset(x, 0, sizeof *x);
+}
+
+/* What shuts somebody out, and so must end when nobody wants it any more; a quarantined file stays where it is. */
+static bool lets_go(enum mmr_verb v)
+{
+    return v == MMR_VERB_BLOCK_ADDR || v == MMR_VERB_BLOCK_NAME || v == MMR_VERB_ISOLATE_HOST || v == MMR_VERB_FREEZE_PROCESS;
 }
 
 static int remember(struct mmr_agent *a, const struct mmr_action *order, enum mmr_verb verb, const struct mmr_target *t,
@@ -58,17 +64,45 @@ static int remember(struct mmr_agent *a, const struct mmr_action *order, enum mm
     x->slot = slot;
     x->index = index;
     if (is_new || !(order->flags & (MMR_ACT_UNDO | MMR_ACT_VERIFY)))
+        x->lease_ns = order->ttl_ms && lets_go(verb) ? mmr_clock_wall_ns() + (order->ttl_ms + LEASE_GRACE_S * 1000) * MMR_NS_PER_MS : 0;
+    if (is_new || !(order->flags & (MMR_ACT_UNDO | MMR_ACT_VERIFY)))
         x->until_ns = order->ttl_ms ? mmr_clock_wall_ns() + (order->ttl_ms + GRACE_S * 1000) * MMR_NS_PER_MS : 0;
     x->is_undone_by_hub |= (order->flags & MMR_ACT_UNDO) != 0;
     return 0;
 }
 
+static int undo_one(struct mmr_agent *a, struct mmr_agent_act *x)
+{
+    uint8_t *bytes = malloc(x->map_len + MMR_ORDER_HEAD_MAX);
+    size_t len;
+    const struct mmr_action order = {.struct_size = sizeof order, .flags = MMR_ACT_UNDO, .id = x->id,
+                                     .verb = mmr_verb_name(x->verb), .msgpack = x->map, .len = x->map_len};
+    if (!bytes)
+        return MMR_ENOMEM;
+    int r = mmr_order_encode(&order, bytes, x->map_len + MMR_ORDER_HEAD_MAX, &len);
+    if (!r)
+        r = mmr_local_order(a->server, x->slot, x->index, MMR_LOCAL_ACTION, MMR_LANE_URGENT, x->id, bytes, len);
+    free(bytes);
+    x->is_undone_here |= r == 0;
+    mmr_log(r ? MMR_LOG_ERR : MMR_LOG_INFO, "action.undo", "action=%016llx verb=%s code=%d", (unsigned long long)x->id,
+            mmr_verb_name(x->verb), r);
+    return r;
+}
+
 void mmr_agent_expire(struct mmr_agent *a)
 {
     int64_t now = mmr_clock_wall_ns();
-    for (size_t i = 0; i < MMR_AGENT_ACTS_MAX; i++)
-        if (a->act[i].id && a->act[i].until_ns && a->act[i].until_ns < now)
-            forget(a, &a->act[i], MMR_RESULT_NONE);
+    for (size_t i = 0; i < MMR_AGENT_ACTS_MAX; i++) {
+        struct mmr_agent_act *x = &a->act[i];
+        if (x->id && x->lease_ns && x->lease_ns < now && x->is_applied && !x->is_over) {
+            x->is_over = true;
+            mmr_log(MMR_LOG_WARN, "action.lease_over", "action=%016llx verb=%s hub_up=%d", (unsigned long long)x->id, mmr_verb_name(x->verb),
+                    a->is_hub_up);
+            (void)undo_one(a, x);
+        }
+        if (x->id && x->until_ns && x->until_ns < now)
+            forget(a, x, MMR_RESULT_NONE);
+    }
 }
 
 /* ---- receipts ---- */
@@ -114,7 +148,7 @@ bool mmr_agent_receipt(struct mmr_agent *a, uint64_t id, const void *bytes, size
         r.result = MMR_RESULT_FAILED;
     const bool is_good = r.result == MMR_RESULT_APPLIED || r.result == MMR_RESULT_ALREADY || r.result == MMR_RESULT_PARTIAL;
     const bool is_undone = is_good && (x->is_undone_here || x->is_undone_by_hub);
-    const bool is_by_us = is_undone && x->is_undone_here;
+    const bool is_by_us = is_undone && x->is_undone_here, was_over = x->is_over;
     if (is_undone || (!is_good && !x->is_applied) || x->verb == MMR_VERB_QUERY_CONNECTION_OWNER)
         forget(a, x, is_good ? MMR_RESULT_NONE : r.result);
     else if (is_good) {
@@ -122,8 +156,9 @@ bool mmr_agent_receipt(struct mmr_agent *a, uint64_t id, const void *bytes, size
         mmr_gate_report(a->gate, x->verb, &x->target, r.result, false, mmr_clock_wall_ns());
     }
     /* "applied" of an undo the hub did not ask for would read as a defence that holds: say that it does not */
-    return is_by_us && receipt_map("applied", mmr_clock_wall_ns(), "taken back on this machine by its operator", 0, buf, cap,
-                                   ret_len) == 0;
+    return is_by_us && receipt_map("applied", mmr_clock_wall_ns(), was_over ? "its lease ended: the hub did not renew it in time"
+                                                                            : "taken back on this machine by its operator",
+                                   0, buf, cap, ret_len) == 0;
 }
 
 /* ---- orders ---- */
@@ -156,6 +191,8 @@ void mmr_agent_order(struct mmr_agent *a, const struct mmr_site_record *o)
     enum mmr_verb verb = MMR_VERB_NONE;
     struct mmr_target t;
     uint32_t slot = 0, index = 0;
+    if (mmr_agent_own_order(a, o))
+        return;
     if (o->kind != MMR_LOCAL_ACTION) {
         mmr_log(MMR_LOG_WARN, "order.unknown", "kind=%u", o->kind);
         return;
@@ -194,24 +231,6 @@ void mmr_agent_order(struct mmr_agent *a, const struct mmr_site_record *o)
 }
 
 /* ---- taking back ---- */
-
-static int undo_one(struct mmr_agent *a, struct mmr_agent_act *x)
-{
-    uint8_t *bytes = malloc(x->map_len + MMR_ORDER_HEAD_MAX);
-    size_t len;
-    const struct mmr_action order = {.struct_size = sizeof order, .flags = MMR_ACT_UNDO, .id = x->id,
-                                     .verb = mmr_verb_name(x->verb), .msgpack = x->map, .len = x->map_len};
-    if (!bytes)
-        return MMR_ENOMEM;
-    int r = mmr_order_encode(&order, bytes, x->map_len + MMR_ORDER_HEAD_MAX, &len);
-    if (!r)
-        r = mmr_local_order(a->server, x->slot, x->index, MMR_LOCAL_ACTION, MMR_LANE_URGENT, x->id, bytes, len);
-    free(bytes);
-    x->is_undone_here |= r == 0;
-    mmr_log(r ? MMR_LOG_ERR : MMR_LOG_INFO, "action.undo", "action=%016llx verb=%s code=%d", (unsigned long long)x->id,
-            mmr_verb_name(x->verb), r);
-    return r;
-}
 
 /* An agent that was restarted does not know what was ordered before; the responders' journals do. */
 static void let_go_of_all(struct mmr_agent *a, uint32_t *failed)

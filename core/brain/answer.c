@@ -1,6 +1,7 @@
 /* answer.c - what the brain says when asked over the control socket: one JSON object a request. */
 #include "brain/live.h"
 
+#include "brain/membership.h"
 #include "brain/request.h"
 #include "plugin/describe.h"
 #include "plugin/roles.h"
@@ -48,6 +49,9 @@ static struct json_object *nodes_json(const struct mmr_live *l)
         add_str(o, "name", n->name);
         add_str(o, "hostname", n->hostname);
         add_bool(o, "up", n->is_up);
+        add_bool(o, "lost", n->is_lost);
+        if (!n->is_up && n->down_ns)
+            add_int(o, "away_s", (uint64_t)((mmr_clock_wall_ns() - n->down_ns) / MMR_NS_PER_S));
         add_str(o, "instances", n->sensors);
         add_int(o, "responders", n->n_responder);
         add_int(o, "caps", n->caps);
@@ -189,7 +193,12 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
     } else if (strcmp(command, "block.undo") == 0) {
         o = json_object_new_object();
         status = undo(l, text, o);
-    } else if (o = json_object_new_object(), !mmr_live_known_request(l, command, text, o, &status)) {
+    } else if (o = json_object_new_object(), mmr_live_known_request(l, command, text, o, &status)) {
+        ; /* answered */
+    } else if (!l->membership && strncmp(command, "node.", 5) == 0) {
+        add_str(o, "error", "this hub has no other machines: set site.listen, as in 'site: {listen: tcp://192.0.2.1:7400}'");
+        status = 2;
+    } else if (!l->membership || !mmr_membership_request(l->membership, command, text, o, &status)) {
         add_str(o, "error", "the brain does not know this command");
         status = 2;
     }

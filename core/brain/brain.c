@@ -5,9 +5,8 @@
 #include "brain/brain.h"
 
 #include "brain/live.h"
-#include "brain/site_conf.h"
+#include "brain/membership.h"
 #include "plugin/describe.h"
-#include "plugin/sandbox.h"
 #include "plugin/sandbox.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -18,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, SETTLED_AFTER_MS = 3000, NODES_MAX = 1024, LOST_AFTER_S = 30 };
+enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, SETTLED_AFTER_MS = 3000, LOST_AFTER_S = 30 };
 
 /* ---- callbacks of the pipeline ---- */
 
@@ -121,6 +120,12 @@ static bool has_unacknowledged(const struct mmr_live *l)
     return false;
 }
 
+void mmr_live_end(struct mmr_live *l)
+{
+    l->is_exit = true;
+    (void)event_base_loopbreak(l->base);
+}
+
 /* The batch is complete but for how far each sender was received. */
 static void close_batch(struct mmr_live *l)
 {
@@ -134,8 +139,7 @@ static void close_batch(struct mmr_live *l)
         return;
     if (is_over) {
         mmr_log(MMR_LOG_WARN, "brain.anew", "reason=\"the disk works again; everything that was not acknowledged is taken again\"");
-        l->is_exit = true;
-        (void)event_base_loopbreak(l->base);
+        mmr_live_end(l);
         return;
     }
     mmr_live_acknowledge(l);
@@ -224,6 +228,8 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
         mmr_pipeline_reconsider(l->pipeline, mmr_clock_wall_ns());
     mmr_live_eyes_tick(l);
     mmr_live_known_tick(l);
+    if (l->membership)
+        mmr_membership_tick(l->membership);
     mmr_live_forward(l);
     mmr_live_settle(l);
 }
@@ -242,36 +248,6 @@ static void say(void *ctx, const char *line)
 {
     (void)ctx;
     mmr_log(MMR_LOG_ERR, "config", "%s", line);
-}
-
-static int open_site(struct mmr_live *l, struct mmr_error *err)
-{
-    const char *listen = mmr_config_str(l->config, "site.listen");
-    char bulk[128];
-    struct mmr_keys keys;
-    const char *names[NODES_MAX];
-    if (!listen)
-        return 0;
-    int r = mmr_site_bulk_endpoint(listen, bulk, sizeof bulk, err);
-    if (!r)
-        r = mmr_site_read_keys(mmr_config_str(l->config, "node.state_dir"), &keys, err);
-    if (r)
-        return r;
-    r = mmr_site_hub_new(l->bus, listen, bulk, &keys, &mmr_live_site_ops, l, NULL, &l->hub, err);
-    mmr_keys_done(&keys);
-    size_t n = mmr_config_names(l->config, "site.nodes", names, NODES_MAX);
-    for (size_t i = 0; i < n && i < NODES_MAX && !r; i++) {
-        struct mmr_public_keys pub;
-        char path[256];
-        (void)snprintf(path, sizeof path, "site.nodes.%s.key", names[i]);
-        const char *file = mmr_config_str(l->config, path);
-        r = file ? mmr_site_read_public(file, &pub, err) : mmr_fail(err, MMR_ECONFIG, "site.nodes.%s needs 'key:', its public key file", names[i]);
-        if (!r)
-            r = mmr_roster_node_add(&l->roster, names[i], err);
-        if (!r)
-            r = mmr_site_hub_allow(l->hub, names[i], &pub, err);
-    }
-    return r;
 }
 
 static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr_error *err)
@@ -307,7 +283,7 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     if (!r)
         r = mmr_local_server_new(l->bus, &mmr_live_local_ops, l, NULL, &l->server, err);
     if (!r)
-        r = open_site(l, err);
+        r = mmr_membership_open(l, &l->membership, err);
     if (r)
         return r;
     int restored = mmr_persist_restore(l->persist, l->pipeline, mmr_clock_wall_ns(), err);
@@ -404,7 +380,7 @@ static void done(struct mmr_live *l)
         event_free(l->timer);
     if (l->forward_timer)
         event_free(l->forward_timer);
-    mmr_site_hub_free(l->hub);
+    mmr_membership_close(l->membership);
     mmr_local_server_free(l->server);
     if (l->bus)
         mmr_bus_free(l->bus);

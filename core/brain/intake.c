@@ -1,5 +1,6 @@
 /* intake.c - records of plugin hosts and nodes become events of the pipeline, receipts and delivery news. */
 #include "brain/live.h"
+#include "brain/membership.h"
 
 #include "plugin/order.h"
 #include "util/clock.h"
@@ -180,6 +181,7 @@ static void site_hello(void *ctx, const char *node, const uint8_t epoch[16])
         for (uint32_t lane = 0; lane < MMR_LANES; lane++)
             upto[lane] = n->upto[lane] = n->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
         mmr_log(MMR_LOG_INFO, "node.up", "node=%s", node);
+        mmr_membership_up(l->membership, node);
     }
     mmr_site_hub_welcome(l->hub, node, epoch, upto);
     mmr_live_responders(l);
@@ -244,7 +246,7 @@ static void site_record(void *ctx, const struct mmr_site_record *r)
         mmr_live_responders(l);
         mmr_pipeline_reconsider(l->pipeline, n->up_ns);
         return;
-    default: return;
+    default: mmr_membership_record(l->membership, r); return;
     }
 }
 
@@ -258,6 +260,7 @@ static void site_gone(void *ctx, const char *node, bool is_bye)
     n->down_ns = mmr_clock_wall_ns();
     mmr_live_eyes_node_gone(l, n, is_bye);
     mmr_log(MMR_LOG_WARN, "node.gone", "node=%s on_purpose=%d", node, is_bye);
+    mmr_membership_gone(l->membership, node, is_bye);
     mmr_live_responders(l);
 }
 
@@ -267,8 +270,21 @@ static void site_misbehaved(void *ctx, const char *node, uint64_t count, const c
     mmr_log(MMR_LOG_WARN, "site.misbehaves", "node=%s count=%llu what=\"%s\"", node, (unsigned long long)count, what);
 }
 
+static int site_rotate(void *ctx, const char *node, const struct mmr_public_keys *next)
+{
+    struct mmr_live *l = ctx;
+    return mmr_membership_rotate(l->membership, node, next);
+}
+
+static void site_rotated(void *ctx, const char *node, const struct mmr_public_keys *now)
+{
+    struct mmr_live *l = ctx;
+    (void)now;
+    mmr_membership_rotated(l->membership, node);
+}
+
 const struct mmr_site_hub_ops mmr_live_site_ops = {.hello = site_hello, .record = site_record, .gone = site_gone,
-                                                   .misbehaved = site_misbehaved};
+                                                   .rotate = site_rotate, .rotated = site_rotated, .misbehaved = site_misbehaved};
 
 /* ---- the core's own ---- */
 

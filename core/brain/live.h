@@ -22,6 +22,7 @@ struct json_object;
 
 enum { MMR_LIVE_MADE_UP_MAX = 256, MMR_LIVE_INFLIGHT_MAX = 128, MMR_LIVE_FORWARDERS_MAX = 16, MMR_LIVE_UNDO_MAX = 256 };
 
+struct mmr_membership;
 struct mmr_made_up { /* a receipt nobody sent: the order could not be handed over, or the rails refused it */
     uint64_t id;
     struct mmr_receipt receipt;
@@ -44,7 +45,8 @@ struct mmr_live {
     struct mmr_persist *persist;
     struct mmr_bus *bus;
     struct mmr_local_server *server;
-    struct mmr_site_hub *hub;
+    struct mmr_site_hub *hub; /* the membership's; NULL: no other machines */
+    struct mmr_membership *membership;
     struct mmr_roster roster;
     struct mmr_watch *watch;
     struct mmr_sights *sights;
@@ -73,6 +75,7 @@ struct mmr_live {
 /* brain.c */
 void mmr_live_settle(struct mmr_live *l); /* after anything: work, made-up receipts, commit, acknowledge, forward */
 void mmr_live_responders(struct mmr_live *l);
+void mmr_live_end(struct mmr_live *l); /* the process ends and is started again */
 
 /* intake.c */
 extern const struct mmr_local_server_ops mmr_live_local_ops;

@@ -1,20 +1,25 @@
 /* site_conf.c - endpoints and key files of the site link. */
 #include "brain/site_conf.h"
 
+#include "util/scope.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-int mmr_site_bulk_endpoint(const char *urgent, char *buf, size_t cap, struct mmr_error *err)
+int mmr_site_port_endpoint(const char *urgent, unsigned plus, char *buf, size_t cap, struct mmr_error *err)
 {
     const char *colon = strrchr(urgent, ':');
     char *end = NULL;
     long port = colon ? strtol(colon + 1, &end, 10) : 0;
-    if (!colon || strncmp(urgent, "tcp://", 6) != 0 || *end || port < 1 || port > 65534)
-        return mmr_fail(err, MMR_ECONFIG, "'%.100s': expected tcp://ADDRESS:PORT with a port from 1 to 65534", urgent);
-    int n = snprintf(buf, cap, "%.*s:%ld", (int)(colon - urgent), urgent, port + 1);
+    if (!colon || strncmp(urgent, "tcp://", 6) != 0 || *end || port < 1 || port > 65533)
+        return mmr_fail(err, MMR_ECONFIG, "'%.100s': expected tcp://ADDRESS:PORT with a port from 1 to 65533", urgent);
+    int n = snprintf(buf, cap, "%.*s:%ld", (int)(colon - urgent), urgent, port + (long)plus);
     return n > 0 && (size_t)n < cap ? 0 : mmr_fail(err, MMR_ECONFIG, "'%.100s…': longer than %zu bytes", urgent, cap - 1);
 }
 
@@ -34,12 +39,90 @@ int mmr_site_read_public(const char *path, struct mmr_public_keys *ret, struct m
     return mmr_public_keys_parse(line, ret, err);
 }
 
+static int path_of(const char *dir, const char *name, char *buf, size_t cap, struct mmr_error *err)
+{
+    int n = snprintf(buf, cap, "%s/%s", dir, name);
+    return n > 0 && (size_t)n < cap ? 0 : mmr_fail(err, MMR_ECONFIG, "'%.60s…/%s' is too long", dir, name);
+}
+
+static int sync_dir_of(const char *path)
+{
+    char dir[600];
+    (void)snprintf(dir, sizeof dir, "%s", path);
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        *(slash == dir ? slash + 1 : slash) = '\0';
+    mmr_autoclose int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -1 : fsync(fd);
+}
+
+int mmr_site_write_public(const char *path, const struct mmr_public_keys *pub, struct mmr_error *err)
+{
+    char line[MMR_PUBLIC_TEXT_MAX], part[600];
+    int n = snprintf(part, sizeof part, "%s.new", path);
+    if (n < 0 || (size_t)n >= sizeof part)
+        return mmr_fail(err, MMR_EIO, "public keys '%.60s…': the path is too long", path);
+    (void)unlink(part); /* of a run that was cut short */
+    mmr_public_keys_format(pub, line);
+    mmr_autoclose int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0 || fchmod(fd, 0644) != 0 || dprintf(fd, "%s\n", line) < 0 || fsync(fd) != 0 || rename(part, path) != 0 ||
+        sync_dir_of(path) != 0)
+        return mmr_fail(err, MMR_EIO, "public keys '%.200s': %s", path, strerror(errno));
+    return 0;
+}
+
 int mmr_site_read_keys(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err)
 {
     char path[512];
-    int n = snprintf(path, sizeof path, "%s/node.key", state_dir);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return mmr_fail(err, MMR_ECONFIG, "node.state_dir '%.60s…' is too long", state_dir);
-    int r = mmr_keys_load(path, ret, err);
+    int r = path_of(state_dir, "node.key", path, sizeof path, err);
+    if (!r)
+        r = mmr_keys_load(path, ret, err);
     return r == MMR_ENOENT ? mmr_fail(err, r, "this machine has no keys (%.100s): run 'mamori keys new'", path) : r;
+}
+
+int mmr_site_keys_read_next(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err)
+{
+    char path[512];
+    int r = path_of(state_dir, "node.key.next", path, sizeof path, err);
+    return r ? r : mmr_keys_load(path, ret, err);
+}
+
+int mmr_site_keys_next(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err)
+{
+    char path[512];
+    int r = mmr_site_keys_read_next(state_dir, ret, err);
+    if (r != MMR_ENOENT)
+        return r;
+    r = path_of(state_dir, "node.key.next", path, sizeof path, err);
+    if (!r)
+        r = mmr_keys_new(ret, err);
+    if (!r)
+        r = mmr_keys_save(ret, path, err);
+    if (!r && sync_dir_of(path) != 0)
+        r = mmr_fail(err, MMR_EIO, "'%.200s': %s", path, strerror(errno));
+    return r;
+}
+
+int mmr_site_keys_switch(const char *state_dir, struct mmr_error *err)
+{
+    char key[512], next[512], old[512], pub[512];
+    struct mmr_keys k;
+    int r = path_of(state_dir, "node.key", key, sizeof key, err);
+    if (!r)
+        r = path_of(state_dir, "node.key.next", next, sizeof next, err);
+    if (!r)
+        r = path_of(state_dir, "node.key.old", old, sizeof old, err);
+    if (!r)
+        r = path_of(state_dir, "node.pub", pub, sizeof pub, err);
+    if (!r)
+        r = mmr_keys_load(next, &k, err);
+    if (r)
+        return r;
+    (void)unlink(old);
+    if (link(key, old) != 0 || rename(next, key) != 0 || sync_dir_of(key) != 0) /* node.key is there at every instant */
+        r = mmr_fail(err, MMR_EIO, "'%.200s': %s", key, strerror(errno));
+    if (!r)
+        r = mmr_site_write_public(pub, &k.pub, err);
+    mmr_keys_done(&k);
+    return r;
 }

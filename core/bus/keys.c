@@ -48,7 +48,7 @@ static int write_all(int fd, const char *p, size_t n)
     return fsync(fd);
 }
 
-int mmr_keys_save(const struct mmr_keys *keys, const char *path, struct mmr_error *err)
+static int save(const struct mmr_keys *keys, const char *path, bool is_replaced, struct mmr_error *err)
 {
     char line[SECRET_LINE + 1], temp[4096], *p = line;
     int n = snprintf(temp, sizeof temp, "%s.new", path);
@@ -70,12 +70,36 @@ int mmr_keys_save(const struct mmr_keys *keys, const char *path, struct mmr_erro
     int r = 0;
     if (fchmod(fd, 0600) != 0 || write_all(fd, line, (size_t)(p - line)) != 0)
         r = mmr_fail(err, MMR_EIO, "keys '%s': %s", temp, strerror(errno));
-    else if (link(temp, path) != 0) /* unlike rename it never replaces keys that are there */
+    else if (is_replaced && rename(temp, path) != 0)
+        r = mmr_fail(err, MMR_EIO, "keys '%s': %s", path, strerror(errno));
+    else if (!is_replaced && link(temp, path) != 0) /* unlike rename it never replaces keys that are there */
         r = mmr_fail(err, errno == EEXIST ? MMR_EPERM : MMR_EIO, "keys '%s': %s; move the old file away first", path,
                      strerror(errno));
     (void)unlink(temp);
     sodium_memzero(line, sizeof line);
     return r;
+}
+
+int mmr_keys_save(const struct mmr_keys *keys, const char *path, struct mmr_error *err)
+{
+    return save(keys, path, false, err);
+}
+
+int mmr_keys_replace(const struct mmr_keys *keys, const char *path, struct mmr_error *err)
+{
+    char temp[4096];
+    int n = snprintf(temp, sizeof temp, "%s.new", path);
+    if (n > 0 && (size_t)n < sizeof temp)
+        (void)unlink(temp); /* of a run that was cut short */
+    return save(keys, path, true, err);
+}
+
+void mmr_public_keys_fingerprint(const struct mmr_public_keys *pub, char buf[MMR_FINGERPRINT_MAX])
+{
+    uint8_t hash[crypto_generichash_BYTES];
+    (void)crypto_generichash(hash, sizeof hash, (const uint8_t *)pub, sizeof *pub, NULL, 0);
+    for (unsigned i = 0; i < 4; i++)
+        (void)snprintf(buf + 5 * i, i == 3 ? 5 : 6, "%02x%02x%s", hash[2 * i], hash[2 * i + 1], i == 3 ? "" : "-");
 }
 
 static bool take_hex(const char **p, const char *end, uint8_t *b, size_t n, char after)

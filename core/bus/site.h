@@ -18,6 +18,10 @@
 #include "bus/keys.h"
 #include "bus/local.h"
 
+enum { /* kinds of orders and records of the link's owners themselves; instance "agent" */
+    MMR_SITE_HUB_KEY = 65, /* hub -> node: CURVE and signature key the hub will use next; node -> hub: the CURVE key, known now */
+    MMR_SITE_ROTATE = 66,  /* hub -> node: make new keys */
+};
 enum {
     MMR_SITE_NODES_MAX = 1024,
     MMR_SITE_NAME_MAX = 39,             /* bytes of a node's or an instance's name */
@@ -102,6 +106,7 @@ void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t 
  */
 int mmr_site_hub_order(struct mmr_site_hub *hub, const char *node, const char *instance, uint32_t kind,
                        uint64_t number, int64_t ttl_ms, const void *bytes, size_t len);
+bool mmr_site_hub_is_allowed(const struct mmr_site_hub *hub, const char *node);
 /* Are connections to the join socket (bus/join.h) let in at all? At first: no. */
 void mmr_site_hub_open_door(struct mmr_site_hub *hub, bool is_open);
 bool mmr_site_hub_is_up(const struct mmr_site_hub *hub, const char *node);

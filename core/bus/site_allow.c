@@ -64,15 +64,17 @@ struct mmr_hub_node *mmr_hub_find_name(struct mmr_site_hub *hub, const char *nam
     return NULL;
 }
 
-void mmr_hub_promote(struct mmr_site_hub *hub, struct mmr_hub_node *n)
+bool mmr_hub_promote(struct mmr_site_hub *hub, struct mmr_hub_node *n)
 {
     (void)pthread_mutex_lock(&hub->lock);
-    if (n->has_next) {
+    const bool has_next = n->has_next;
+    if (has_next) {
         n->key = n->next;
         n->has_next = false;
         mmr_hub_rebuild_table(hub);
     }
     (void)pthread_mutex_unlock(&hub->lock);
+    return has_next;
 }
 
 static struct mmr_hub_node *new_node(struct mmr_site_hub *hub, const char *name, struct mmr_error *err)
@@ -158,4 +160,12 @@ void mmr_site_hub_revoke(struct mmr_site_hub *hub, const char *node)
 void mmr_site_hub_open_door(struct mmr_site_hub *hub, bool is_open)
 {
     atomic_store(&hub->is_join_open, is_open);
+}
+
+bool mmr_site_hub_is_allowed(const struct mmr_site_hub *hub, const char *node)
+{
+    for (uint32_t i = 0; i < hub->n_nodes; i++)
+        if (strcmp(hub->node[i]->name, node) == 0)
+            return hub->node[i]->is_loop_allowed;
+    return false;
 }

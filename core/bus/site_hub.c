@@ -470,8 +470,7 @@ static void on_deliver(struct mmr_bus_part *p, struct mmr_bus_msg *m)
     if (m->op == MMR_HUB_ROTATE) {
         take_rotation(hub, n, m);
     } else if (m->op == MMR_HUB_ROTATED) {
-        mmr_hub_promote(hub, n);
-        if (hub->ops->rotated)
+        if (mmr_hub_promote(hub, n) && hub->ops->rotated)
             hub->ops->rotated(hub->ctx, n->name, &n->key.pub);
     } else if (m->op == MMR_HUB_HELLO) {
         memcpy(n->loop_epoch, m->bytes, 16);

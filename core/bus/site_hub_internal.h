@@ -72,7 +72,7 @@ struct mmr_hub_node *mmr_hub_find_key(struct mmr_site_hub *hub, const uint8_t cu
                                       bool *ret_is_next);
 void mmr_hub_rebuild_table(struct mmr_site_hub *hub);                             /* with the lock */
 struct mmr_hub_node *mmr_hub_find_name(struct mmr_site_hub *hub, const char *name); /* [loop] or NULL */
-void mmr_hub_promote(struct mmr_site_hub *hub, struct mmr_hub_node *n); /* [loop] its next key is its key from now on */
+bool mmr_hub_promote(struct mmr_site_hub *hub, struct mmr_hub_node *n); /* [loop] its next key is its key from now on; false: it has none */
 
 /* ---- site_door.c, all [bus] ---- */
 

@@ -2,6 +2,7 @@
  * cmd_agree.c - `mamori agree`: a named person agrees to what may be done by itself. It is written into the site's
  * folder as 90-agreed.yaml, with who, when and what was shown; `--withdraw` goes back to the dry run.
  */
+#include "cli/drop_in.h"
 #include "cli/person.h"
 #include "cli/site.h"
 #include "model/action.h"
@@ -180,65 +181,6 @@ static char *content(const struct agree *a)
     return text;
 }
 
-static int make_folder(const char *dir)
-{
-    char path[4096];
-    struct stat st;
-    size_t len = strlen(dir);
-    if (stat(dir, &st) == 0 || len >= sizeof path)
-        return 0;
-    memcpy(path, dir, len + 1);
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        if (mkdir(path, 0755) != 0 && errno != EEXIST)
-            return -1;
-        *p = '/';
-    }
-    return mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : -1;
-}
-
-static int failed(const char *path)
-{
-    (void)fprintf(stderr, "mamori agree: '%s': %s\n", path, strerror(errno));
-    return MMR_EXIT_FAILED;
-}
-
-/* The old file or the new one, whatever happens meanwhile. */
-static int write_file(const char *dir, const char *text)
-{
-    char path[4096], part[4096];
-    size_t len = strlen(text);
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, AGREED_FILE) >= sizeof path ||
-        (size_t)snprintf(part, sizeof part, "%s/.%s.%ld", dir, AGREED_FILE, (long)getpid()) >= sizeof part) {
-        (void)fprintf(stderr, "mamori agree: the path of the configuration folder is too long\n");
-        return MMR_EXIT_USAGE;
-    }
-    if (make_folder(dir) != 0)
-        return failed(dir);
-    mmr_autoclose int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return failed(dir);
-    (void)unlink(part); /* of a process with our number that was ended */
-    mmr_autoclose int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return failed(part);
-    for (size_t at = 0; at < len;) {
-        ssize_t n = write(fd, text + at, len - at);
-        if (n < 0 && errno != EINTR) {
-            int status = failed(part);
-            (void)unlink(part);
-            return status;
-        }
-        at += n > 0 ? (size_t)n : 0;
-    }
-    if (fchmod(fd, 0644) != 0 || fsync(fd) != 0 || rename(part, path) != 0 || fsync(folder) != 0) {
-        int status = failed(path);
-        (void)unlink(part);
-        return status;
-    }
-    return MMR_EXIT_OK;
-}
-
 static void say(void *ctx, const char *line)
 {
     (void)ctx;
@@ -323,7 +265,7 @@ static int agree(struct agree *a)
     if (!status)
         status = confirm(a);
     if (!status)
-        status = write_file(dir, text);
+        status = mmr_cli_drop_in_write("agree", dir, AGREED_FILE, text);
     if (!status)
         status = check_force(a, a->site.dir, NULL);
     return status ? status : report(a, dir);
