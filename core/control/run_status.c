@@ -175,6 +175,17 @@ static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct js
         if (strcmp(light, "green") == 0)
             light = "yellow";
     }
+    struct json_object *nodes = NULL, *lost = NULL, *who = NULL;
+    for (size_t i = 0; s->brain && json_object_object_get_ex(s->brain, "nodes", &nodes) && i < json_object_array_length(nodes); i++) {
+        struct json_object *one = json_object_array_get_idx(nodes, i);
+        if (!json_object_object_get_ex(one, "lost", &lost) || !json_object_get_boolean(lost) || !json_object_object_get_ex(one, "name", &who))
+            continue;
+        (void)snprintf(text, sizeof text, is_ja ? "端末「%s」から応答がありません。いまその端末は見守られていません。" : "The machine '%s' does not answer; nothing watches there now.",
+                       json_object_get_string(who));
+        json_object_array_add(why, json_object_new_string(text));
+        if (strcmp(light, "green") == 0)
+            light = "yellow";
+    }
     if (s->brain && !s->is_endpoint && brain_int(s, "store_ok") == 0) {
         struct json_object *reason = NULL;
         (void)json_object_object_get_ex(s->brain, "store_error", &reason);

@@ -627,7 +627,7 @@ static void nothing_is_lost_when_hub_and_agent_are_killed(void **state)
     open_world(&w, true);
     for (unsigned i = 0; i < 100; i++)
         emit(&w, i % 10 ? MMR_LANE_FINDING : MMR_LANE_URGENT, 0);
-    WAIT_FOR(&w, mmr_local_pending(w.client) == 0);
+    WAIT_FOR(&w, mmr_local_pending(w.client) == 0 && w.n_seen == 100);
     w.is_mute = true; /* arrives, and is not committed */
     for (unsigned i = 0; i < 100; i++)
         emit(&w, i % 10 ? MMR_LANE_FINDING : MMR_LANE_URGENT, 0);
