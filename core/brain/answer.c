@@ -137,6 +137,7 @@ static struct json_object *status_json(struct mmr_live *l)
     json_object_object_add(o, "nodes", nodes_json(l));
     mmr_sights_json(l->sights, o);
     json_object_object_add(o, "seats", seats_json(l));
+    json_object_object_add(o, "notices", mmr_notices_json(l->notices));
     json_object_object_add(o, "outbox", json_object_new_object());
     struct json_object *outbox;
     (void)json_object_object_get_ex(o, "outbox", &outbox);
@@ -195,10 +196,12 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
         status = undo(l, text, o);
     } else if (o = json_object_new_object(), mmr_live_known_request(l, command, text, o, &status)) {
         ; /* answered */
-    } else if (!l->membership && strncmp(command, "node.", 5) == 0) {
+    } else if (strncmp(command, "node.", 5) == 0 && !l->membership) {
         add_str(o, "error", "this hub has no other machines: set site.listen, as in 'site: {listen: tcp://192.0.2.1:7400}'");
         status = 2;
-    } else if (!l->membership || !mmr_membership_request(l->membership, command, text, o, &status)) {
+    } else if (l->membership && mmr_membership_request(l->membership, command, text, o, &status)) {
+        ; /* answered */
+    } else if (status = mmr_notices_request(l->notices, command, text, o), status < 0) {
         add_str(o, "error", "the brain does not know this command");
         status = 2;
     }

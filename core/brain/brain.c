@@ -27,6 +27,7 @@ static void on_incident(void *ctx, const struct mmr_incident *i, enum mmr_activi
     struct mmr_error err = {.struct_size = sizeof err};
     if (mmr_persist_incident(l->persist, i, activity, change, mmr_clock_wall_ns(), &err) != 0)
         mmr_log(MMR_LOG_ERR, "incident.not_recorded", "id=%016llx reason=\"%s\"", (unsigned long long)i->id, err.text);
+    mmr_notices_incident(l->notices, i, change);
     if (change & (MMR_CHANGE_CLASS | MMR_CHANGE_CONTAINED))
         mmr_log(i->class_current == MMR_CLASS_OF_SEVERE ? MMR_LOG_WARN : MMR_LOG_INFO, "incident.class",
                 "id=%016llx class=%s band=%s row=%d evidence=%u actions=%u", (unsigned long long)i->id,
@@ -101,6 +102,9 @@ static void arm(struct mmr_live *l)
     int64_t commit = mmr_persist_deadline(l->persist);
     if (commit != INT64_MAX && commit - mono < wait)
         wait = commit - mono;
+    int64_t notices = mmr_notices_wait_ns(l->notices);
+    if (notices < wait)
+        wait = notices;
     if (wait < 0)
         wait = 0;
     const struct timeval tv = {.tv_sec = wait / MMR_NS_PER_S, .tv_usec = wait % MMR_NS_PER_S / 1000};
@@ -143,6 +147,7 @@ static void close_batch(struct mmr_live *l)
         return;
     }
     mmr_live_acknowledge(l);
+    mmr_notices_committed(l->notices);
     mmr_live_forward(l);
 }
 
@@ -154,6 +159,8 @@ static void commit(struct mmr_live *l)
     if (mmr_persist_health(l->persist)->is_failing) {
         if (now >= mmr_persist_deadline(l->persist) && mmr_persist_retry(l->persist, &err) == 0)
             close_batch(l);
+        if (mmr_persist_health(l->persist)->is_failing)
+            mmr_notices_despite(l->notices);
         return;
     }
     if (mmr_db_has_batch(mmr_persist_db(l->persist))) {
@@ -179,6 +186,7 @@ void mmr_live_settle(struct mmr_live *l)
         if (!has_more && n == 0)
             break;
     }
+    mmr_notices_tick(l->notices);
     commit(l);
     arm(l);
 }
@@ -275,7 +283,9 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     if (r)
         return r;
     mmr_setup_pipeline(l->config, &l->setup, &pc);
-    r = mmr_pipeline_new(&pc, &ops, &l->pipeline, err);
+    r = mmr_notices_new(l, &l->notices, err);
+    if (!r)
+        r = mmr_pipeline_new(&pc, &ops, &l->pipeline, err);
     if (!r)
         r = mmr_stamper_init(&l->core_stamper, NULL, l->roster.node, "network", "org.mamori.core", "core", err);
     if (!r)
@@ -289,6 +299,7 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     int restored = mmr_persist_restore(l->persist, l->pipeline, mmr_clock_wall_ns(), err);
     if (restored > 0)
         mmr_log(MMR_LOG_INFO, "incidents.restored", "n=%d", restored);
+    mmr_notices_restored(l->notices);
     l->bus_event = event_new(l->base, mmr_bus_fd(l->bus), EV_READ | EV_PERSIST, on_bus, l);
     l->timer = event_new(l->base, -1, 0, on_timer, l);
     l->forward_timer = event_new(l->base, -1, EV_PERSIST, on_forward_timer, l);
@@ -385,6 +396,7 @@ static void done(struct mmr_live *l)
     if (l->bus)
         mmr_bus_free(l->bus);
     mmr_pipeline_free(l->pipeline);
+    mmr_notices_free(l->notices);
     mmr_persist_close(l->persist);
     mmr_setup_done(&l->setup);
     mmr_config_free(l->config);

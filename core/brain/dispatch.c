@@ -110,6 +110,17 @@ void mmr_live_reconcile(struct mmr_live *l, uint32_t slot)
 
 /* ---- forwarders ---- */
 
+static void read_takes(const struct mmr_live *l, struct mmr_forwarding *f)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "plugins.%s.takes", f->name);
+    struct mmr_strv v = mmr_config_strv(l->config, path);
+    for (size_t i = 0; i < v.n; i++) {
+        f->takes_incident |= strcmp(v.v[i], "incident") == 0;
+        f->takes_receipt |= strcmp(v.v[i], "receipt") == 0;
+    }
+}
+
 static struct mmr_forwarding *forwarding_of(struct mmr_live *l, uint32_t slot, uint32_t index)
 {
     for (uint32_t i = 0; i < l->n_forwarder; i++)
@@ -124,7 +135,8 @@ static struct mmr_forwarding *forwarding_of(struct mmr_live *l, uint32_t slot, u
     (void)snprintf(f->name, sizeof f->name, "%s", x->name);
     f->slot = slot;
     f->index = index;
-    if (mmr_persist_forwarder(l->persist, f->name, &err) != 0)
+    read_takes(l, f);
+    if ((f->takes_incident || f->takes_receipt) && mmr_persist_forwarder(l->persist, f->name, &err) != 0)
         mmr_log(MMR_LOG_ERR, "forwarder.not_registered", "instance=%s reason=\"%s\"", f->name, err.text);
     return f;
 }
@@ -133,12 +145,19 @@ struct offer {
     struct mmr_live *l;
     struct mmr_forwarding *f;
     int64_t now_ns;
+    uint64_t unwanted[MMR_LIVE_INFLIGHT_MAX]; /* rows of a kind it does not take */
+    uint32_t n_unwanted;
 };
 
 static int offer_row(void *ctx, const struct mmr_outbox_row *row)
 {
     struct offer *o = ctx;
     uint32_t at = 0;
+    if ((!o->f->takes_incident && strcmp(row->kind, "incident") == 0) || (!o->f->takes_receipt && strcmp(row->kind, "receipt") == 0)) {
+        if (o->n_unwanted < MMR_LIVE_INFLIGHT_MAX)
+            o->unwanted[o->n_unwanted++] = row->seq;
+        return 0;
+    }
     while (at < o->f->n && o->f->seq[at] != row->seq)
         at++;
     if (at < o->f->n && o->now_ns - o->f->since_ns[at] < FORWARD_RETRY_S * MMR_NS_PER_S)
@@ -167,8 +186,10 @@ void mmr_live_forward(struct mmr_live *l)
             if (!x->is_used || !(x->roles & MMR_ROLE_FORWARDER))
                 continue;
             o.f = forwarding_of(l, s, i);
-            if (o.f && now >= o.f->rest_until_ns)
+            if (o.f && now >= o.f->rest_until_ns && (o.f->takes_incident || o.f->takes_receipt))
                 (void)mmr_store_outbox_pending(mmr_persist_db(l->persist), o.f->name, MMR_LIVE_INFLIGHT_MAX, offer_row, &o, &err);
+            for (uint32_t k = 0; k < o.n_unwanted; k++)
+                (void)mmr_persist_forwarded(l->persist, o.f->name, o.unwanted[k], MMR_DELIVERY_FAILED, mmr_clock_wall_ns(), "not taken", &err);
         }
 }
 
@@ -180,6 +201,8 @@ void mmr_live_forwarded(struct mmr_live *l, uint32_t slot, uint32_t index, uint6
     int level;
     int64_t at_ns;
     if (!f || mmr_forwarded_unwrap(bytes, len, &level, &at_ns, detail, &err) != 0)
+        return;
+    if (mmr_notices_answer(l->notices, seq, level, level == MMR_FORWARD_BUSY, at_ns, detail))
         return;
     for (uint32_t i = 0; i < f->n; i++)
         if (f->seq[i] == seq) {

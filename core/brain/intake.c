@@ -31,6 +31,8 @@ static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const v
     int r = mmr_event_read(stamped, len, l->view, &err);
     if (!r)
         mmr_selftest_event(&l->selftest, l->view);
+    if (!r)
+        mmr_notices_event(l->notices, l->view);
     if (!r && mmr_value_is(mmr_event_get(l->view, "mamori.kind"), "enforcement.lost"))
         note_enforcement(l, host);
     if (!r && side == MMR_SIDE_NETWORK)

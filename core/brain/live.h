@@ -1,9 +1,10 @@
-/* live.h - inside the brain process: one struct, five files: brain.c (start, loop), intake.c (records in), eyes.c (who
- * watches which machine), dispatch.c (orders, receipts that must be made up, records for forwarders), answer.c (what
- * was asked). */
+/* live.h - inside the brain process: one struct, six files: brain.c (start, loop), intake.c (records in), eyes.c (who
+ * watches which machine), notices.c (people), dispatch.c (orders, receipts that must be made up, records for
+ * forwarders), answer.c (what was asked). */
 #ifndef MMR_BRAIN_LIVE_H
 #define MMR_BRAIN_LIVE_H
 
+#include "brain/notices.h"
 #include "brain/persist.h"
 #include "classify/allow.h"
 #include "brain/roster.h"
@@ -34,6 +35,7 @@ struct mmr_forwarding {
     int64_t since_ns[MMR_LIVE_INFLIGHT_MAX];
     uint32_t n;
     int64_t rest_until_ns; /* busy: not before */
+    bool takes_incident, takes_receipt;
 };
 struct mmr_live {
     struct event_base *base;
@@ -52,6 +54,7 @@ struct mmr_live {
     struct mmr_sights *sights;
     struct mmr_seats *seats; /* NULL until the first is heard of */
     struct mmr_allow *allow;
+    struct mmr_notices *notices;
     struct mmr_selftest selftest;
     struct mmr_stamper core_stamper;
     uint64_t core_seq;

@@ -190,6 +190,8 @@ int mmr_config_load(const struct mmr_config_source *src, size_t n, mmr_diag_fn d
         code = src[i].dir ? load_dir(&l, src[i].dir, err) : load_text(&l, &src[i], err);
     if (!code) {
         l.problems += mmr_schema_check(c->root, diag, ctx);
+        if (!l.problems)
+            l.problems += mmr_notify_check(c->root, diag, ctx);
         code = read_instances(&l);
     }
     if (!code && l.problems)

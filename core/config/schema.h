@@ -23,5 +23,8 @@ const struct mmr_schema_row *mmr_schema_find(const char *path);
 /* Check a merged tree: unknown keys (with the nearest known one), types, ranges. Returns the number
  * of problems, each said through diag. */
 unsigned mmr_schema_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx);
+/* What no single key shows: is there an enabled instance for each channel a contact has, is the address one? The tree is
+ * sound by mmr_schema_check(). Returns the number of problems, each said to diag. */
+unsigned mmr_notify_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx);
 
 #endif

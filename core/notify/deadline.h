@@ -128,6 +128,9 @@ int mmr_deadline_followup(struct mmr_deadline *d, uint64_t id, int64_t now_ns, s
 /* A named person ends it. is_withdrawn: it was none; whoever was told gets a correction. errors MMR_ENOENT; MMR_EINVAL no name */
 int mmr_deadline_close(struct mmr_deadline *d, uint64_t id, const char *who, bool is_withdrawn, int64_t now_ns, struct mmr_error *err);
 
+/* A named person says at the console that he knows (level 4, by no channel): the escalation stops. errors MMR_ENOENT */
+int mmr_deadline_confirm(struct mmr_deadline *d, uint64_t id, const char *who, int64_t now_ns, struct mmr_error *err);
+
 /* Everything whose time has come is planned and marked to send. */
 int mmr_deadline_tick(struct mmr_deadline *d, int64_t now_ns, struct mmr_error *err);
 int64_t mmr_deadline_next(const struct mmr_deadline *d); /* when to tick again; INT64_MAX: never */

@@ -389,6 +389,20 @@ int mmr_deadline_result(struct mmr_deadline *d, const struct mmr_attempt_key *ke
     return 0;
 }
 
+int mmr_deadline_confirm(struct mmr_deadline *d, uint64_t id, const char *who, int64_t now_ns, struct mmr_error *err)
+{
+    struct mmr_notice *n = mmr_deadline_find(d, id);
+    if (!n)
+        return mmr_fail(err, MMR_ENOENT, "no notice of incident %016llx is known", (unsigned long long)id);
+    if (!mmr_notice_is_over(n)) {
+        (void)snprintf(n->closed_by, sizeof n->closed_by, "%s", who);
+        reached(d, n, now_ns, now_ns, now_ns); /* who answers has been reached */
+        mmr_notice_confirm(d, n, now_ns, now_ns);
+        n->is_dirty = true;
+    }
+    return 0;
+}
+
 /* ---- time ---- */
 
 int mmr_deadline_tick(struct mmr_deadline *d, int64_t now_ns, struct mmr_error *err)
