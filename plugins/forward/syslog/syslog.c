@@ -73,12 +73,16 @@ static void hang_up(struct sender *s, const char *why)
     give_back(s, why);
 }
 
-/* Syslog servers say nothing: what can be read is the end of the connection. */
+/* Syslog servers say nothing: what can be read is of TLS itself (tickets), or the end of the connection. */
 static bool is_ended(struct sender *s)
 {
-    char byte;
-    ssize_t n = recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    char bytes[512];
+    size_t n = 0;
+    CURLcode c;
+    for (int k = 0; k < 16 && (c = curl_easy_recv(s->line, bytes, sizeof bytes, &n)) != CURLE_AGAIN; k++)
+        if (c != CURLE_OK || n == 0)
+            return true;
+    return false;
 }
 
 static void write_out(struct sender *s)
