@@ -73,7 +73,8 @@ const struct mmr_command *const mmr_commands[] = {
 @rows@    NULL,
 };
 ")
-  add_executable(mamori ${cli_sources} ${PROJECT_BINARY_DIR}/builtin_plugins.c ${PROJECT_BINARY_DIR}/commands.c)
+  mmr_embed(template plugin_template ${PROJECT_SOURCE_DIR}/sdk/template) # what `mamori plugin new` writes
+  add_executable(mamori ${cli_sources} ${template} ${PROJECT_BINARY_DIR}/builtin_plugins.c ${PROJECT_BINARY_DIR}/commands.c)
   target_include_directories(mamori PRIVATE ${PROJECT_SOURCE_DIR}/core)
   target_link_libraries(mamori PRIVATE mmr_cli_rooms mmr_warnings)
   if(MMR_BUILTIN)
