@@ -184,6 +184,9 @@ static int on_event(void *self, const void *msgpack, size_t len, struct mmr_erro
     content_event(b, &b->ev);
     callback_event(b, &b->ev);
     spoof_event(b, &b->ev);
+    names_event(b, &b->ev);
+    exfil_event(b, &b->ev);
+    cleartext_event(b, &b->ev);
     return MMR_OK;
 }
 
@@ -191,12 +194,14 @@ static void on_packet(void *self, const void *item)
 {
     scan_packet(self, item);
     tunnel_packet(self, item);
+    exfil_packet(self, item);
 }
 
 static void on_chunk(void *self, const void *item)
 {
     callback_chunk(self, item);
     content_chunk(self, item);
+    cleartext_chunk(self, item);
 }
 
 /* ---- plugin ---- */
@@ -208,7 +213,7 @@ static void destroy(void *self)
         return;
     struct memory *const all[] = {&b->told, &b->scan_port, &b->scan_host, &b->scan_slow, &b->guess, &b->web,
                                   &b->poll, &b->dns, &b->icmp, &b->asked, &b->rpc, &b->roles,
-                                  &b->claims};
+                                  &b->claims, &b->named, &b->nameless, &b->sent};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         memory_done(all[i]);
     free(b);
@@ -224,7 +229,8 @@ static int init_memories(struct beh *b)
         {&b->scan_slow, 1024, scan_bytes},  {&b->guess, 8192, guess_bytes},    {&b->web, 4096, guess_bytes},
         {&b->poll, 8192, beacon_bytes},     {&b->dns, 16384, dns_bytes},       {&b->icmp, 4096, icmp_bytes},
         {&b->asked, 8192, callback_bytes},  {&b->rpc, 4096, lateral_bytes},    {&b->roles, 1024, sizeof(uint32_t)},
-        {&b->claims, 4096, spoof_bytes},
+        {&b->claims, 4096, spoof_bytes},      {&b->named, 65536, 1},            {&b->nameless, 1024, nameless_bytes},
+        {&b->sent, 16384, sent_bytes},
     };
     int rc = MMR_OK;
     for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == MMR_OK; i++)
@@ -275,6 +281,12 @@ static const struct mmr_cfg_key config[] = {
             "short login sessions of an encrypted service within five minutes: guessing"),
     MMR_CFG(struct beh_config, beacon_polls, MMR_CFG_INT, 0, "6", 4, 1000, "regular requests before a beacon is called one"),
     MMR_CFG(struct beh_config, repeat, MMR_CFG_MSEC, 0, "10m", 1000, 86400000, "the same finding about the same pair is told this often"),
+    MMR_CFG(struct beh_config, nameless, MMR_CFG_INT, 0, "20", 5, 60,
+            "outside addresses never resolved by name within ten minutes: a hint"),
+    MMR_CFG(struct beh_config, exfil_floor, MMR_CFG_BYTES, 0, "100M", 65536, 1LL << 40,
+            "less than this sent to one address in an hour is never data leaving"),
+    MMR_CFG(struct beh_config, exfil_history, MMR_CFG_MSEC, 0, "3d", 0, 2592000000,
+            "a machine is watched this long before what it sends is held against its own history"),
     {0},
 };
 static const struct mmr_analyzer_ops analyzer = {.struct_size = sizeof analyzer, .event = on_event};
@@ -296,7 +308,7 @@ MMR_PLUGIN(behaviour) = {
     .destroy = destroy,
     .subscribes = (const char *const[]){"flow.start", "flow.end", "http.request", "http.response", "dns.query",
                                         "smb.session", "smb.open", "smb.write", "dcerpc.call", "krb.request",
-                                        "krb.reply", "tls.heartbeat", "ftp.reply", "ldap.search", "ldap.bind", "arp.claim", NULL},
+                                        "krb.reply", "tls.heartbeat", "ftp.reply", "ftp.command", "dns.answer", "tls.hello", "ldap.search", "ldap.bind", "arp.claim", NULL},
     .analyzer = &analyzer,
     .extension = extension,
 };

@@ -16,7 +16,7 @@
 
 struct beh_config {
     struct mmr_strv domain_controllers, dns_encoded_ok;
-    int64_t scan_ports, scan_hosts, scan_slow, guesses, sessions, beacon_polls, repeat;
+    int64_t scan_ports, scan_hosts, scan_slow, guesses, sessions, beacon_polls, repeat, nameless, exfil_floor, exfil_history;
 };
 struct beh_rule { /* what is found; phase NULL: a hint */
     const char *id, *title, *phase, *potential;
@@ -52,6 +52,8 @@ struct beh {
     struct memory asked;                            /* callback.c */
     struct memory rpc, roles;                       /* lateral.c */
     struct memory claims;                           /* spoof.c */
+    struct memory named, nameless;                  /* names.c */
+    struct memory sent;                             /* exfil.c */
     struct beh_event ev;
     uint8_t out[16384];
 };
@@ -77,8 +79,15 @@ void content_chunk(struct beh *b, const struct mmr_chunk *c);
 void callback_chunk(struct beh *b, const struct mmr_chunk *c);
 void spoof_event(struct beh *b, const struct beh_event *e);
 void lateral_event(struct beh *b, const struct beh_event *e);
+void names_event(struct beh *b, const struct beh_event *e);
+bool names_has(struct beh *b, const struct mmr_addr *a); /* somebody in the office named this address */
+void exfil_packet(struct beh *b, const struct mmr_packet *p);
+void exfil_event(struct beh *b, const struct beh_event *e);
+void cleartext_event(struct beh *b, const struct beh_event *e);
+void cleartext_chunk(struct beh *b, const struct mmr_chunk *c);
 bool lateral_is_controller(struct beh *b, const struct mmr_addr *a);
 /* what each check's maps hold, in bytes */
-extern const uint32_t scan_bytes, guess_bytes, beacon_bytes, dns_bytes, icmp_bytes, callback_bytes, lateral_bytes, spoof_bytes;
+extern const uint32_t scan_bytes, guess_bytes, beacon_bytes, dns_bytes, icmp_bytes, callback_bytes, lateral_bytes, spoof_bytes,
+    nameless_bytes, sent_bytes;
 
 #endif

@@ -549,6 +549,139 @@ static void the_same_pair_is_told_once_in_ten_minutes(void **state)
     done(&w);
 }
 
+static void sent(struct world *w, const char *dst, int64_t out, int64_t in)
+{
+    struct mmr_event *ev = event(w, "flow.end", "192.168.1.5", dst, 443, "outbound");
+    mmr_event_int(ev, "traffic.bytes_out", out);
+    mmr_event_int(ev, "traffic.bytes_in", in);
+    send_event(w);
+}
+
+static void upload(struct world *w, struct mmr_flow *f, unsigned mib)
+{
+    struct mmr_frame frame = {.struct_size = sizeof frame, .input = "a", .index = 1};
+    struct mmr_packet p = {.struct_size = sizeof p, .frame = &frame, .flow = f, .proto = IPPROTO_TCP, .dir = MMR_TO_SERVER, .payload_len = 1 << 20};
+    for (unsigned i = 0; i < mib; i++) {
+        frame.time_ns = w->now += 100 * MMR_TH_MS;
+        f->bytes[MMR_TO_SERVER] += p.payload_len;
+        assert_int_equal(mmr_testhost_feed(w->th, w->i, MMR_TOPIC_PACKET, &p), 1);
+    }
+}
+
+static void more_data_than_ever_before_is_told_by_where_it_goes(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w, NULL);
+    const struct mmr_addr client = {{[10] = 0xff, 0xff, 192, 168, 1, 5}}, server = {{[10] = 0xff, 0xff, 203, 0, 113, 50}},
+                          store = {{[10] = 0xff, 0xff, 203, 0, 113, 51}};
+    for (int day = 0; day < 4; day++) { /* its own history: 20 MB in an hour now and then */
+        struct mmr_flow f = {.struct_size = sizeof f, .proto = IPPROTO_TCP, .zones = MMR_FLOW_CLIENT_INSIDE, .id = 1, .client = client, .server = store};
+        upload(&w, &f, 20);
+        w.now += 86400 * MMR_TH_S;
+    }
+    struct mmr_flow f = {.struct_size = sizeof f, .proto = IPPROTO_TCP, .zones = MMR_FLOW_CLIENT_INSIDE, .id = 2, .client = client, .server = server};
+    upload(&w, &f, 120); /* over the floor, but not eight times its peak of 20 MiB */
+    assert_int_equal(found(&w, "mamori.behaviour.exfiltration"), -1);
+    f.bytes[MMR_TO_CLIENT] = f.bytes[MMR_TO_SERVER]; /* both ways alike: somebody synchronises */
+    upload(&w, &f, 100);
+    assert_int_equal(found(&w, "mamori.behaviour.exfiltration"), -1);
+    f.bytes[MMR_TO_CLIENT] = 0;
+    upload(&w, &f, 60);
+    int n = found(&w, "mamori.behaviour.exfiltration");
+    assert_true(n >= 0);
+    assert_string_equal(mmr_testhost_text(w.th, n, "mamori.phase"), "impact.data");
+    assert_string_equal(mmr_testhost_text(w.th, n, "mamori.potential"), "high");
+    assert_string_equal(mmr_testhost_text(w.th, n, "dst_endpoint.ip"), "203.0.113.50");
+    assert_int_equal(found(&w, "mamori.behaviour.upload"), -1);
+    /* the same to an address somebody named is only worth knowing */
+    struct mmr_event *ev = event(&w, "dns.answer", "192.168.1.5", "192.168.1.1", 53, "internal");
+    const char *const answers[] = {"203.0.113.51"};
+    mmr_event_strv(ev, "answers", answers, 1);
+    send_event(&w);
+    f.server = store;
+    f.bytes[MMR_TO_SERVER] = 0;
+    upload(&w, &f, 200);
+    n = found(&w, "mamori.behaviour.upload");
+    assert_true(n >= 0);
+    assert_string_equal(mmr_testhost_text(w.th, n, "mamori.potential"), "info");
+    done(&w);
+    begin(&w, NULL); /* many small connections, of a machine without history: nothing; with it: told */
+    for (int i = 0; i < 400; i++, w.now += MMR_TH_S)
+        sent(&w, "203.0.113.60", 900000, 1000);
+    assert_int_equal(mmr_testhost_count(w.th, "finding"), 0);
+    w.now += 4 * 86400 * MMR_TH_S;
+    for (int i = 0; i < 4000 && !mmr_testhost_count(w.th, "finding"); i++, w.now += 100 * MMR_TH_MS)
+        sent(&w, "203.0.113.61", 900000, 1000);
+    assert_true(found(&w, "mamori.behaviour.exfiltration") >= 0);
+    done(&w);
+}
+
+static void addresses_nobody_named_are_a_hint(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w, NULL);
+    const char *const answers[] = {"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5"};
+    char dst[32];
+    for (int round = 0; round < 2; round++) { /* in the first hour nothing is said */
+        struct mmr_event *ev = event(&w, "dns.answer", "192.168.1.5", "192.168.1.1", 53, "internal");
+        mmr_event_strv(ev, "answers", answers, 5);
+        send_event(&w);
+        for (int i = 0; i < 19 + round; i++) {
+            (void)snprintf(dst, sizeof dst, "198.51.100.%d", i);
+            (void)event(&w, "flow.start", "192.168.1.5", dst, 443, "outbound");
+            send_event(&w);
+        }
+        for (size_t i = 0; i < 5; i++) { /* named ones do not count */
+            (void)event(&w, "flow.start", "192.168.1.5", answers[i], 443, "outbound");
+            send_event(&w);
+        }
+        assert_int_equal(found(&w, "mamori.behaviour.nameless_addresses") >= 0, round);
+        w.now += 7200 * MMR_TH_S;
+    }
+    int n = found(&w, "mamori.behaviour.nameless_addresses");
+    assert_string_equal(mmr_testhost_text(w.th, n, "mamori.phase"), "");
+    assert_string_equal(mmr_testhost_text(w.th, n, "mamori.potential"), "info");
+    done(&w);
+}
+
+static void clear_text_passwords_across_the_internet_are_a_hint(void **state)
+{
+    static const struct {
+        uint16_t port;
+        const char *text;
+        bool is_told;
+    } rows[] = {{110, "PASS secret\r\n", true},        {143, "a1 LOGIN kei secret\r\n", true}, {587, "AUTH PLAIN AGtlaQBzZWNyZXQ=\r\n", true},
+                {110, "USER kei\r\n", false},          {143, "a1 STARTTLS\r\n", false},        {587, "STARTTLS\r\n", false},
+                {8080, "PASS secret\r\n", false}};
+    struct world w;
+    (void)state;
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        begin(&w, NULL);
+        struct mmr_flow f = {.struct_size = sizeof f, .proto = IPPROTO_TCP, .zones = MMR_FLOW_CLIENT_INSIDE, .id = 1, .server_port = rows[k].port};
+        struct mmr_chunk c = {.struct_size = sizeof c, .flow = &f, .data = (const uint8_t *)rows[k].text, .len = (uint32_t)strlen(rows[k].text)};
+        assert_int_equal(mmr_testhost_feed(w.th, w.i, MMR_TOPIC_STREAM, &c), 1);
+        int n = found(&w, "mamori.behaviour.clear_text_password");
+        if ((n >= 0) != rows[k].is_told)
+            fail_msg("row %zu", k);
+        if (n >= 0)
+            assert_null(strstr(mmr_testhost_text(w.th, n, "message"), "secret"));
+        f.zones = MMR_FLOW_CLIENT_INSIDE | MMR_FLOW_SERVER_INSIDE;
+        f.client.b[15] = 9; /* another pair, inside the office */
+        mmr_testhost_clear(w.th);
+        assert_int_equal(mmr_testhost_feed(w.th, w.i, MMR_TOPIC_STREAM, &c), 1);
+        assert_int_equal(mmr_testhost_count(w.th, "finding"), 0);
+        done(&w);
+    }
+    begin(&w, NULL);
+    struct mmr_event *ev = event(&w, "ftp.command", "192.168.1.5", "203.0.113.9", 21, "outbound");
+    mmr_event_str(ev, "unmapped.command", "PASS");
+    send_event(&w);
+    assert_true(found(&w, "mamori.behaviour.clear_text_password") >= 0);
+    done(&w);
+}
+
 static void memory_keeps_to_its_ceiling(void **state)
 {
     struct memory m;
@@ -590,6 +723,9 @@ int main(void)
         cmocka_unit_test(a_heartbeat_that_returns_more_is_heartbleed),
         cmocka_unit_test(an_address_that_flaps_between_two_cards_is_spoofed),
         cmocka_unit_test(the_same_pair_is_told_once_in_ten_minutes),
+        cmocka_unit_test(more_data_than_ever_before_is_told_by_where_it_goes),
+        cmocka_unit_test(addresses_nobody_named_are_a_hint),
+        cmocka_unit_test(clear_text_passwords_across_the_internet_are_a_hint),
         cmocka_unit_test(memory_keeps_to_its_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ SMTP = """
 import asyncore, smtpd
 class S(smtpd.SMTPServer):
     def process_message(self, *a, **k): return None
-S(("", 25), None); asyncore.loop()
+S(("0.0.0.0", 25), None); asyncore.loop()
 """
 CONNECT = """
 import socket, sys
@@ -92,6 +92,23 @@ for i in range(n):
         c.getresponse().read(); c.close()
     except OSError: pass
     time.sleep(gap)
+"""
+SINK = """
+import socketserver
+class H(socketserver.BaseRequestHandler):
+    def handle(self):
+        while self.request.recv(65536): pass
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("", 8443), H).serve_forever()
+"""
+SEND = """
+import os, socket, sys
+s = socket.socket(); s.settimeout(5); s.bind((sys.argv[1], 0))
+try:
+    s.connect((sys.argv[2], int(sys.argv[3])))
+    for i in range(int(sys.argv[4])): s.sendall(os.urandom(1 << 20))
+except OSError: pass
+s.close()
 """
 LOGIN = """
 import socket, sys
@@ -139,6 +156,7 @@ def servers(o):
             o.serve_python(ns, HTTP, addr, port)
     o.serve_python(o.inet, DNS, INTERNET)
     o.serve_python(o.inet, SMTP)
+    o.serve_python(o.inet, SINK)
     o.serve_python(o.pc1, FTP)
     o.serve_python(o.pc2, FTP)
     probe = "import socket,sys\nsocket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()"
@@ -162,9 +180,9 @@ def is_stopped(o, name, addr, again):
 
 def attacks(o):
     src = f"{WAN}.20"
-    o.python(o.inet, CONNECT, src, PC1, 6000, 40, "port")
+    o.python(o.inet, CONNECT, src, PC1, 6000, 32, "port")
     found(o, "a_port_scan", "port_scan")
-    o.python(o.inet, CONNECT, f"{WAN}.21", PC1, 445, 40, "host")
+    o.python(o.inet, CONNECT, f"{WAN}.21", PC1, 445, 28, "host")
     found(o, "a_sweep", "host_sweep")
 
     src = f"{WAN}.22"
@@ -177,13 +195,13 @@ def attacks(o):
     guess = lambda: o.python(o.inet, LOGIN, src, PC1, 14)
     guess()
     found(o, "password_guessing", "password_guessing")
-    is_stopped(o, "password_guessing", src, guess)
+    is_stopped(o, "password_guessing", src, lambda: o.python(o.inet, LOGIN, src, PC1, 2))
 
     c2 = f"{WAN}.24"
     poll = lambda: o.python(o.pc1, REQUEST, PC1, c2, 8081, "/submit.php?id=1", 9, 1.2, "Mozilla/4.0 (compatible; MSIE 8.0)")
     poll()
     found(o, "a_beacon", "http_beacon")
-    is_stopped(o, "a_beacon", c2, poll)
+    is_stopped(o, "a_beacon", c2, lambda: o.python(o.pc1, REQUEST, PC1, c2, 8081, "/submit.php?id=1", 2, 0.1, "x"))
 
     o.python(o.pc1, ASK, f"{WAN}.25", "coded", 40)
     found(o, "a_dns_tunnel", "dns_tunnel")
@@ -192,6 +210,14 @@ def attacks(o):
     soap = "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope'><s:Body><rsp:Shell/></s:Body></s:Envelope>"
     o.python(o.pc1, REQUEST, PC1, PC2, 5985, "/wsman", 4, 0.2, "Microsoft WinRM Client", soap)
     found(o, "remote_administration_between_two_pcs", "lateral")
+
+    out = f"{WAN}.26"
+    send = lambda n: o.python(o.pc2, SEND, PC2, out, 8443, n)
+    send(1)
+    time.sleep(2)
+    send(6)
+    found(o, "data_leaving", "exfiltration")
+    is_stopped(o, "data_leaving", out, lambda: send(1))
 
     a, b = mac_of(o, o.pc1), mac_of(o, o.pc2)
     for _ in range(6):
@@ -211,7 +237,8 @@ def coverage(o):
 
 def main():
     needs("curl", "wget")
-    o = Office(MAMORI, {})
+    # a machine's own history takes days to learn: here a second of it is enough
+    o = Office(MAMORI, {"plugins": {"behaviour": {"config": {"exfil_floor": "4M", "exfil_history": "1s"}}}})
     try:
         case("the_gateway_watches", o.start(), o.log())
         case("the_office_has_its_servers", servers(o))
