@@ -75,7 +75,8 @@ static void run_case(struct run *r, const struct mmr_check_case *c)
 _Noreturn static void in_child(struct run *r, const struct mmr_check_case *c)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    struct mmr_sandbox box = {.needs = r->needs};
+    const char *own[] = {r->scratch, NULL};
+    struct mmr_sandbox box = {.needs = r->needs, .reads = own, .writes = own};
     struct rlimit cpu = {r->opts->limit_s, r->opts->limit_s + 1}, core = {0, 0};
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -87,7 +88,7 @@ _Noreturn static void in_child(struct run *r, const struct mmr_check_case *c)
     (void)mallopt(M_ARENA_MAX, 1); /* so that what is in use can be counted */
     if (chdir(r->scratch) != 0)
         _exit(3);
-    if (!c->needs_file && mmr_sandbox_enter(&box, &err) != 0) {
+    if (!c->needs_file && mmr_sandbox_enter(&box, NULL, &err) != 0) {
         (void)snprintf(r->rep->line[0], sizeof r->rep->line[0], "%s", err.text);
         r->rep->skip = MMR_CHECK_SKIP;
         r->rep->is_over = 1;
