@@ -27,7 +27,7 @@ static void *grow(void *items, size_t n, size_t *cap, size_t size)
     if (n < *cap)
         return items;
     *cap = *cap ? 2 * *cap : 64;
-    items = reallocarray(items, *cap, size);
+    items = __real_reallocarray(items, *cap, size);
     if (!items)
         mmr_testhost_die("out of memory");
     return items;
@@ -35,7 +35,7 @@ static void *grow(void *items, size_t n, size_t *cap, size_t size)
 
 static void *copy(const void *p, size_t len)
 {
-    uint8_t *c = malloc(len + 1);
+    uint8_t *c = __real_malloc(len + 1);
     if (!c)
         mmr_testhost_die("out of memory");
     if (len)
@@ -208,7 +208,7 @@ int mmr_testhost_find(const struct mmr_testhost *th, const char *kind, int nth)
 int mmr_testhost_find_text(const struct mmr_testhost *th, const char *kind, const char *key,
                            const char *text)
 {
-    struct mmr_event_view *v = malloc(sizeof *v);
+    struct mmr_event_view *v = __real_malloc(sizeof *v);
     int found = -1;
     if (!v)
         mmr_testhost_die("out of memory");

@@ -1,6 +1,6 @@
 /* config_text.c - a plugin's config struct from text pairs. The real host uses the core's own filler;
  * this one exists so that a plugin's test needs nothing but the SDK. */
-#include "config_text.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -172,7 +172,7 @@ int mmr_testhost_config_fill(const struct mmr_plugin *p, const char *const *pair
         /* a list of n items takes at most n pointers and n rounded texts: 24 bytes a character covers it */
         b.cap += 64 + (text ? 24 * (strlen(text) + 1) : 0);
     }
-    b.base = calloc(1, b.cap);
+    b.base = __real_calloc(1, b.cap);
     if (!b.base)
         return mmr_fail(err, MMR_ENOMEM, "config of %s: out of memory", p->id);
     b.at = p->config_size;

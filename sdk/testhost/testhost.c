@@ -98,7 +98,7 @@ static int host_set_timer(void *impl, int64_t msec, uint64_t cookie)
     if (at == th->n_timers) {
         if (th->n_timers == th->cap_timers) {
             size_t cap = th->cap_timers ? 2 * th->cap_timers : 32;
-            struct timer *t = reallocarray(th->timers, cap, sizeof *t);
+            struct timer *t = __real_reallocarray(th->timers, cap, sizeof *t);
             if (!t)
                 return MMR_ENOMEM;
             th->timers = t;
@@ -215,7 +215,7 @@ int mmr_testhost_feed(struct mmr_testhost *th, int i, const char *topic, const v
 
 struct mmr_testhost *mmr_testhost_new(void)
 {
-    struct mmr_testhost *th = calloc(1, sizeof *th);
+    struct mmr_testhost *th = __real_calloc(1, sizeof *th);
     if (!th || pthread_mutex_init(&th->lock, NULL) != 0)
         mmr_testhost_die("out of memory");
     th->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -231,7 +231,7 @@ static int add(struct mmr_testhost *th, const struct mmr_plugin *p, const void *
 {
     if (th->n_inst == MAX_INSTANCES)
         mmr_testhost_die("too many instances");
-    struct instance *in = calloc(1, sizeof *in);
+    struct instance *in = __real_calloc(1, sizeof *in);
     if (!in)
         mmr_testhost_die("out of memory");
     in->th = th;
@@ -519,6 +519,21 @@ unsigned mmr_testhost_watched(const struct mmr_testhost *th, int fd)
         if (th->watches[i].fd == fd)
             rw |= th->watches[i].rw;
     return rw;
+}
+
+bool mmr_testhost_ready(struct mmr_testhost *th, int fd, unsigned rw)
+{
+    for (int i = 0; i < MAX_WATCHES; i++) {
+        struct watch w = th->watches[i];
+        if (w.fd != fd || !(w.rw & rw))
+            continue;
+        if (!w.in->plugin->on_fd)
+            mmr_testhost_refuse(w.in, "watch_fd() without on_fd");
+        else if (w.in->self)
+            w.in->plugin->on_fd(w.in->self, fd, w.rw & rw, w.cookie);
+        return true;
+    }
+    return false;
 }
 
 /* ---- calls into roles ---- */

@@ -150,6 +150,22 @@ unsigned mmr_testhost_refusals(const struct mmr_testhost *th, const char **ret_t
 /* Lines logged at this level or more important ones, and the last one. */
 unsigned mmr_testhost_logged(const struct mmr_testhost *th, int level, const char **ret_text);
 
+/* ---- trouble on request ---- */
+
+/* Call on_fd() for a watched descriptor now, whether or not there is anything: as epoll may. False: it is not watched so. */
+bool mmr_testhost_ready(struct mmr_testhost *th, int fd, unsigned rw);
+/*
+ * mmr_testhost_fail_alloc - the nth allocation from now (1: the next) fails once, with ENOMEM; 0: none.
+ *
+ * Counted are malloc, calloc, realloc, reallocarray, strdup and strndup of the objects linked into the test program (the plugin, the
+ * SDK, the test itself), in every thread; neither those of shared libraries nor the test host's own.
+ */
+void mmr_testhost_fail_alloc(uint64_t nth);
+bool mmr_testhost_alloc_failed(void); /* did it come to that since? */
+/* fn once with the first allocation failing, once with the second, ... until it comes through without a failure. fn makes its own test
+ * host and frees it; whatever it asserts must hold each time. Returns how many allocations failed. [loop] */
+uint64_t mmr_testhost_each_alloc(void (*fn)(void *ctx), void *ctx);
+
 #ifdef __cplusplus
 }
 #endif

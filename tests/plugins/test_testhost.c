@@ -1,8 +1,12 @@
 /* The fake host refuses what the real one refuses, and keeps time as it does. */
 #include "testhost.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,12 +157,85 @@ static void mistakes_are_refused_and_counted(void **state)
     mmr_testhost_free(th);
 }
 
+/* create() of this plugin allocates once; the refusal is its own, and what was made before it is given back (the leak check). */
+static void allocate_and_check(void *ctx)
+{
+    unsigned *refused = ctx;
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_error err = {.struct_size = sizeof err};
+    const char *const text[] = {"tag", "x", NULL};
+    int r = mmr_testhost_add(th, &plugin, text, &err);
+    if (mmr_testhost_alloc_failed()) {
+        assert_int_equal(r, MMR_ENOMEM);
+        assert_string_equal(err.text, "no memory");
+        (*refused)++;
+    } else {
+        assert_int_equal(r, 0);
+    }
+    mmr_testhost_free(th);
+}
+
+static void each_allocation_can_fail(void **state)
+{
+    unsigned refused = 0;
+    (void)state;
+    assert_int_equal(mmr_testhost_each_alloc(allocate_and_check, &refused), 1);
+    assert_int_equal(refused, 1);
+    mmr_testhost_fail_alloc(2);
+    void *a = malloc(1), *b = malloc(1), *c = strdup("x");
+    assert_true(a && !b && c && mmr_testhost_alloc_failed());
+    mmr_testhost_fail_alloc(0);
+    free(a);
+    free(c);
+}
+
+static void *emits(void *host)
+{
+    const struct mmr_host *h = host;
+    (void)h->emit(h->impl, "", 0);
+    return NULL;
+}
+
+/* A [loop] function called from another thread ends the test with a message that names the function. */
+static void thread_tags_are_asserted(void **state)
+{
+    int fds[2], status;
+    char said[256] = "";
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct mmr_testhost *th = mmr_testhost_new();
+        struct mmr_error err = {.struct_size = sizeof err};
+        const char *const text[] = {"tag", "x", NULL};
+        struct mmr_host host;
+        pthread_t t;
+        (void)signal(SIGABRT, SIG_DFL);
+        (void)dup2(fds[1], STDERR_FILENO);
+        if (mmr_testhost_add(th, &plugin, text, &err) != 0)
+            _exit(1);
+        host = *mmr_testhost_host(th, 0);
+        if (pthread_create(&t, NULL, emits, &host) == 0)
+            (void)pthread_join(t, NULL);
+        _exit(0);
+    }
+    (void)close(fds[1]);
+    assert_true(read(fds[0], said, sizeof said - 1) > 0);
+    (void)close(fds[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    assert_non_null(strstr(said, "emit() called from another thread"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configuration_is_filled_and_checked),
         cmocka_unit_test(time_is_turned_by_hand),
         cmocka_unit_test(mistakes_are_refused_and_counted),
+        cmocka_unit_test(each_allocation_can_fail),
+        cmocka_unit_test(thread_tags_are_asserted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
