@@ -166,6 +166,8 @@ static int read_instances(struct loader *l)
             continue;
         }
         i->is_tool_named = tool != NULL;
+        const char *user = scalar_of(e, "user");
+        i->is_service_user = user && strcmp(user, "service") == 0;
         l->c->n_inst++;
     }
     return 0;

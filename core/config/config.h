@@ -52,6 +52,7 @@ struct mmr_instance_conf {
     const char *file;   /* .so to load; NULL: built in, or <plugin_dir>/<ident>.so found by id */
     const char *host;   /* host group; the instance's own name when not given */
     uint32_t side;      /* enum mmr_side; 0: the descriptor's only side */
+    bool is_service_user; /* its host runs as the user mamori runs as */
     bool is_enabled, is_dry_run;
     bool is_tool_named; /* its `tool:` names an entry of `tools:` */
     const void *node;   /* the config: map, for mmr_config_pack */

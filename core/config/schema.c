@@ -106,6 +106,8 @@ const struct mmr_schema_row mmr_schema[] = {
     {"plugins.*.plugin", MMR_CFG_STR, NULL, NULL, 0, 0, "plugin id"},
     {"plugins.*.file", MMR_CFG_STR, NULL, NULL, 0, 0, "the .so to load; without it the bundled plugin of that id"},
     {"plugins.*.host", MMR_CFG_STR, NULL, NULL, 0, 0, "process shared by instances that name the same"},
+    {"plugins.*.user", MMR_CFG_CHOICE, "own", "own service", 0, 0,
+     "service: its host runs as the user mamori runs as, for what only that user may do, such as a socket in a folder of root's"},
     {"plugins.*.side", MMR_CFG_CHOICE, NULL, "network endpoint", 0, 0, "for plugins that can be of either side"},
     {"plugins.*.enabled", MMR_CFG_BOOL, "yes", NULL, 0, 0, "no: known but not started"},
     {"plugins.*.tool", MMR_CFG_STR, NULL, NULL, 0, 0,

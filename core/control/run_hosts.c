@@ -2,8 +2,7 @@
 #include "control/run_internal.h"
 
 #include "plugin/describe.h"
-#include "plugin/instances.h"
-#include "plugin/load.h"
+#include "plugin/host_paths.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -60,7 +59,21 @@ static int make_bus_dir(struct mmr_run_state *s, struct mmr_run_host *h, struct 
     (void)snprintf(path, sizeof path, "%s/bus/%zu", run, s->n_hosts);
     int r = make_dir(path, 0700, err);
     (void)snprintf(h->endpoint, sizeof h->endpoint, "ipc://%s/bus/%zu/s", run, s->n_hosts);
-    return r ? r : mmr_run_pass_folder(s, path, h->user, 02710, err); /* 2: the socket gets the host's group */
+    return r || !h->user ? r : mmr_run_pass_folder(s, path, h->user, 02710, err); /* 2: the socket gets the host's group */
+}
+
+/* What a host may open is fixed when it starts: other paths, another host. */
+static uint64_t add_paths(const struct mmr_config *c, const struct mmr_instance_conf *x, uint64_t h)
+{
+    struct mmr_host_paths paths = {.n = 0};
+    mmr_autofree uint8_t *packed = NULL;
+    size_t len = 0;
+    if (mmr_config_pack(c, x, &packed, &len, NULL) == 0)
+        mmr_host_paths_add(&paths, packed, len);
+    for (size_t i = 0; i < paths.n; i++)
+        h = mmr_hash64(paths.v[i], strlen(paths.v[i]), h);
+    mmr_host_paths_done(&paths);
+    return h;
 }
 
 uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
@@ -71,11 +84,23 @@ uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
         char text[512];
         if (!x->is_enabled || strcmp(x->host, host) != 0)
             continue;
-        int n = snprintf(text, sizeof text, "%s|%s|%s|%u|%d|%d", x->name, x->plugin ? x->plugin : "", x->file ? x->file : "", x->side,
-                         x->is_dry_run, x->is_tool_named);
+        int n = snprintf(text, sizeof text, "%s|%s|%s|%u|%d|%d|%d", x->name, x->plugin ? x->plugin : "", x->file ? x->file : "", x->side,
+                         x->is_dry_run, x->is_tool_named, x->is_service_user);
         h = mmr_hash64(text, n > 0 && (size_t)n < sizeof text ? (size_t)n : sizeof text - 1, h);
+        h = add_paths(c, x, h);
     }
     return h;
+}
+
+/* One instance that must be the service's user makes its whole host so: a process has one user. */
+static bool is_service_user(const struct mmr_config *c, const char *host)
+{
+    for (size_t i = 0; i < mmr_config_instances(c); i++) {
+        const struct mmr_instance_conf *x = mmr_config_instance(c, i);
+        if (x->is_enabled && x->is_service_user && strcmp(x->host, host) == 0)
+            return true;
+    }
+    return false;
 }
 
 static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, const char *name, struct mmr_error *err)
@@ -90,7 +115,7 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
     bool is_in;
     int r = dirs && in ? 0 : mmr_fail(err, MMR_ENOMEM, "host '%s': out of memory", name);
     memset(h, 0, sizeof *h);
-    h->user = mmr_run_user(s, name);
+    h->user = is_service_user(s->config, name) ? 0 : mmr_run_user(s, name);
     memset(inst, 0, sizeof inst);
     for (size_t i = 0; in && i < MMR_LOCAL_INSTANCES_MAX; i++)
         in[i].fd = -1;
@@ -111,7 +136,7 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
                                              .actions = in[n].actions, .state_dir = dirs[n], .is_tool_named = x->is_tool_named};
         r = make_dir(dirs[n], 0700, err);
         if (!r)
-            mmr_run_own_folder(s, dirs[n], h->user);
+            mmr_run_own_folder(dirs[n], h->user);
         if (!r)
             r = mmr_config_pack(s->config, x, &packed[n], &inst[n].packed_len, err);
         inst[n].packed = packed[n];
@@ -130,7 +155,7 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
     const char *named = mmr_config_str(s->config, "node.name");
     const struct mmr_host_conf conf = {.name = h->name, .node = named ? named : node, .endpoint = h->endpoint, .secret = h->secret,
                                        .wants = wanted, .instances = inst, .n = n,
-                                       .uid = h->user, .gid = h->user, .group = s->first_user};
+                                       .uid = h->user, .gid = h->user, .group = h->user ? s->first_user : 0};
     if (!r && n)
         r = mmr_host_new(s->sup, &conf, &h->child, err);
     for (size_t i = 0; in && i < MMR_LOCAL_INSTANCES_MAX; i++) {

@@ -107,11 +107,11 @@ static void hand_over(int parent, const char *name, uid_t user, int depth)
         (void)closedir(d);
 }
 
-void mmr_run_own_folder(const struct mmr_run_state *s, const char *path, uint32_t user)
+void mmr_run_own_folder(const char *path, uint32_t user)
 {
     (void)chmod(path, 0700);
     if (geteuid() == 0)
-        hand_over(AT_FDCWD, path, s->first_user ? user : 0, 0);
+        hand_over(AT_FDCWD, path, user, 0);
 }
 
 int mmr_run_pass_folder(const struct mmr_run_state *s, const char *path, uint32_t group, mode_t mode, struct mmr_error *err)

@@ -100,6 +100,9 @@ static int take_grant(struct mmr_admission *a, struct mmr_error *err)
 int mmr_plugin_admit(const struct mmr_config *c, const struct mmr_trust *t, const struct mmr_plugin *const *builtins,
                      const struct mmr_instance_conf *conf, struct mmr_admission *ret, struct mmr_error *err)
 {
+    *ret = (struct mmr_admission){.fd = -1};
+    if (!conf->plugin) /* a file alone could be any plugin */
+        return mmr_fail(err, MMR_EINVAL, "entry '%s' names a file but no plugin; add 'plugin:' with the id it must hold", conf->name);
     int r = mmr_plugin_lookup(c, builtins, conf->plugin, conf->file, ret, err);
     if (r)
         return r;

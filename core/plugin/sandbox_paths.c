@@ -19,7 +19,7 @@
 
 enum { /* struct landlock_path_beneath_attr.allowed_access */
     EXECUTE = 1 << 0, WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, READ_DIR = 1 << 3, CHANGE_NAMES = 0x3f0, /* make, remove */
-    MAKE_CHAR = 1 << 6, MAKE_BLOCK = 1 << 11, MAKE_SYM = 1 << 12, REFER = 1 << 13, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15,
+    REMOVE_FILE = 1 << 5, MAKE_SOCK = 1 << 9, MAKE_CHAR = 1 << 6, MAKE_BLOCK = 1 << 11, MAKE_SYM = 1 << 12, REFER = 1 << 13, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15,
     BIND_TCP = 1 << 0, CONNECT_TCP = 1 << 1, /* handled_access_net */
     SCOPE_ABSTRACT = 1 << 0, SCOPE_SIGNAL = 1 << 1, /* scoped */
     ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NET = 4, ABI_IOCTL = 5, ABI_SCOPE = 6,
@@ -65,6 +65,18 @@ static void allow_all(int set, const char *const *paths, uint64_t rights)
         allow(set, *paths, rights);
 }
 
+static void allow_parents(int set, const char *const *paths, uint64_t rights)
+{
+    for (; paths && *paths; paths++) {
+        mmr_autofree char *folder = strdup(*paths);
+        char *cut = folder ? strrchr(folder, '/') : NULL;
+        if (!cut || cut == folder)
+            continue;
+        *cut = '\0';
+        allow(set, folder, rights);
+    }
+}
+
 static struct ruleset wanted(uint32_t needs, int abi)
 {
     struct ruleset r = {.handled_fs = ALL & ~(uint64_t)(REFER | TRUNCATE | IOCTL_DEV)};
@@ -87,6 +99,8 @@ static void add_rules(int set, const struct mmr_sandbox *s, uint64_t handled)
     allow_all(set, devices, (READ_FILE | WRITE_FILE | TRUNCATE) & handled);
     allow_all(set, s->reads, READ & handled);
     allow_all(set, s->writes, (READ | CHANGE) & handled);
+    if (s->needs & MMR_NEED_LISTEN) /* a unix socket is a name in a folder */
+        allow_parents(set, s->reads, (MAKE_SOCK | REMOVE_FILE) & handled);
     if (s->needs & (MMR_NEED_CAPTURE | MMR_NEED_NETFILTER))
         allow_all(set, network, READ & handled);
     if (s->needs & MMR_NEED_BPF)

@@ -326,7 +326,6 @@ static const struct mmr_analyzer_ops analyzer = {.struct_size = sizeof analyzer,
 MMR_PLUGIN(asset) = {
     MMR_PLUGIN_HEAD,
     .side = MMR_SIDE_NETWORK,
-    .needs = MMR_NEED_FILES_RO,
     .id = "org.mamori.asset",
     .name = "asset",
     .version = "0.1.0",

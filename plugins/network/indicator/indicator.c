@@ -409,7 +409,6 @@ MMR_PLUGIN(indicator) = {
     MMR_PLUGIN_HEAD,
     .side = MMR_SIDE_NETWORK | MMR_SIDE_ENDPOINT,
     .detects = MMR_DETECT_INBOUND | MMR_DETECT_OUTBOUND | MMR_DETECT_HOST,
-    .needs = MMR_NEED_FILES_RO,
     .id = "org.mamori.indicator",
     .name = "indicator",
     .version = "0.1.0",
