@@ -138,6 +138,7 @@ static struct json_object *status_json(struct mmr_live *l)
     mmr_sights_json(l->sights, o);
     json_object_object_add(o, "seats", seats_json(l));
     json_object_object_add(o, "notices", mmr_notices_json(l->notices));
+    json_object_object_add(o, "reports", mmr_weekly_json(l->weekly));
     json_object_object_add(o, "outbox", json_object_new_object());
     struct json_object *outbox;
     (void)json_object_object_get_ex(o, "outbox", &outbox);

@@ -238,6 +238,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     mmr_live_known_tick(l);
     if (l->membership)
         mmr_membership_tick(l->membership);
+    mmr_weekly_tick(l->weekly, mmr_clock_wall_ns());
     mmr_live_forward(l);
     mmr_live_settle(l);
 }
@@ -284,6 +285,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
         return r;
     mmr_setup_pipeline(l->config, &l->setup, &pc);
     r = mmr_notices_new(l, &l->notices, err);
+    if (!r)
+        r = mmr_weekly_new(l, &l->weekly, err);
     if (!r)
         r = mmr_pipeline_new(&pc, &ops, &l->pipeline, err);
     if (!r)
@@ -397,6 +400,7 @@ static void done(struct mmr_live *l)
         mmr_bus_free(l->bus);
     mmr_pipeline_free(l->pipeline);
     mmr_notices_free(l->notices);
+    mmr_weekly_free(l->weekly);
     mmr_persist_close(l->persist);
     mmr_setup_done(&l->setup);
     mmr_config_free(l->config);

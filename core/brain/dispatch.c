@@ -202,7 +202,8 @@ void mmr_live_forwarded(struct mmr_live *l, uint32_t slot, uint32_t index, uint6
     int64_t at_ns;
     if (!f || mmr_forwarded_unwrap(bytes, len, &level, &at_ns, detail, &err) != 0)
         return;
-    if (mmr_notices_answer(l->notices, seq, level, level == MMR_FORWARD_BUSY, at_ns, detail))
+    if (mmr_notices_answer(l->notices, seq, level, level == MMR_FORWARD_BUSY, at_ns, detail) ||
+        mmr_weekly_answer(l->weekly, seq, level, level == MMR_FORWARD_BUSY, mmr_clock_wall_ns(), detail))
         return;
     for (uint32_t i = 0; i < f->n; i++)
         if (f->seq[i] == seq) {

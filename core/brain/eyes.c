@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SITE_LOST_S = 30, LOCAL_LOST_S = 10, SETTLE_S = 3, SETTLE_MAX_S = 60, ALIVE_EVERY_S = 30, TOLD_S = 300 };
+enum { SITE_LOST_S = 30, LOCAL_LOST_S = 10, SETTLE_S = 3, SETTLE_MAX_S = 60, ALIVE_EVERY_S = 30 };
 #define KEY_PREFIX "watch.host."
 #define KEY_ALIVE "watch.alive"
 #define LINK "link" /* reasons: the way to the node, */
@@ -169,16 +169,10 @@ static void on_keep(void *ctx, const char *host, const void *packed, size_t len)
 
 static void on_over(void *ctx, const char *host, const struct mmr_gap *g)
 {
-    struct mmr_live *l = ctx;
-    struct mmr_error err = {.struct_size = sizeof err};
-    char json[400];
-    mmr_log(MMR_LOG_INFO, "watch.gap", "host=%s cause=%s seconds=%lld", host, mmr_gap_cause_name((enum mmr_gap_cause)g->cause),
-            (long long)((g->to_ns - g->from_ns) / MMR_NS_PER_S));
-    if (g->to_ns - g->from_ns < TOLD_S * MMR_NS_PER_S)
-        return; /* SR-20: a record for what is longer than five minutes */
-    (void)snprintf(json, sizeof json, "{\"source\":\"%s\",\"from\":%lld,\"to\":%lld,\"cause\":\"%s\",\"buffered\":false}", host,
-                   (long long)g->from_ns, (long long)g->to_ns, mmr_gap_cause_name((enum mmr_gap_cause)g->cause));
-    (void)mmr_persist_note(l->persist, "watch_gap", json, g->to_ns, &err);
+    static const char *const causes[] = { /* the standard's words for a record of this kind */
+        [MMR_GAP_SILENT] = "link", [MMR_GAP_UNSENT] = "link", [MMR_GAP_STARTING] = "power", [MMR_GAP_OFF] = "announced_off",
+        [MMR_GAP_FORGOTTEN] = NULL};
+    mmr_weekly_gap(ctx, g->from_ns, g->to_ns, host, g->cause < sizeof causes / sizeof causes[0] && causes[g->cause] ? causes[g->cause] : "unknown");
 }
 
 struct coming_back {

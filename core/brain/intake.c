@@ -2,6 +2,7 @@
 #include "brain/live.h"
 #include "brain/membership.h"
 
+#include "plugin/describe.h"
 #include "plugin/order.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -83,6 +84,14 @@ static void take_receipt(struct mmr_live *l, const char *node, uint64_t id, cons
 
 /* ---- this machine's hosts ---- */
 
+static bool has_network_sensor(const struct mmr_roster_slot *s) /* eyes.c keeps the gaps of the endpoint's */
+{
+    for (uint32_t i = 0; s->instance && i < MMR_LOCAL_INSTANCES_MAX; i++)
+        if (s->instance[i].is_used && s->instance[i].side == MMR_SIDE_NETWORK && s->instance[i].roles & MMR_ROLE_SENSOR)
+            return true;
+    return false;
+}
+
 static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
 {
     struct mmr_live *l = ctx;
@@ -91,6 +100,9 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
     s->has_epoch = s->is_up = true;
     s->is_reconciled = false;
     s->up_ns = mmr_clock_wall_ns();
+    if (s->down_ns && has_network_sensor(s))
+        mmr_weekly_gap(l, s->down_ns, s->up_ns, s->host, "unknown");
+    s->down_ns = 0;
     for (uint32_t lane = 0; lane < MMR_LANES; lane++)
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
     mmr_local_welcome(l->server, slot, epoch, s->upto);

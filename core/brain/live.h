@@ -13,6 +13,7 @@
 #include "brain/sights.h"
 #include "brain/setup.h"
 #include "brain/watch.h"
+#include "brain/weekly.h"
 #include "config/sources.h"
 #include "plugin/roles.h"
 #include "plugin/supervise.h"
@@ -55,6 +56,7 @@ struct mmr_live {
     struct mmr_seats *seats; /* NULL until the first is heard of */
     struct mmr_allow *allow;
     struct mmr_notices *notices;
+    struct mmr_weekly *weekly;
     struct mmr_selftest selftest;
     struct mmr_stamper core_stamper;
     uint64_t core_seq;

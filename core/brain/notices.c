@@ -3,6 +3,7 @@
 
 #include "brain/live.h"
 #include "brain/request.h"
+#include "brain/weekly.h"
 #include "notify/timeline.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -86,7 +87,10 @@ static void restore_line(struct mmr_notices *n)
     if (mmr_db_get(mmr_persist_db(n->l->persist), KEY_LINE, &bytes, &len, &err) == 0 && mmr_timeline_unpack(&n->line, bytes, len, &err) != 0)
         mmr_log(MMR_LOG_ERR, "notice.time", "reason=\"%s\" what=\"it begins anew at this machine's clock\"", err.text);
     free(bytes);
+    const int64_t last = n->line.last_ns;
     mmr_timeline_start(&n->line, boot, mmr_boot_ns(), mmr_clock_wall_ns());
+    if (last) /* nobody watched between our last beat and now; by this clock */
+        mmr_weekly_gap(n->l, mmr_timeline_wall(&n->line, last), mmr_timeline_wall(&n->line, n->line.last_ns), "*", "power");
 }
 
 int mmr_notices_new(struct mmr_live *l, struct mmr_notices **ret, struct mmr_error *err)
@@ -290,6 +294,11 @@ int mmr_notices_request(struct mmr_notices *n, const char *command, const char *
     if (strcmp(command, "notice.confirm") == 0 || strcmp(command, "notice.close") == 0)
         return ended(n, command, args, o);
     return -1;
+}
+
+const struct mmr_outlet_config *mmr_notices_outlet_config(const struct mmr_notices *n)
+{
+    return &n->config;
 }
 
 struct json_object *mmr_notices_json(const struct mmr_notices *n)

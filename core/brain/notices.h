@@ -41,6 +41,7 @@ void mmr_notices_event(struct mmr_notices *n, const struct mmr_event_view *v);
  *   notice.close    {"id", "by", "withdrawn": false}
  */
 int mmr_notices_request(struct mmr_notices *n, const char *command, const char *args, struct json_object *o);
+const struct mmr_outlet_config *mmr_notices_outlet_config(const struct mmr_notices *n);
 struct json_object *mmr_notices_json(const struct mmr_notices *n); /* for status; json_object_put() */
 
 #endif

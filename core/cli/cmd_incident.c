@@ -1,4 +1,5 @@
-/* cmd_incident.c - `mamori incident list` and `show`: read from the store, so they work without the brain. */
+/* cmd_incident.c - `mamori incident list` and `show`: read from the store, so they work without the brain; `confirm` and
+ * `close` tell the running one that a person knows; `allow` is in incident_allow.c. */
 #include "cli/incident_allow.h"
 #include "cli/person.h"
 #include "cli/site.h"
@@ -8,10 +9,12 @@
 #include "util/scope.h"
 
 #include <getopt.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MATCHES_MAX = 8, HOSTS_SHOWN = 3 };
+enum { MATCHES_MAX = 8, HOSTS_SHOWN = 3, ANSWER_MS = 10000 };
 
 static const char *class_word(const struct mmr_cli_site *s, enum mmr_class c)
 {
@@ -404,12 +407,52 @@ static int show(struct mmr_cli_site *s, struct mmr_db *db, const char *text)
     return r ? MMR_EXIT_FAILED : MMR_EXIT_OK;
 }
 
+/* ---- answer to the message about it ---- */
+
+static int said(void *ctx, struct json_object *o, const char *text, size_t len)
+{
+    const struct mmr_cli_site *s = ctx;
+    (void)o;
+    (void)len;
+    if (s->is_json)
+        (void)puts(text);
+    return 0;
+}
+
+static const char *person(const char *by)
+{
+    const char *sudo = getenv("SUDO_USER");
+    const struct passwd *pw = getpwuid(getuid());
+    return by ? by : sudo && *sudo ? sudo : pw ? pw->pw_name : "";
+}
+
+/* what: "confirm" (somebody knows: the repeats stop) or "close" (the escalation ends) */
+static int answer(struct mmr_cli_site *s, struct mmr_db *db, const char *what, const char *text, const char *by)
+{
+    uint64_t id = 0;
+    char hex[20], command[32];
+    int status = find(db, text, &id);
+    if (status)
+        return status;
+    (void)snprintf(hex, sizeof hex, "%016llx", (unsigned long long)id);
+    (void)snprintf(command, sizeof command, "notice.%s", what);
+    struct json_object *args = json_object_new_object();
+    json_object_object_add(args, "id", json_object_new_string(hex));
+    json_object_object_add(args, "by", json_object_new_string(person(by)));
+    status = mmr_cli_site_ask(s, command, args, ANSWER_MS, said, s, NULL);
+    json_object_put(args);
+    if (status == MMR_EXIT_OK && !s->is_json)
+        (void)printf(mmr_cli_word(s, "%s: %s が受け取りました。同じお知らせの繰り返しは止まります。\n", "%s: answered by %s; the messages about it stop\n"), hex, person(by));
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'}, {0}};
+        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'}, {"by", required_argument, NULL, 'b'}, {0}};
     struct mmr_cli_site s = {.command = "incident", .is_tolerant = true};
     struct mmr_db *db = NULL;
+    const char *by = NULL;
     bool is_all = false;
     int at = 1; /* what main() put in front */
     while (at < argc && argv[at][0] == '-')
@@ -421,19 +464,23 @@ static int run(int argc, char **argv)
         case 'c': s.dir = optarg; break;
         case 'j': s.is_json = true; break;
         case 'a': is_all = true; break;
+        case 'b': by = optarg; break;
         default: return MMR_EXIT_USAGE;
         }
     const char *what = optind < argc ? argv[optind] : "";
     bool is_list = strcmp(what, "list") == 0 && optind + 1 == argc;
-    if (!is_list && (strcmp(what, "show") != 0 || optind + 2 != argc || is_all)) {
-        (void)fprintf(stderr, "mamori incident: expected 'list [--all]', 'show ID' or 'allow ID ...', found '%s'; see 'mamori help incident'\n", what);
+    bool is_answer = strcmp(what, "confirm") == 0 || strcmp(what, "close") == 0;
+    if (!is_list && ((strcmp(what, "show") != 0 && !is_answer) || optind + 2 != argc || is_all)) {
+        (void)fprintf(stderr, "mamori incident: expected 'list [--all]', 'show ID', 'confirm ID', 'close ID' or 'allow ID ...', found '%s'; see 'mamori help incident'\n", what);
         return MMR_EXIT_USAGE;
     }
     int status = mmr_cli_site_open(&s);
     if (status == MMR_EXIT_OK)
         status = mmr_cli_site_store(&s, false, &db);
     if (status == MMR_EXIT_OK)
-        status = is_list ? list(&s, db, is_all) : show(&s, db, argv[optind + 1]);
+        status = is_list     ? list(&s, db, is_all)
+                 : is_answer ? answer(&s, db, what, argv[optind + 1], by)
+                             : show(&s, db, argv[optind + 1]);
     mmr_db_close(db);
     mmr_cli_site_done(&s);
     return status;
@@ -446,10 +493,14 @@ MMR_COMMAND(incident) = {
              "mamori incident show ID [--config DIR] [--json]\n"
              "mamori incident allow ID --by NAME --reason TEXT [--days N] [--only source|destination|rule|process]\n"
              "mamori incident allow --list | --end ID\n"
+             "mamori incident confirm ID [--by NAME] [--config DIR] [--json]\n"
+             "mamori incident close ID --by NAME [--config DIR] [--json]\n"
              "\n"
              "list: open incidents, newest first; --all: closed ones too. --json: {\"incidents\":[...]}\n"
              "show: ID is the 16 hex digits, their beginning where it is unique, or the UUID. --json: the OCSF\n"
              "      Incident Finding. Both read the store and need nothing that runs.\n"
+             "confirm: a person has got the message about it: the repeats stop (NAME: you, when left out).\n"
+             "close: a person ends the messages about it. Both are recorded with the name.\n"
              "allow: what this incident is made of is known to be good, says NAME: each rule with the program or sender it was\n"
              "      seen with (--only: that one thing alone), for N days (30). Blocks against it are taken back, a severe\n"
              "      incident is withdrawn, and it is evidence. --list shows the rules, --end takes one back now.\n",

@@ -1,6 +1,7 @@
-/* cmd_notice.c - `mamori notice drill`: the 60-minute clock on a simulated clock and sinks, so that a provider sees whom it
- * would tell when, and what a dead channel costs. Nothing is sent. */
-#include "cli/command.h"
+/* cmd_notice.c - `mamori notice test`: a harmless message by every way, and how far it got. `mamori notice drill`: the 60-minute
+ * clock on a simulated clock and sinks, so that a provider sees whom it would tell when, and what a dead channel costs. */
+#include "cli/person.h"
+#include "cli/site.h"
 #include "notify/deadline.h"
 #include "util/clock.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MINUTE (60 * MMR_NS_PER_S)
 enum { HOW_OK = 0, HOW_ACCEPT, HOW_TEMPFAIL, HOW_PERMFAIL, HOW_NONE, DAY_MIN = 1440 };
@@ -86,12 +88,102 @@ static int drill(struct drill *x, enum mmr_band band, int64_t minutes)
     return status;
 }
 
+/* ---- test ---- */
+
+enum { ASK_MS = 10000, LOOK_MS = 500, ANSWERS_S = 75 };
+
+struct trial {
+    struct mmr_cli_site site;
+    struct json_object *tests;
+};
+
+static int keep(void *ctx, struct json_object *o, const char *text, size_t len)
+{
+    struct trial *t = ctx;
+    struct json_object *list = NULL;
+    (void)text;
+    (void)len;
+    if (json_object_object_get_ex(o, "tests", &list)) {
+        json_object_put(t->tests);
+        t->tests = json_object_get(list);
+    }
+    return 0;
+}
+
+static const char *level_word(const struct mmr_cli_site *s, struct json_object *test)
+{
+    struct json_object *v = NULL;
+    if (!json_object_object_get_ex(test, "level", &v) || !v)
+        return mmr_cli_word(s, "… 返事がありません", "… no answer");
+    switch (json_object_get_int(v)) {
+    case MMR_DELIVERY_FAILED: return mmr_cli_word(s, "■ 送れません", "■ refused");
+    case MMR_DELIVERY_TRIED: return mmr_cli_word(s, "▲ いま送れません", "▲ not now");
+    case MMR_DELIVERY_GATEWAY: return mmr_cli_word(s, "✔ L1 中継が受け取りました", "✔ L1 the gateway took it");
+    case MMR_DELIVERY_RECIPIENT: return mmr_cli_word(s, "✔ L2 相手の機器に届きました", "✔ L2 the recipient's system has it");
+    case MMR_DELIVERY_SHOWN: return mmr_cli_word(s, "✔ L3 表示されました", "✔ L3 shown");
+    default: return mmr_cli_word(s, "✔ L4 確認されました", "✔ L4 confirmed");
+    }
+}
+
+static bool are_answered(const struct trial *t)
+{
+    size_t n = t->tests ? json_object_array_length(t->tests) : 0;
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *v = NULL;
+        if (!json_object_object_get_ex(json_object_array_get_idx(t->tests, i), "level", &v) || !v)
+            return false;
+    }
+    return n > 0;
+}
+
+static int show(const struct trial *t)
+{
+    bool is_good = true;
+    size_t n = t->tests ? json_object_array_length(t->tests) : 0;
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = json_object_array_get_idx(t->tests, i), *v = NULL;
+        is_good &= json_object_object_get_ex(x, "level", &v) && v && json_object_get_int(v) >= MMR_DELIVERY_GATEWAY;
+        mmr_person_column(stdout, mmr_cli_json_text(x, "contact"), 16);
+        mmr_person_column(stdout, mmr_cli_json_text(x, "channel"), 8);
+        mmr_person_column(stdout, mmr_cli_json_text(x, "through"), 16);
+        mmr_person_column(stdout, level_word(&t->site, x), 32);
+        mmr_person_text(stdout, mmr_cli_json_text(x, "detail"));
+        (void)fputc('\n', stdout);
+    }
+    return is_good && n ? MMR_EXIT_OK : MMR_EXIT_NO;
+}
+
+static int try_all(const char *dir, bool is_json, const char *contact)
+{
+    struct trial t = {.site = {.command = "notice", .dir = dir, .is_json = is_json}};
+    int status = mmr_cli_site_open(&t.site);
+    struct json_object *args = json_object_new_object();
+    if (contact)
+        json_object_object_add(args, "contact", json_object_new_string(contact));
+    if (status == MMR_EXIT_OK)
+        status = mmr_cli_site_ask(&t.site, "notice.test", args, ASK_MS, keep, &t, NULL);
+    for (int k = 0; status == MMR_EXIT_OK && k < ANSWERS_S * 1000 / LOOK_MS && !are_answered(&t); k++) {
+        (void)usleep(LOOK_MS * 1000);
+        status = mmr_cli_site_ask(&t.site, "notice.state", NULL, ASK_MS, keep, &t, NULL);
+    }
+    if (status == MMR_EXIT_OK && is_json && t.tests)
+        (void)printf("{\"tests\":%s}\n", json_object_to_json_string_ext(t.tests, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    else if (status == MMR_EXIT_OK)
+        status = show(&t);
+    json_object_put(t.tests);
+    json_object_put(args);
+    mmr_cli_site_done(&t.site);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"push", required_argument, NULL, 'p'}, {"mail", required_argument, NULL, 'm'},
                                             {"sms", required_argument, NULL, 's'}, {"voice", required_argument, NULL, 'v'},
                                             {"band", required_argument, NULL, 'b'}, {"minutes", required_argument, NULL, 'n'},
-                                            {"config", required_argument, NULL, 'c'}, {0}};
+                                            {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
+    const char *dir = NULL;
+    bool is_json = false;
     struct drill *x = calloc(1, sizeof *x);
     enum mmr_band band = MMR_BAND_RED;
     long minutes = 60;
@@ -116,14 +208,22 @@ static int run(int argc, char **argv)
             band = optarg[0] == 'r' ? MMR_BAND_RED : MMR_BAND_YELLOW;
         } else if (o == 'n' && (minutes = strtol(optarg, &end, 10)) >= 0 && minutes <= DAY_MIN && end != optarg && !*end) {
             continue;
-        } else if (o != 'c') {
+        } else if (o == 'c') {
+            dir = optarg;
+        } else if (o == 'j') {
+            is_json = true;
+        } else {
             if (o != '?')
                 (void)fprintf(stderr, "mamori notice: found '%s', expected %s\n", optarg, o == 'b' ? "red or yellow" : "0 to 1440 minutes");
             status = MMR_EXIT_USAGE;
         }
     }
+    if (status == MMR_EXIT_OK && optind < argc && strcmp(argv[optind], "test") == 0 && argc - optind <= 2) {
+        free(x);
+        return try_all(dir, is_json, argc - optind == 2 ? argv[optind + 1] : NULL);
+    }
     if (status == MMR_EXIT_OK && (argc - optind != 1 || strcmp(argv[optind], "drill") != 0)) {
-        (void)fprintf(stderr, "mamori notice: found '%s', expected 'drill'\n", optind < argc ? argv[optind] : "nothing");
+        (void)fprintf(stderr, "mamori notice: found '%s', expected 'test [CONTACT]' or 'drill'\n", optind < argc ? argv[optind] : "nothing");
         status = MMR_EXIT_USAGE;
     }
     if (status == MMR_EXIT_OK)
@@ -134,12 +234,16 @@ static int run(int argc, char **argv)
 
 MMR_COMMAND(notice) = {
     .name = "notice",
-    .help = "drill: whom the 60-minute clock would tell when, on a simulated clock",
-    .usage = "mamori notice drill [--push HOW] [--mail HOW] [--sms HOW] [--voice HOW] [--band red|yellow] [--minutes N]\n"
+    .help = "test: a harmless message by every way; drill: whom the 60-minute clock would tell when",
+    .usage = "mamori notice test [CONTACT] [--config DIR] [--json]\n"
+             "mamori notice drill [--push HOW] [--mail HOW] [--sms HOW] [--voice HOW] [--band red|yellow] [--minutes N]\n"
              "\n"
-             "HOW is what the channel does: ok (the recipient's system has it), accept-only (a gateway took it),\n"
-             "tempfail, permfail, or none (no contact has it). Two users and the provider's duty are told; nobody\n"
-             "confirms. Exit status 0: the target of 60 minutes is met; 1: it is missed, with the reason.\n"
-             "Nothing is sent, and the live brain does not send notices by this clock yet.\n",
+             "test: the running mamori sends a message that says it is a test, to every contact (or that one) by every\n"
+             "channel, and shows how far each got: L1 a gateway took it, L2 the recipient's system has it, L3 shown,\n"
+             "L4 confirmed. Exit status 1: one did not get to L1.\n"
+             "drill: on a simulated clock; nothing is sent. HOW is what the channel does: ok (the recipient's system has\n"
+             "it), accept-only (a gateway took it), tempfail, permfail, or none (no contact has it). Two users and the\n"
+             "provider's duty are told; nobody confirms. Exit status 0: the target of 60 minutes is met; 1: it is missed,\n"
+             "with the reason.\n",
     .run = run,
 };

@@ -131,6 +131,43 @@ static void show_nodes(const struct mmr_cli_site *s, struct json_object *brain)
     }
 }
 
+/* Urgent messages nobody confirmed, and whether anybody can be told at all. */
+static void show_notices(const struct mmr_cli_site *s, struct json_object *notices)
+{
+    size_t n;
+    if (!notices)
+        return;
+    if (!is_true(notices, "configured")) {
+        (void)puts(mmr_cli_word(s, "お知らせ先  登録がありません。'60-notify.yaml' に書くと、重大なときに連絡します",
+                                "notices    nobody is named; with contacts in '60-notify.yaml' people are told when it is severe"));
+        return;
+    }
+    if (*mmr_cli_json_text(notices, "problem")) {
+        (void)fputs(mmr_cli_word(s, "▲ お知らせ先: ", "▲ notices: "), stdout);
+        mmr_person_text(stdout, mmr_cli_json_text(notices, "problem"));
+        (void)fputc('\n', stdout);
+    }
+    struct json_object *open = mmr_cli_json_list(notices, "open", &n);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = json_object_array_get_idx(open, i), *reached = NULL;
+        (void)printf(mmr_cli_word(s, "■ 急ぎのお知らせ %s  %lld分前から  ", "■ urgent message %s  for %lld min  "), mmr_cli_json_text(x, "incident"),
+                     (long long)mmr_cli_json_number(x, "age_min"));
+        if (json_object_object_get_ex(x, "reached_min", &reached))
+            (void)printf(mmr_cli_word(s, "%lld分で届きました。まだ確認されていません", "arrived after %lld min, nobody confirmed yet"), (long long)json_object_get_int64(reached));
+        else
+            (void)fputs(mmr_cli_word(s, "まだ届いたことを確かめられていません", "not known to have arrived"), stdout);
+        (void)fputs("\n    ", stdout);
+        for (const char *line = mmr_cli_json_text(x, "text"); *line;) {
+            char one[512];
+            size_t len = strcspn(line, "\n");
+            (void)snprintf(one, sizeof one, "%.*s", (int)(len < sizeof one ? len : sizeof one - 1), line);
+            mmr_person_text(stdout, one);
+            line += len + (line[len] == '\n');
+            (void)fputs(*line ? "\n    " : "\n", stdout);
+        }
+    }
+}
+
 static void show_brain(const struct mmr_cli_site *s, struct json_object *brain)
 {
     struct json_object *outbox = child(brain, "outbox");
@@ -160,6 +197,7 @@ static void show_brain(const struct mmr_cli_site *s, struct json_object *brain)
         }
         (void)fputc('\n', stdout);
     }
+    show_notices(s, child(brain, "notices"));
     show_nodes(s, brain);
 }
 

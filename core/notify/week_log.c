@@ -16,15 +16,24 @@ struct name {
     char uid[MMR_UUID_TEXT_MAX];
     UT_hash_handle hh;
 };
+struct told {
+    uint64_t id;
+    struct mmr_week_told told;
+    UT_hash_handle hh;
+};
+enum { ABSENCES_MAX = 1024 };
 struct mmr_week_log {
     struct mmr_week week;
     struct name *names;
+    struct told *told;
+    struct mmr_week_absence absence[ABSENCES_MAX]; /* the latest */
+    uint32_t n_absences;
     struct mmr_error *err;
     uint64_t unreadable;
     bool has_any;
 };
 
-static int64_t monday_before(int64_t ns)
+int64_t mmr_week_begin(int64_t ns)
 {
     time_t t = (time_t)(ns / SECOND_NS);
     struct tm tm;
@@ -86,21 +95,65 @@ static int take(struct mmr_week_log *l, struct json_object *o, int64_t time_ns)
     return r ? r : name_it(l, id, uid);
 }
 
+static int64_t int_at(struct json_object *o, const char *key, int64_t dflt)
+{
+    struct json_object *v = NULL;
+    return o && json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : dflt;
+}
+
+static int take_target(struct mmr_week_log *l, struct json_object *o)
+{
+    const char *text = text_at(o, "incident"), *target = text_at(o, "target");
+    uint64_t id = strtoull(text, NULL, 16);
+    struct told *t;
+    if (strlen(text) != 16 || !*target) {
+        l->unreadable++;
+        return 0;
+    }
+    HASH_FIND(hh, l->told, &id, sizeof id, t);
+    if (!t) {
+        t = calloc(1, sizeof *t);
+        if (!t)
+            return mmr_fail(l->err, MMR_ENOMEM, "weekly reports: out of memory");
+        t->id = id;
+        HASH_ADD(hh, l->told, id, sizeof t->id, t);
+    }
+    t->told = (struct mmr_week_told){.is_known = true, .is_met = strcmp(target, "met") == 0, .elapsed_s = int_at(o, "elapsed_s", -1)};
+    return 0;
+}
+
+static int take_gap(struct mmr_week_log *l, struct json_object *o)
+{
+    int64_t from = int_at(o, "from", 0), to = int_at(o, "to", 0);
+    if (from <= 0 || to <= from) {
+        l->unreadable++;
+        return 0;
+    }
+    if (l->n_absences == ABSENCES_MAX)
+        memmove(&l->absence[0], &l->absence[1], --l->n_absences * sizeof l->absence[0]);
+    struct mmr_week_absence *a = &l->absence[l->n_absences++];
+    *a = (struct mmr_week_absence){.from_ns = from, .to_ns = to};
+    (void)snprintf(a->what, sizeof a->what, "%s", text_at(o, "source"));
+    (void)snprintf(a->cause, sizeof a->cause, "%s", text_at(o, "cause"));
+    return mmr_week_gap(&l->week, from, to, l->err);
+}
+
 static int on_record(void *ctx, uint64_t seq, int64_t time_ns, const char *kind, const void *body, size_t len)
 {
     struct mmr_week_log *l = ctx;
     (void)seq;
     if (!l->has_any)
-        mmr_week_init(&l->week, monday_before(time_ns));
+        mmr_week_init(&l->week, mmr_week_begin(time_ns));
     l->has_any = true;
-    if (strcmp(kind, "incident.class") != 0)
+    bool is_class = strcmp(kind, "incident.class") == 0, is_target = strcmp(kind, "notice.target") == 0;
+    if (!is_class && !is_target && strcmp(kind, "watch_gap") != 0)
         return 0;
     (void)mmr_week_issue(&l->week, time_ns); /* as it was then: a class that rose later does not change an old report */
     struct json_tokener *t = len <= MMR_EVIDENCE_BODY_MAX ? json_tokener_new() : NULL;
     struct json_object *o = t ? json_tokener_parse_ex(t, body, (int)len) : NULL;
     int r = 0;
-    if (o)
-        r = take(l, o, time_ns);
+    if (json_object_is_type(o, json_type_object))
+        r = is_class ? take(l, o, time_ns) : is_target ? take_target(l, o) : take_gap(l, o);
     else
         l->unreadable++;
     (void)json_object_put(o);
@@ -139,8 +192,51 @@ void mmr_week_log_free(struct mmr_week_log *l)
         free(n);
         n = next;
     }
+    struct told *t = l->told;
+    HASH_CLEAR(hh, l->told);
+    while (t) {
+        struct told *next = t->hh.next;
+        free(t);
+        t = next;
+    }
     mmr_week_done(&l->week);
     free(l);
+}
+
+struct mmr_week_told mmr_week_log_told(const struct mmr_week_log *l, uint64_t incident_id)
+{
+    struct told *t;
+    HASH_FIND(hh, l->told, &incident_id, sizeof incident_id, t);
+    return t ? t->told : (struct mmr_week_told){.elapsed_s = -1};
+}
+
+uint32_t mmr_week_log_absences(const struct mmr_week_log *l, int64_t from_ns, int64_t to_ns, struct mmr_week_absence *ret, uint32_t cap)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n_absences && n < cap; i++)
+        if (l->absence[i].from_ns < to_ns && l->absence[i].to_ns > from_ns)
+            ret[n++] = l->absence[i];
+    return n;
+}
+
+uint64_t mmr_week_log_id(const uint8_t uid[16])
+{
+    char text[MMR_UUID_TEXT_MAX];
+    mmr_uuid_format(uid, text);
+    return mmr_hash64(text, strlen(text), 3);
+}
+
+enum mmr_class mmr_week_log_class(const struct mmr_week_log *l, uint64_t id)
+{
+    uint32_t lo = 0, hi = l->week.n_items;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (l->week.item[mid].id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < l->week.n_items && l->week.item[lo].id == id ? l->week.item[lo].class_ : MMR_CLASS_OF_PENDING;
 }
 
 const struct mmr_week *mmr_week_log_week(const struct mmr_week_log *l)

@@ -18,11 +18,4 @@ struct json_object;
  */
 int mmr_report_render(struct json_object *data, char **ret_html, char **ret_text, struct mmr_error *err);
 
-/* The service of the plugin 'report' by its extension "mamori.render/0": the same from text. */
-#define MMR_RENDER_ID "mamori.render/0"
-struct mmr_render_ops {
-    unsigned struct_size, reserved;
-    int (*render)(const char *json, unsigned long len, char **ret_html, char **ret_text, struct mmr_error *err);
-};
-
 #endif

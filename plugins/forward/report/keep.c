@@ -4,6 +4,7 @@
 #include "report.h"
 
 #include <mamori/plugin.h>
+#include <mamori/render.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +102,7 @@ static int flush(void *self, int64_t deadline_ms, struct mmr_error *err)
     return 0;
 }
 
-static int render(const char *json, unsigned long len, char **ret_html, char **ret_text, struct mmr_error *err)
+static int render(const char *json, size_t len, char **ret_html, char **ret_text, struct mmr_error *err)
 {
     struct json_tokener *t = json_tokener_new();
     struct json_object *o = t && len < INT32_MAX ? json_tokener_parse_ex(t, json, (int)len) : NULL;

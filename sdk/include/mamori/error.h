@@ -47,6 +47,9 @@ __attribute__((format(printf, 3, 4))) static inline int mmr_fail(struct mmr_erro
     }
     return code;
 }
+#ifdef __clang_analyzer__ /* which does not look into functions with a variable list and would think that this may be 0 */
+#define mmr_fail(err, code, ...) ((void)mmr_fail(err, code, __VA_ARGS__), (code))
+#endif
 
 #ifdef __cplusplus
 }
