@@ -10,7 +10,7 @@ import tempfile
 import time
 
 failed = []
-SENSORS = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "log", "authfail", "sigma", "contain")
+SENSORS = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "log", "authfail", "sigma", "yara", "contain")
 AGREED = {"defence": {"mode": "auto", "auto_actions_agreed": ["all"], "per_minute": 100000, "per_hour": 1000000}}
 
 
