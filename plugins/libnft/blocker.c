@@ -2,6 +2,7 @@
 #include "blocker.h"
 
 #include "acts.h"
+#include "conntrack.h"
 #include "deny.h"
 #include "guard.h"
 
@@ -17,6 +18,7 @@ struct mmr_blocker {
     struct mmr_deny *deny;
     struct mmr_acts *acts;
     struct mmr_guard guard;
+    unsigned forgotten; /* connections let go by the order at hand */
 };
 struct keys {
     struct mmr_deny_key k[KEYS_MAX];
@@ -137,6 +139,11 @@ static void answer(struct mmr_blocker *n, const struct mmr_act *act, const struc
     int r = read_back(n, ks, &out, &err);
     out.verified = r == 0 ? "confirmed" : r == MMR_ENOENT ? "refuted" : "inconclusive";
     out.detail = r ? err.text : "the address is in the kernel's deny set and the rules that use it are in place";
+    char text[160];
+    if (!r && n->forgotten) {
+        (void)snprintf(text, sizeof text, "%.110s; %u open connections were let go", out.detail, n->forgotten);
+        out.detail = text;
+    }
     mmr_receipt_send(n->host, act->id, 0, &out);
 }
 
@@ -163,7 +170,14 @@ static int apply(struct mmr_blocker *n, const struct mmr_action *o, const struct
         return r;
     }
     mmr_acts_applied(n->acts, act, o->ttl_ms);
+    n->forgotten = 0;
+    for (uint32_t i = 0; i < ks->n && (i == 0 || memcmp(&ks->k[i].addr, &ks->k[0].addr, sizeof ks->k[0].addr) != 0); i++) {
+        struct mmr_error no_table = {.struct_size = sizeof no_table}; /* the block holds without it */
+        if (mmr_conntrack_forget(&ks->k[i], &n->forgotten, &no_table) != 0 && no_table.code != MMR_EUNSUPPORTED)
+            n->host->log(n->host->impl, MMR_LOG_WARN, no_table.text);
+    }
     answer(n, act, ks, "applied");
+    n->forgotten = 0;
     arm(n);
     return 0;
 }
@@ -346,7 +360,7 @@ int mmr_blocker_new(const struct mmr_host *host, const struct mmr_blocker_config
     mmr_guard_learn(&n->guard);
     int r = mmr_guard_load(&n->guard, cfg->never_block.v, cfg->never_block.n, err);
     if (!r)
-        r = mmr_deny_open(cfg->table, &n->deny, err);
+        r = mmr_deny_open(cfg->table, cfg->is_bridge, &n->deny, err);
     if (!r)
         r = mmr_deny_setup(n->deny, cfg->never_block.v, cfg->never_block.n, err);
     if (!r)

@@ -11,7 +11,8 @@
 enum { MMR_BLOCKER_COOKIE = 1000, MMR_BLOCKER_COOKIE_END = 1010 }; /* timers and descriptors with these are its own */
 
 struct mmr_blocker_config { /* borrowed as long as the blocker lives */
-    const char *table;           /* of nftables, family inet */
+    const char *table;           /* of nftables */
+    bool is_bridge;              /* family bridge in place of inet */
     const char *dir;             /* for the journal, exists; "": none */
     struct mmr_strv never_block; /* beside what the machine itself needs (guard.h) */
     int64_t sweep_ms;            /* how often every block is verified */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,7 @@ int mmr_nft_run(const char *script, char *ret_said, size_t said_cap, struct mmr_
     return 0;
 }
 
-int mmr_deny_open(const char *table, struct mmr_deny **ret, struct mmr_error *err)
+int mmr_deny_open(const char *table, bool is_bridge, struct mmr_deny **ret, struct mmr_error *err)
 {
     size_t len = strlen(table);
     if (len < 1 || len > 24 || strspn(table, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
@@ -145,6 +146,8 @@ int mmr_deny_open(const char *table, struct mmr_deny **ret, struct mmr_error *er
     if (!d)
         return mmr_fail(err, MMR_ENOMEM, "table '%s': out of memory", table);
     memcpy(d->table, table, len + 1);
+    (void)snprintf(d->full, sizeof d->full, "%s %s", is_bridge ? "bridge" : "inet", table);
+    d->family = is_bridge ? NFPROTO_BRIDGE : NFPROTO_INET;
     int r = mmr_deny_nl_open(d, err);
     if (r) {
         mmr_deny_close(d);
@@ -186,13 +189,13 @@ __attribute__((format(printf, 2, 3))) static void say(struct script *s, const ch
 static void say_sets(struct script *s, const char *t)
 {
     for (int v = 4; v <= 6; v += 2) {
-        say(s, "add set inet %s never%d { type ipv%d_addr; flags interval; auto-merge; }\n", t, v, v);
+        say(s, "add set %s never%d { type ipv%d_addr; flags interval; auto-merge; }\n", t, v, v);
         for (int d = 0; d < 2; d++) {
             const char *dir = d ? "dst" : "src";
-            say(s, "add set inet %s %s%d { type ipv%d_addr; flags timeout; counter; }\n", t, dir, v, v);
-            say(s, "add set inet %s svc_%s%d { type ipv%d_addr . inet_proto . inet_service; flags timeout; counter; }\n",
+            say(s, "add set %s %s%d { type ipv%d_addr; flags timeout; counter; }\n", t, dir, v, v);
+            say(s, "add set %s svc_%s%d { type ipv%d_addr . inet_proto . inet_service; flags timeout; counter; }\n",
                 t, dir, v, v);
-            say(s, "add set inet %s net_%s%d { type ipv%d_addr; flags interval, timeout; }\n", t, dir, v, v);
+            say(s, "add set %s net_%s%d { type ipv%d_addr; flags interval, timeout; }\n", t, dir, v, v);
         }
     }
 }
@@ -200,18 +203,18 @@ static void say_sets(struct script *s, const char *t)
 static void say_rules(struct script *s, const char *t, const char *chain)
 {
     /* loopback never reaches a drop; the never list goes ahead of every drop */
-    say(s, "add rule inet %s %s %s lo accept\n", t, chain, strcmp(chain, "pre") == 0 ? "iif" : "oif");
+    say(s, "add rule %s %s %s lo accept\n", t, chain, strcmp(chain, "pre") == 0 ? "iif" : "oif");
     for (int v = 4; v <= 6; v += 2) {
         const char *ip = v == 4 ? "ip" : "ip6";
-        say(s, "add rule inet %s %s %s saddr @never%d %s daddr @never%d accept\n", t, chain, ip, v, ip, v);
+        say(s, "add rule %s %s %s saddr @never%d %s daddr @never%d accept\n", t, chain, ip, v, ip, v);
     }
     for (int v = 4; v <= 6; v += 2) {
         const char *ip = v == 4 ? "ip" : "ip6";
         for (int d = 0; d < 2; d++) {
             const char *dir = d ? "dst" : "src", *field = d ? "daddr" : "saddr";
-            say(s, "add rule inet %s %s %s %s @%s%d %s %s != @never%d drop\n", t, chain, ip, field, dir, v, ip, field, v);
-            say(s, "add rule inet %s %s %s %s . meta l4proto . th dport @svc_%s%d drop\n", t, chain, ip, field, dir, v);
-            say(s, "add rule inet %s %s %s %s @net_%s%d %s %s != @never%d drop\n", t, chain, ip, field, dir, v, ip, field, v);
+            say(s, "add rule %s %s %s %s @%s%d %s %s != @never%d drop\n", t, chain, ip, field, dir, v, ip, field, v);
+            say(s, "add rule %s %s %s %s . meta l4proto . th dport @svc_%s%d drop\n", t, chain, ip, field, dir, v);
+            say(s, "add rule %s %s %s %s @net_%s%d %s %s != @never%d drop\n", t, chain, ip, field, dir, v, ip, field, v);
         }
     }
 }
@@ -219,21 +222,21 @@ static void say_rules(struct script *s, const char *t, const char *chain)
 int mmr_deny_setup(struct mmr_deny *d, const char *const *never, size_t n, struct mmr_error *err)
 {
     struct script *s = calloc(1, sizeof *s);
-    const char *t = d->table;
+    const char *t = d->full;
     if (!s)
         return mmr_fail(err, MMR_ENOMEM, "table '%s': out of memory", t);
-    say(s, "add table inet %s\n", t);
+    say(s, "add table %s\n", t);
     say_sets(s, t);
-    say(s, "add chain inet %s pre { type filter hook prerouting priority -160; policy accept; }\n", t);
-    say(s, "add chain inet %s out { type filter hook output priority -160; policy accept; }\n", t);
-    say(s, "flush chain inet %s pre\nflush chain inet %s out\nflush set inet %s never4\nflush set inet %s never6\n", t, t, t, t);
+    say(s, "add chain %s pre { type filter hook prerouting priority -160; policy accept; }\n", t);
+    say(s, "add chain %s out { type filter hook output priority -160; policy accept; }\n", t);
+    say(s, "flush chain %s pre\nflush chain %s out\nflush set %s never4\nflush set %s never6\n", t, t, t, t);
     for (size_t i = 0; i < n; i++) {
         struct mmr_deny_key k;
         char text[64];
         if (!mmr_deny_parse(never[i], &k))
             continue; /* names are resolved by the caller; this one is no address */
         mmr_deny_format(&k, text, sizeof text);
-        say(s, "add element inet %s never%d { %s }\n", t, mmr_deny_is_v4(&k.addr) ? 4 : 6, text);
+        say(s, "add element %s never%d { %s }\n", t, mmr_deny_is_v4(&k.addr) ? 4 : 6, text);
     }
     say_rules(s, t, "pre");
     say_rules(s, t, "out");
@@ -246,7 +249,7 @@ int mmr_deny_setup(struct mmr_deny *d, const char *const *never, size_t n, struc
 int mmr_deny_remove(struct mmr_deny *d, struct mmr_error *err)
 {
     char text[128];
-    (void)snprintf(text, sizeof text, "add table inet %s\ndelete table inet %s\n", d->table, d->table);
+    (void)snprintf(text, sizeof text, "add table %s\ndelete table %s\n", d->full, d->full);
     return mmr_nft_run(text, NULL, 0, err);
 }
 
@@ -258,10 +261,10 @@ static int change_network(struct mmr_deny *d, const struct mmr_deny_key *k, bool
     mmr_deny_format(k, addr, sizeof addr);
     if (timeout_ms > 0)
         (void)snprintf(timeout, sizeof timeout, " timeout %lldms", (long long)timeout_ms);
-    int n = snprintf(text, sizeof text, "add element inet %s %s { %s }\ndelete element inet %s %s { %s }\n", d->table,
-                     set, addr, d->table, set, addr);
+    int n = snprintf(text, sizeof text, "add element %s %s { %s }\ndelete element %s %s { %s }\n", d->full,
+                     set, addr, d->full, set, addr);
     if (is_add && n > 0)
-        (void)snprintf(text + n, sizeof text - (size_t)n, "add element inet %s %s { %s%s }\n", d->table, set, addr, timeout);
+        (void)snprintf(text + n, sizeof text - (size_t)n, "add element %s %s { %s%s }\n", d->full, set, addr, timeout);
     return mmr_nft_run(text, NULL, 0, err);
 }
 

@@ -1,7 +1,7 @@
 /*
  * deny.h - a table of ours in nftables that drops packets from or to denied addresses.
  *
- *   table inet <name>
+ *   table inet <name>   (or bridge <name>)
  *     never4, never6        networks that are always let through, ahead of the drops
  *     src4, dst4, src6, dst6            address, kernel timeout, counter
  *     svc_src4 … svc_dst6               address . protocol . port
@@ -38,8 +38,9 @@ struct mmr_deny_element {
 };
 struct mmr_deny;
 
-/* table: [a-z0-9_]{1,24}. errors MMR_EPERM, MMR_EUNSUPPORTED (no nft tool, no netlink), MMR_ENOMEM */
-int mmr_deny_open(const char *table, struct mmr_deny **ret, struct mmr_error *err);
+/* table: [a-z0-9_]{1,24}. is_bridge: in family bridge, for frames between the ports of a bridge, which family inet never sees.
+ * errors MMR_EPERM, MMR_EUNSUPPORTED (no nft tool, no netlink), MMR_ENOMEM */
+int mmr_deny_open(const char *table, bool is_bridge, struct mmr_deny **ret, struct mmr_error *err);
 void mmr_deny_close(struct mmr_deny *d); /* leaves the table as it is */
 
 /* Make table, sets, chains and rules where they are missing; what is denied stays denied.

@@ -7,7 +7,8 @@
 #include <libmnl/libmnl.h>
 
 struct mmr_deny {
-    char table[32];
+    char table[32], full[40]; /* full: "inet mamori", as the tool wants it */
+    uint8_t family;           /* NFPROTO_* */
     struct mnl_socket *nl, *events;
     uint32_t seq, port_id;
 };

@@ -131,7 +131,7 @@ int mmr_deny_nl_change(struct mmr_deny *d, const struct mmr_deny_key *k, bool is
         last = d->seq++;
         struct nlmsghdr *h = put_head(mnl_nlmsg_batch_current(b),
                                       nft_type(is_del ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM),
-                                      (uint16_t)(NLM_F_ACK | (is_del ? 0 : NLM_F_CREATE)), last, NFPROTO_INET, 0);
+                                      (uint16_t)(NLM_F_ACK | (is_del ? 0 : NLM_F_CREATE)), last, d->family, 0);
         put_element(h, d, k, is_del ? 0 : timeout_ms);
         (void)mnl_nlmsg_batch_next(b);
     }
@@ -227,7 +227,7 @@ int mmr_deny_get(struct mmr_deny *d, const struct mmr_deny_key *k, struct mmr_de
     char buf[2048], text[64];
     uint32_t seq = d->seq++;
     struct mmr_deny_element e = {0};
-    struct nlmsghdr *h = put_head(buf, nft_type(NFT_MSG_GETSETELEM), NLM_F_ACK, seq, NFPROTO_INET, 0);
+    struct nlmsghdr *h = put_head(buf, nft_type(NFT_MSG_GETSETELEM), NLM_F_ACK, seq, d->family, 0);
     put_element(h, d, k, 0);
     int code = ask(d, h, on_element, &e);
     if (!code) {
@@ -254,7 +254,7 @@ int mmr_deny_check(struct mmr_deny *d, struct mmr_error *err)
         char buf[1024];
         unsigned n = 0;
         uint32_t seq = d->seq++;
-        struct nlmsghdr *h = put_head(buf, nft_type(NFT_MSG_GETCHAIN), NLM_F_ACK, seq, NFPROTO_INET, 0);
+        struct nlmsghdr *h = put_head(buf, nft_type(NFT_MSG_GETCHAIN), NLM_F_ACK, seq, d->family, 0);
         mnl_attr_put_strz(h, NFTA_CHAIN_TABLE, d->table);
         mnl_attr_put_strz(h, NFTA_CHAIN_NAME, chains[i]);
         int code = ask(d, h, NULL, NULL);
@@ -262,7 +262,7 @@ int mmr_deny_check(struct mmr_deny *d, struct mmr_error *err)
             return mmr_fail(err, code == ENOENT ? MMR_ENOENT : MMR_EIO, "chain %s of table %s: %s", chains[i], d->table,
                             strerror(code));
         seq = d->seq++;
-        h = put_head(buf, nft_type(NFT_MSG_GETRULE), NLM_F_DUMP, seq, NFPROTO_INET, 0);
+        h = put_head(buf, nft_type(NFT_MSG_GETRULE), NLM_F_DUMP, seq, d->family, 0);
         mnl_attr_put_strz(h, NFTA_RULE_TABLE, d->table);
         mnl_attr_put_strz(h, NFTA_RULE_CHAIN, chains[i]);
         code = ask(d, h, count_rule, &n);

@@ -2,9 +2,10 @@
 #include "blocker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct nft_config {
-    const char *table;
+    const char *table, *family;
     struct mmr_strv never_block;
     int64_t sweep;
 };
@@ -24,10 +25,13 @@ static void destroy(void *self)
 static int create(const struct mmr_host *host, const void *config, void **ret_self, struct mmr_error *err)
 {
     const struct nft_config *c = config;
+    bool is_bridge = strcmp(c->family, "bridge") == 0;
+    if (!is_bridge && strcmp(c->family, "inet") != 0)
+        return mmr_fail(err, MMR_ECONFIG, "nft: family '%.40s' is neither inet nor bridge", c->family);
     struct nft *n = calloc(1, sizeof *n);
     if (!n)
         return mmr_fail(err, MMR_ENOMEM, "nft: out of memory");
-    n->cfg = (struct mmr_blocker_config){.table = c->table, .dir = host->state_dir, .never_block = c->never_block,
+    n->cfg = (struct mmr_blocker_config){.table = c->table, .is_bridge = is_bridge, .dir = host->state_dir, .never_block = c->never_block,
                                          .sweep_ms = c->sweep};
     int r = mmr_blocker_new(host, &n->cfg, &n->blocker, err);
     if (r) {
@@ -67,7 +71,9 @@ static void on_fd(void *self, int fd, unsigned rw, uint64_t cookie)
 }
 
 static const struct mmr_cfg_key config_rows[] = {
-    MMR_CFG(struct nft_config, table, MMR_CFG_STR, 0, "mamori", 0, 0, "name of our nftables table (family inet)"),
+    MMR_CFG(struct nft_config, table, MMR_CFG_STR, 0, "mamori", 0, 0, "name of our nftables table"),
+    MMR_CFG(struct nft_config, family, MMR_CFG_STR, 0, "inet", 0, 0,
+            "inet: what is routed through this machine; bridge: what passes between the ports of its bridges"),
     MMR_CFG(struct nft_config, never_block, MMR_CFG_STRV, 0, NULL, 0, 0,
             "addresses and networks never blocked; gateway, name servers and own addresses are always added"),
     MMR_CFG(struct nft_config, sweep, MMR_CFG_MSEC, 0, "30s", 1000, 3600000, "how often every block is verified"),

