@@ -17,7 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, SETTLED_AFTER_MS = 3000, LOST_AFTER_S = 30 };
+enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, SETTLED_AFTER_MS = 3000, LOST_AFTER_S = 30,
+       CLOCK_SET_MS = 2000 };
 
 /* ---- callbacks of the pipeline ---- */
 
@@ -78,6 +79,14 @@ static bool on_window(void *ctx, const char *host, const struct mmr_addr *addr, 
     if (!host || !*host)
         host = mmr_resolve_host(mmr_pipeline_resolve(l->pipeline), addr);
     return host && mmr_watch_window(l->watch, host, from_ns, to_ns, ret);
+}
+
+static void on_lease(void *ctx, const struct mmr_action_rec *a)
+{
+    struct mmr_live *l = ctx;
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (mmr_persist_lease(l->persist, a, &err) != 0)
+        mmr_log(MMR_LOG_ERR, "lease.not_recorded", "id=%016llx reason=\"%s\"", (unsigned long long)a->id, err.text);
 }
 
 static size_t on_proofs(void *ctx, const struct mmr_incident *i, struct mmr_benign_proof *ret, size_t cap)
@@ -191,11 +200,30 @@ void mmr_live_settle(struct mmr_live *l)
     arm(l);
 }
 
+/* Somebody, or a time server, set the clock: told, and what is to happen later keeps its distance. */
+static void look_at_clock(struct mmr_live *l)
+{
+    const int64_t wall = mmr_clock_wall_ns(), apart = wall - mmr_clock_mono_ns(), by = apart - l->wall_minus_mono_ns;
+    const bool is_first = l->wall_minus_mono_ns == 0;
+    char json[120];
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (!is_first && by < CLOCK_SET_MS * MMR_NS_PER_MS && by > -CLOCK_SET_MS * MMR_NS_PER_MS)
+        return; /* slewed: it stays below what anything here waits for */
+    l->wall_minus_mono_ns = apart;
+    if (is_first)
+        return;
+    mmr_log(MMR_LOG_WARN, "clock.set", "by_s=%lld", (long long)(by / MMR_NS_PER_S));
+    mmr_pipeline_clock_set(l->pipeline, by, wall);
+    (void)snprintf(json, sizeof json, "{\"by_ms\":%lld}", (long long)(by / MMR_NS_PER_MS));
+    (void)mmr_persist_note(l->persist, "clock.set", json, wall, &err);
+}
+
 static void on_bus(evutil_socket_t fd, short what, void *ctx)
 {
     struct mmr_live *l = ctx;
     (void)fd;
     (void)what;
+    look_at_clock(l);
     (void)mmr_bus_drain(l->bus);
     mmr_live_settle(l);
 }
@@ -205,6 +233,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     struct mmr_live *l = ctx;
     (void)fd;
     (void)what;
+    look_at_clock(l);
     mmr_pipeline_tick(l->pipeline, mmr_clock_wall_ns());
     mmr_live_settle(l);
 }
@@ -214,6 +243,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     struct mmr_live *l = ctx;
     (void)fd;
     (void)what;
+    look_at_clock(l);
     for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++) {
         struct mmr_roster_slot *x = &l->roster.slot[s];
         if (x->is_up && !x->is_reconciled && mmr_clock_wall_ns() - x->up_ns > RECONCILE_AFTER_MS * MMR_NS_PER_MS)
@@ -266,7 +296,7 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     const struct mmr_instances none = {0};
     const struct mmr_pipeline_ops ops = {.incident = on_incident, .order = mmr_live_order, .responder_state = on_responder_state,
                                          .window = on_window, .is_linked = on_is_linked, .proofs = on_proofs,
-                                         .suppress = on_suppress, .ctx = l};
+                                         .suppress = on_suppress, .lease = on_lease, .ctx = l};
     struct mmr_pipeline_config pc;
     int r = mmr_config_load_site(has_dir ? dir : NULL, has_over ? over : NULL, say, NULL, &l->config, err);
     if (!r)

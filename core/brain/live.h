@@ -71,6 +71,7 @@ struct mmr_live {
     bool has_news;  /* committed rows wait for forwarders */
     bool is_exit;
     int64_t started_ns; /* monotonic */
+    int64_t wall_minus_mono_ns; /* as the clocks stood when we last looked */
     int64_t started_wall_ns, alive_ns; /* alive_ns: when the store last learnt that we run */
     bool is_settled;    /* whoever is here has had the time to connect after our start */
     uint64_t events, refused;

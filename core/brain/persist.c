@@ -313,6 +313,11 @@ int mmr_persist_order(struct mmr_persist *p, const struct mmr_action_rec *a, uns
     return r ? r : put_text(p, PUT_EVIDENCE, "action.ordered", false, now_ns, json, err);
 }
 
+int mmr_persist_lease(struct mmr_persist *p, const struct mmr_action_rec *a, struct mmr_error *err)
+{
+    return put_action(p, a, err);
+}
+
 static uint64_t epoch_key(const uint8_t epoch[16])
 {
     uint64_t h = mmr_hash64(epoch, 16, 11);

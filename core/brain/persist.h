@@ -26,6 +26,8 @@ const struct mmr_persist_health *mmr_persist_health(const struct mmr_persist *p)
 int mmr_persist_incident(struct mmr_persist *p, const struct mmr_incident *i, enum mmr_activity activity, unsigned change,
                          int64_t now_ns, struct mmr_error *err);
 int mmr_persist_order(struct mmr_persist *p, const struct mmr_action_rec *a, unsigned flags, int64_t now_ns, struct mmr_error *err);
+/* The action as it is, beside its incident: evidence of what changes is the incident's affair. */
+int mmr_persist_lease(struct mmr_persist *p, const struct mmr_action_rec *a, struct mmr_error *err);
 int mmr_persist_received(struct mmr_persist *p, const uint8_t epoch[16], uint32_t lane, uint64_t upto, struct mmr_error *err);
 uint64_t mmr_persist_upto(struct mmr_persist *p, const uint8_t epoch[16], uint32_t lane);
 int mmr_persist_note(struct mmr_persist *p, const char *kind, const char *json, int64_t now_ns, struct mmr_error *err);

@@ -20,7 +20,7 @@ enum { PROOFS_MAX = 8, STEPS_MAX = 64, INFRA_MAX = 64, K_AGENT = 0x300, K_TOLD =
 
 struct told { /* what was last said about an incident, to tell only news */
     uint64_t digest;
-    int64_t due_ns;
+    int64_t due_ns, since_ns; /* since_ns: we know of it */
 };
 struct mmr_pipeline {
     struct mmr_pipeline_ops ops;
@@ -98,7 +98,10 @@ static uint64_t digest_of(const struct mmr_incident *i)
 static struct told *told_of(struct mmr_pipeline *p, uint64_t id)
 {
     bool is_new;
-    return mmr_table_put(p->told, mmr_key_of(K_TOLD, &id, 8), &is_new);
+    struct told *t = mmr_table_put(p->told, mmr_key_of(K_TOLD, &id, 8), &is_new);
+    if (t && is_new)
+        t->since_ns = p->now_ns;
+    return t;
 }
 
 static void tell(struct mmr_pipeline *p, struct mmr_incident *i, unsigned change, int64_t now_ns)
@@ -274,6 +277,44 @@ void mmr_pipeline_reconsider(struct mmr_pipeline *p, int64_t now_ns)
     mmr_tracker_each(p->tracker, reconsider_one, p);
 }
 
+struct shift {
+    struct mmr_pipeline *p;
+    int64_t by_ns;
+};
+
+static bool shift_one(void *ctx, struct mmr_incident *i)
+{
+    const struct shift *x = ctx;
+    struct told *t = told_of(x->p, i->id);
+    if (i->updated_ns)
+        i->updated_ns += x->by_ns;
+    for (uint32_t k = 0; k < i->n_actions; k++) {
+        struct mmr_action_rec *a = &i->actions[k];
+        const bool is_live = a->state >= MMR_STATE_ORDERED && a->state <= MMR_STATE_EFFECTIVE;
+        if (is_live)
+            a->ordered_ns += x->by_ns;
+        if (is_live && a->receipt.expires_ns) {
+            a->receipt.expires_ns += x->by_ns;
+            if (x->p->ops.lease)
+                x->p->ops.lease(x->p->ops.ctx, a);
+        }
+    }
+    if (t) {
+        t->since_ns += x->by_ns;
+        t->due_ns = x->p->now_ns;
+        (void)mmr_due_put(&x->p->due, x->p->now_ns, i->id, NULL);
+    }
+    return true;
+}
+
+void mmr_pipeline_clock_set(struct mmr_pipeline *p, int64_t by_ns, int64_t now_ns)
+{
+    struct shift x = {p, by_ns};
+    p->now_ns = now_ns;
+    mmr_leases_shift(p->leases, by_ns);
+    mmr_tracker_each(p->tracker, shift_one, &x);
+}
+
 /* ---- events in ---- */
 
 int mmr_pipeline_finding(struct mmr_pipeline *p, struct mmr_finding *f, int64_t now_ns, struct mmr_error *err)
@@ -434,6 +475,8 @@ static unsigned classify(struct mmr_pipeline *p, struct mmr_incident *i, const s
         .is_replay = p->env.policy.is_replay, .ctx = p,
     };
     ctx.n_proof = (uint32_t)n_proofs;
+    const struct told *t = p->env.policy.is_replay ? NULL : told_of(p, i->id);
+    ctx.known_ns = t ? t->since_ns : 0;
     mmr_recur_look(p->recur, i, now_ns, &ctx);
     unsigned change = mmr_classify_incident(i, &ctx, now_ns);
     if ((change & (MMR_CHANGE_CLASS | MMR_CHANGE_CONTAINED)) &&
@@ -459,6 +502,8 @@ static void schedule(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now
     if (may_close(i) && quiet < next)
         next = quiet;
     struct told *t = told_of(p, i->id);
+    if (t && i->row == 9 && t->since_ns + MMR_POLICY_V_NS < next)
+        next = t->since_ns + MMR_POLICY_V_NS;
     if (next == INT64_MAX || !t || (t->due_ns > now_ns && t->due_ns <= next))
         return;
     t->due_ns = next > now_ns ? next : now_ns + MMR_NS_PER_S;
@@ -545,7 +590,10 @@ static void take(void *ctx, uint64_t reason)
                      (x->verb == a->like.verb && x->side == a->like.side && strcmp(x->instance, a->like.instance) == 0 &&
                       strcmp(x->node, a->like.node) == 0 && mmr_target_equal(x->verb, &x->target, &a->like.target));
         if (is_it) {
+            const int64_t expires_ns = x->receipt.expires_ns;
             is_news |= mmr_action_take_receipt(x, a->r, a->now_ns);
+            if (x->receipt.expires_ns != expires_ns && x->incident == i->id && a->p->ops.lease)
+                a->p->ops.lease(a->p->ops.ctx, x);
             a->taken++;
         }
     }

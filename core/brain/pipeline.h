@@ -40,6 +40,8 @@ struct mmr_pipeline_ops { /* every callback may be NULL; called inside work, tic
     void (*merged)(void *ctx, uint64_t into, uint64_t from);
     /* Send this; flags: MMR_ACT_* (0 do it, RENEW, VERIFY, UNDO, DRY_RUN). In replay: never called. */
     void (*order)(void *ctx, const struct mmr_action_rec *a, unsigned flags);
+    /* The lease of a live action has another end (renewed, or the clock was set); its incident may have no news. */
+    void (*lease)(void *ctx, const struct mmr_action_rec *a);
     /* Facts from outside the pipeline: as in struct mmr_facts_ctx. */
     struct mmr_responder_state (*responder_state)(void *ctx, const struct mmr_action_rec *a);
     bool (*window)(void *ctx, const char *host, const struct mmr_addr *addr, int64_t from_ns, int64_t to_ns,
@@ -85,6 +87,8 @@ int mmr_pipeline_restore(struct mmr_pipeline *p, struct mmr_incident *i, int64_t
 /* Something outside changed that decides about defence (a responder came back, or is gone for good): every incident with
  * orders, or that needs some, is planned and classified again by the next tick. */
 void mmr_pipeline_reconsider(struct mmr_pipeline *p, int64_t now_ns);
+/* The wall clock was set by so much while we ran: what is to happen later keeps its distance. */
+void mmr_pipeline_clock_set(struct mmr_pipeline *p, int64_t by_ns, int64_t now_ns);
 /* Responders came, went or changed (live): the whole list anew. */
 int mmr_pipeline_responders(struct mmr_pipeline *p, const struct mmr_responder *list, uint32_t n, struct mmr_error *err);
 

@@ -346,6 +346,8 @@ void mmr_facts_of(const struct mmr_incident *i, const struct mmr_facts_ctx *ctx,
     in->is_important = importance_of(i, ctx, ret);
     in->has_user_action = user_action_of(i, ctx, ret);
     in->age_ns = now_ns > i->t0_ns ? now_ns - i->t0_ns : 0;
+    if (ctx->known_ns && now_ns - ctx->known_ns > in->age_ns) /* its source's clock, or ours before it was set, is ahead */
+        in->age_ns = now_ns - ctx->known_ns;
     ret->clock_ns = ret->defence.d == MMR_D_LAPSED && ret->defence.lapsed_ns > i->t0_ns
                         ? ret->defence.lapsed_ns
                         : i->t0_ns;

@@ -41,6 +41,7 @@ struct mmr_facts_ctx { /* all borrowed; every callback may be NULL: unknown, the
     uint32_t defended_7d;          /* defended incidents on the asset in 7 days, this one not counted */
     bool is_threat_over;           /* Q without match under healthy detectors, or cause removed and confirmed */
     bool user_action_left;         /* something else the user must still do (an approval, a password) */
+    int64_t known_ns;              /* since when the brain knows of it, by its own clock; 0: by t0 alone */
     bool is_replay;                /* no receipts can come: D is none at once */
     void *ctx;
 };

@@ -356,3 +356,14 @@ size_t mmr_leases_count(const struct mmr_leases *l)
 {
     return l->n;
 }
+
+void mmr_leases_shift(struct mmr_leases *l, int64_t by_ns)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        struct lease *e = &l->v[i];
+        int64_t *const at[] = {&e->assert_at_ns, &e->renew_at_ns, &e->verify_at_ns, &e->a.ordered_ns, &e->a.receipt.expires_ns};
+        for (size_t k = 0; k < sizeof at / sizeof at[0]; k++)
+            if (*at[k])
+                *at[k] += by_ns;
+    }
+}

@@ -73,5 +73,7 @@ int64_t mmr_leases_next_ns(const struct mmr_leases *l); /* when due() has someth
 /* Live action ids of a responder instance ("" any), for reconcile() after a restart. */
 size_t mmr_leases_live(const struct mmr_leases *l, const char *node, const char *instance, uint64_t *ret, size_t cap);
 size_t mmr_leases_count(const struct mmr_leases *l);
+/* The wall clock was set by so much: what the kernel holds goes on as long as it would have. */
+void mmr_leases_shift(struct mmr_leases *l, int64_t by_ns);
 
 #endif

@@ -309,6 +309,39 @@ static size_t on_proofs(void *ctx, const struct mmr_incident *i, struct mmr_beni
     return a->is_allowed;
 }
 
+/* The clock is set back two days, or forward: pending ends ten minutes after it began all the same, blocks live on. */
+static void a_clock_that_is_set_stops_nothing(void **state)
+{
+    static const int64_t days[] = {-2, 1};
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        struct world w;
+        const int64_t by = days[k] * 24 * 3600 * MMR_NS_PER_S, then = T0 + 60 * MMR_NS_PER_S + by;
+        open_world(&w, false);
+        feed(&w, &story[0], T0);
+        (void)mmr_pipeline_work(w.p, T0, 100);
+        struct mmr_receipt r = {.result = MMR_RESULT_APPLIED, .verified = MMR_VERIFIED_INCONCLUSIVE, .applied_ns = T0, .verified_ns = T0,
+                                .expires_ns = T0 + 3600 * MMR_NS_PER_S};
+        assert_int_equal(mmr_pipeline_receipt(w.p, w.order[0].id, &r, T0, NULL), 0);
+        assert_int_equal(w.class_now[w.n - 1], MMR_CLASS_OF_PENDING);
+        mmr_pipeline_clock_set(w.p, by, then);
+        size_t orders = w.n_orders;
+        mmr_pipeline_tick(w.p, then);
+        const struct mmr_incident *i = mmr_pipeline_incident(w.p, w.id[0]);
+        assert_non_null(i);
+        assert_int_equal(i->actions[0].state, MMR_STATE_APPLIED); /* not taken for expired */
+        assert_int_equal(i->actions[0].receipt.expires_ns, T0 + 3600 * MMR_NS_PER_S + by);
+        mmr_pipeline_tick(w.p, then + 45 * 60 * MMR_NS_PER_S); /* two thirds of the lease: renewed */
+        assert_true(w.n_orders > orders);
+        bool is_renewed = false;
+        for (size_t o = orders; o < w.n_orders; o++)
+            is_renewed |= (w.flags[o] & MMR_ACT_RENEW) != 0;
+        assert_true(is_renewed);
+        assert_int_equal(w.class_now[w.n - 1], MMR_CLASS_OF_SEVERE);
+        close_world(&w);
+    }
+}
+
 /* A named person says: known good. The block goes, the severe incident is withdrawn, and nothing is ordered again. */
 static void known_good_takes_everything_back(void **state)
 {
@@ -484,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_refusal_is_taken_at_once),
         cmocka_unit_test(nobody_answers_and_it_becomes_severe),
         cmocka_unit_test(a_restart_goes_on_where_it_was),
+        cmocka_unit_test(a_clock_that_is_set_stops_nothing),
         cmocka_unit_test(known_good_takes_everything_back),
         cmocka_unit_test(a_flood_is_folded),
         cmocka_unit_test(quiet_incidents_close),

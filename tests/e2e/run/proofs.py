@@ -84,6 +84,9 @@ def kernel_blocks():
         lab.start()
         case("it_starts", lab.until(lambda: lab.is_up(["brain", "nft", "file", "emitter"])), lab.log())
         case("blocks_are_proved", lab.until(lambda: len(lab.blocks()) >= 3), lab.log())
+        first = lab.blocks()[0]
+        time.sleep(3 * TTL)  # long after their first leases
+        case("a_renewed_block_is_still_shown_as_one", any(b["id"] == first["id"] for b in lab.blocks()), lab.blocks()[:2])
         somebody_takes_them_away(lab)
         a_lease_runs_out(lab)
         the_responder_dies_between_order_and_answer(lab)
