@@ -336,7 +336,7 @@ void mmr_probe_wrap(struct mmr_probe *probe)
     }
     if (p->analyzer) {
         copy_table(&probe->analyzer, sizeof probe->analyzer, p->analyzer, p->analyzer->struct_size);
-        probe->analyzer.event = w_event;
+        probe->analyzer.event = probe->analyzer.event ? w_event : NULL;
         probe->analyzer.finish = probe->analyzer.finish ? w_finish : NULL;
         probe->analyzer.struct_size = sizeof probe->analyzer;
         w->analyzer = &probe->analyzer;

@@ -141,6 +141,6 @@ MMR_COMMAND(plugin_sign) = {
              "Writes FILE.minisig, which `minisign -V` verifies too. KEY.sec is a secret key of `mamori plugin key new` or of\n"
              "minisign; --password-file names a file whose first line is the key's password, if it has one. A plugin (.so) is\n"
              "signed as itself: its id, version and ABI stand in the signed comment. With minisign alone the same is\n"
-             "  minisign -S -s KEY.sec -m FILE -t 'id=org.example.beacon version=1.0.0 abi=0'\n",
+             "  minisign -S -s KEY.sec -m FILE -t 'id=org.example.beacon version=1.0.0 abi=1'\n",
     .run = run,
 };

@@ -274,8 +274,10 @@ static void check_roles(struct check *c)
 
     if (s && (!MMR_HAS(s, stop) || !s->start || !s->stop))
         wrong(c, "sensor: struct_size too small, or start or stop missing");
-    if (a && (!MMR_HAS(a, event) || !a->event))
-        wrong(c, "analyzer: struct_size too small, or event missing");
+    if (a && !MMR_HAS(a, event))
+        wrong(c, "analyzer: struct_size too small");
+    else if (a && !a->event && (count(p->subscribes) || !MMR_HAS(a, finish) || !a->finish))
+        wrong(c, "analyzer: event is missing; only one that subscribes to nothing and has finish does without");
     if (r && (!MMR_HAS(r, reconcile) || !r->act || !r->reconcile))
         wrong(c, "responder: struct_size too small, or act or reconcile missing");
     if (f && (!MMR_HAS(f, flush) || !f->forward || !f->flush))

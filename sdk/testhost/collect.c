@@ -101,7 +101,7 @@ void mmr_testhost_route(struct mmr_testhost *th)
             struct instance *in = th->inst[i];
             struct kept e = th->events[th->routed]; /* the array may move while it is handed over */
             struct mmr_error err = {.struct_size = sizeof err};
-            if (!in->self || !in->plugin->analyzer || i == e.emitter || !reads(in->plugin, e.kind))
+            if (!in->self || !in->plugin->analyzer || !in->plugin->analyzer->event || i == e.emitter || !reads(in->plugin, e.kind))
                 continue;
             if (in->plugin->analyzer->event(in->self, e.bytes, e.len, &err))
                 mmr_testhost_refuse(in, err.text);

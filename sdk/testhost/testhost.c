@@ -542,7 +542,7 @@ int mmr_testhost_event(struct mmr_testhost *th, int i, const void *msgpack, size
                        struct mmr_error *err)
 {
     struct instance *in = inst_at(th, i);
-    if (!in->plugin->analyzer)
+    if (!in->plugin->analyzer || !in->plugin->analyzer->event)
         mmr_testhost_die("not an analyzer");
     int r = in->plugin->analyzer->event(in->self, msgpack, len, err);
     mmr_testhost_route(th);

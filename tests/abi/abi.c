@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-_Static_assert(MMR_ABI_MAJOR == 0, "the layout below is that of major 0");
+_Static_assert(MMR_ABI_MAJOR == 1, "the layout below is that of major 1");
 
 static int create(const struct mmr_host *host, const void *config, void **ret_self, struct mmr_error *err)
 {
@@ -43,7 +43,7 @@ int main(void)
     void *self = NULL;
     if (MMR_HAS(&old, forward_done) || !MMR_HAS(&old, extension))
         return 1;
-    if (mmr_plugin_specimen.struct_size != sizeof(struct mmr_plugin) || strcmp(MMR_ENTRY_NAME, "mmr_plugin_entry_v0") != 0)
+    if (mmr_plugin_specimen.struct_size != sizeof(struct mmr_plugin) || strcmp(MMR_ENTRY_NAME, "mmr_plugin_entry_v1") != 0)
         return 2;
     return mmr_plugin_specimen.create(&old, rows, &self, &err) == MMR_EUNSUPPORTED && err.text[0] ? 0 : 3;
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# exports.sh FOLDER: every plugin file shows one name, the entry of ABI version 0, and needs no text relocation.
+# exports.sh FOLDER: every plugin file shows one name, the entry of ABI version 1, and needs no text relocation.
 set -u
 n=0 bad=0
 for so in "$1"/*.so; do
@@ -7,8 +7,8 @@ for so in "$1"/*.so; do
   n=$((n + 1))
   # __odr_asan.*: what the address sanitizer adds for each exported object
   names=$(nm -D --defined-only "$so" | awk '{print $NF}' | grep -v '^__odr_asan\.' | tr '\n' ' ')
-  if [ "$names" != "mmr_plugin_entry_v0 " ]; then
-    echo "$so exports '$names', expected mmr_plugin_entry_v0 alone"
+  if [ "$names" != "mmr_plugin_entry_v1 " ]; then
+    echo "$so exports '$names', expected mmr_plugin_entry_v1 alone"
     bad=1
   fi
   if readelf -d "$so" | grep -q TEXTREL; then

@@ -1,8 +1,9 @@
-/* layout.h - where every field of ABI 0 lies on a 64-bit machine. A line here changes only with the major; new
+/* layout.h - where every field of ABI 1 lies on a 64-bit machine. A line here changes only with the major; new
  * fields are new lines, and then the struct's size changes with them. */
 #ifndef MMR_TESTS_ABI_LAYOUT_H
 #define MMR_TESTS_ABI_LAYOUT_H
 
+#include <mamori/net.h>
 #include <mamori/plugin.h>
 
 #ifdef __cplusplus
@@ -103,6 +104,82 @@ SIZE(struct mmr_forwarder_ops, 24);
 OFFSET(struct mmr_error, code, 4);
 OFFSET(struct mmr_error, text, 8);
 SIZE(struct mmr_error, 256);
+/* the topics' structs (mamori/net.h) */
+OFFSET(struct mmr_frame, linktype, 4);
+OFFSET(struct mmr_frame, time_ns, 8);
+OFFSET(struct mmr_frame, data, 16);
+OFFSET(struct mmr_frame, cap_len, 24);
+OFFSET(struct mmr_frame, wire_len, 28);
+OFFSET(struct mmr_frame, input, 32);
+OFFSET(struct mmr_frame, index, 40);
+SIZE(struct mmr_frame, 48);
+SIZE(struct mmr_addr, 16);
+OFFSET(struct mmr_flow, ip_version, 4);
+OFFSET(struct mmr_flow, zones, 7);
+OFFSET(struct mmr_flow, id, 8);
+OFFSET(struct mmr_flow, client, 16);
+OFFSET(struct mmr_flow, server, 32);
+OFFSET(struct mmr_flow, client_port, 48);
+OFFSET(struct mmr_flow, vlan, 52);
+OFFSET(struct mmr_flow, first_ns, 56);
+OFFSET(struct mmr_flow, packets, 72);
+OFFSET(struct mmr_flow, bytes, 88);
+OFFSET(struct mmr_flow, app, 104);
+OFFSET(struct mmr_flow, bits, 112);
+OFFSET(struct mmr_flow, slot, 120);
+SIZE(struct mmr_flow, 184);
+OFFSET(struct mmr_packet, flags, 4);
+OFFSET(struct mmr_packet, frame, 8);
+OFFSET(struct mmr_packet, flow, 16);
+OFFSET(struct mmr_packet, dir, 24);
+OFFSET(struct mmr_packet, ethertype, 28);
+OFFSET(struct mmr_packet, src_port, 32);
+OFFSET(struct mmr_packet, tcp_flags, 36);
+OFFSET(struct mmr_packet, src, 40);
+OFFSET(struct mmr_packet, dst, 56);
+OFFSET(struct mmr_packet, tcp_seq, 72);
+OFFSET(struct mmr_packet, tcp_window, 80);
+OFFSET(struct mmr_packet, payload_len, 84);
+OFFSET(struct mmr_packet, payload, 88);
+OFFSET(struct mmr_packet, l3, 96);
+OFFSET(struct mmr_packet, l3_len, 104);
+OFFSET(struct mmr_packet, src_mac, 112);
+SIZE(struct mmr_packet, 128);
+OFFSET(struct mmr_chunk, flags, 4);
+OFFSET(struct mmr_chunk, flow, 8);
+OFFSET(struct mmr_chunk, packet, 16);
+OFFSET(struct mmr_chunk, data, 24);
+OFFSET(struct mmr_chunk, len, 32);
+OFFSET(struct mmr_chunk, gap, 36);
+OFFSET(struct mmr_chunk, offset, 40);
+OFFSET(struct mmr_chunk, dir, 48);
+SIZE(struct mmr_chunk, 56);
+OFFSET(struct mmr_buffer, data, 8);
+OFFSET(struct mmr_buffer, len, 16);
+SIZE(struct mmr_buffer, 24);
+OFFSET(struct mmr_tx, dir, 4);
+OFFSET(struct mmr_tx, final, 5);
+OFFSET(struct mmr_tx, flow, 8);
+OFFSET(struct mmr_tx, packet, 16);
+OFFSET(struct mmr_tx, app, 24);
+OFFSET(struct mmr_tx, id, 32);
+OFFSET(struct mmr_tx, buffers, 40);
+OFFSET(struct mmr_tx, n, 48);
+OFFSET(struct mmr_tx, detail, 56);
+SIZE(struct mmr_tx, 64);
+OFFSET(struct mmr_dcerpc_call, iface, 8);
+OFFSET(struct mmr_dcerpc_call, iface_major, 24);
+OFFSET(struct mmr_dcerpc_call, opnum, 28);
+OFFSET(struct mmr_dcerpc_call, stub, 40);
+OFFSET(struct mmr_dcerpc_call, stub_len, 48);
+SIZE(struct mmr_dcerpc_call, 56);
+OFFSET(struct mmr_alert, sid, 4);
+OFFSET(struct mmr_alert, time_ns, 16);
+OFFSET(struct mmr_alert, flow, 24);
+OFFSET(struct mmr_alert, packet, 32);
+OFFSET(struct mmr_alert, msg, 40);
+OFFSET(struct mmr_alert, dir, 48);
+SIZE(struct mmr_alert, 56);
 #endif
 
 #endif

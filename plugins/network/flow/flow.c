@@ -410,15 +410,6 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
     return MMR_OK;
 }
 
-static int event(void *self, const void *msgpack, size_t len, struct mmr_error *err)
-{
-    (void)self;
-    (void)msgpack;
-    (void)len;
-    (void)err;
-    return MMR_OK; /* subscribes to nothing; it is an analyzer for finish() */
-}
-
 static int finish(void *self, struct mmr_error *err)
 {
     struct flow_plugin *m = self;
@@ -459,7 +450,7 @@ static const struct mmr_cfg_key config[] = {
     MMR_CFG(struct flow_config, end_events, MMR_CFG_BOOL, 0, "true", 0, 0, "send flow.end"),
     {0},
 };
-static const struct mmr_analyzer_ops analyzer = {.struct_size = sizeof analyzer, .event = event, .finish = finish};
+static const struct mmr_analyzer_ops analyzer = {.struct_size = sizeof analyzer, .finish = finish};
 
 MMR_PLUGIN(flow) = {
     MMR_PLUGIN_HEAD,
@@ -476,7 +467,6 @@ MMR_PLUGIN(flow) = {
     .create = create,
     .destroy = destroy,
     .on_timer = on_timer,
-    .subscribes = (const char *const[]){NULL},
     .analyzer = &analyzer,
     .extension = extension,
 };

@@ -1,6 +1,9 @@
 /*
- * mamori/plugin.h - the plugin ABI, version 0 (it grows into 1 once the network side, the endpoint
- * side and the brain have run on it). The only header a plugin must include.
+ * mamori/plugin.h - the plugin ABI, version 1. The only header a plugin must include.
+ *
+ * It is frozen: tests hold the place of every field (tests/abi/layout.h), and a plugin built for each minor version must go on
+ * loading (tests/abi/released). What a plugin may rely on is in these comments: units, who owns what, on which thread, which errors.
+ * Unless a comment says otherwise, pointers are borrowed for the call, texts are UTF-8 with a NUL, and 0 is success.
  */
 #ifndef MAMORI_PLUGIN_H
 #define MAMORI_PLUGIN_H
@@ -22,7 +25,7 @@ extern "C" {
  * counts those additions. No struct has implicit padding (tests compile this with -Wpadded): a field
  * added inside tail padding would look present in an older, smaller struct.
  */
-#define MMR_ABI_MAJOR 0
+#define MMR_ABI_MAJOR 1
 #define MMR_ABI_MINOR 0
 #define MMR_HAS(p, field)                                                                          \
     ((p)->struct_size >= offsetof(__typeof__(*(p)), field) + sizeof((p)->field))
@@ -95,21 +98,31 @@ struct mmr_host {
     const char *instance;     /* this instance's name, as in conf.d */
     const char *state_dir;    /* a directory of this instance's own, writable; "" in replay */
 
-    void (*log)(void *impl, int level, const char *text); /* [any] */
+    /* [any] one line for the operator's log; level: enum mmr_log_level. Copied; repeats are limited and counted. */
+    void (*log)(void *impl, int level, const char *text);
     /* [loop] copies one event (a MessagePack map, see mamori/event.h).
      * MMR_EAGAIN: the bus is full; a sensor that can wait stops reading until on_wake().
-     * MMR_EBADMSG: not a valid event, or a kind the descriptor does not declare. */
+     * MMR_EBADMSG: not a valid event, or a kind the descriptor does not declare.
+     * MMR_EINVAL: after stop(), or from a thread of the plugin's own. Refusals are counted as misbehaviour. */
     int (*emit)(void *impl, const void *msgpack, size_t len);
-    /* [loop] the receipt of an action (see mamori/action.h), or the answer of a query.* verb */
+    /* [loop] the receipt of an action (see mamori/action.h), or the answer of a query.* verb; once for each act(), inside it or
+     * later. code: 0, or the MMR_E code of what went wrong. Copies. MMR_EBADMSG: it is no flat map */
     int (*action_done)(void *impl, uint64_t action_id, int code, const void *msgpack, size_t len);
-    int (*watch_fd)(void *impl, int fd, unsigned rw, uint64_t cookie); /* [loop] rw 0 stops */
-    int (*set_timer)(void *impl, int64_t msec, uint64_t cookie);       /* [loop] one-shot; msec<0 stops */
-    void (*wake)(void *impl);                                          /* [any] -> on_wake */
-    int64_t (*now_ns)(void *impl, int clock);                          /* [any] data time in replay */
+    /* [loop] on_fd() when fd can be read or written (MMR_FD_*, level triggered; it may also be called with nothing there, so fd
+     * does not block). rw 0 stops; stop before close(). fd stays the plugin's. MMR_EINVAL: no on_fd; MMR_EIO: fd cannot be
+     * watched (a regular file); MMR_ETOOBIG: over 4096 of one host. In replay nothing is watched */
+    int (*watch_fd)(void *impl, int fd, unsigned rw, uint64_t cookie);
+    /* [loop] on_timer(cookie) once, msec milliseconds from now, never early; the same cookie again replaces it; msec < 0 stops.
+     * MMR_EINVAL: no on_timer; MMR_ETOOBIG: over 65536 of one host */
+    int (*set_timer)(void *impl, int64_t msec, uint64_t cookie);
+    void (*wake)(void *impl); /* [any] on_wake() on the loop, soon; several at once are one */
+    /* [any] nanoseconds; MMR_CLOCK_WALL since 1970 UTC, MMR_CLOCK_MONOTONIC since some point. Both follow the data in replay */
+    int64_t (*now_ns)(void *impl, int clock);
     /* [loop] a service by id with revision, or NULL. The id of a topic (mamori/net.h) gives a
      * struct mmr_topic whose publish() reaches the sinks of every instance in this host. */
     const void *(*extension)(void *impl, const char *id);
-    /* [loop] a forwarder says how far a handed-over record got; level: enum mmr_delivery */
+    /* [loop] a forwarder says how far a handed-over record got; level: enum mmr_delivery; time_ns: wall clock; detail: one line or
+     * NULL, copied. Each record by its own seq. MMR_EINVAL: no such level */
     int (*forward_done)(void *impl, uint64_t seq, int level, int64_t time_ns, const char *detail);
     /* append here only */
 };
@@ -149,7 +162,10 @@ struct mmr_sensor_ops { /* produces events with host->emit() */
 };
 struct mmr_analyzer_ops { /* reads events of other plugins of the same node, emits findings */
     uint32_t struct_size, reserved;
-    int (*event)(void *self, const void *msgpack, size_t len, struct mmr_error *err); /* [loop] borrowed */
+    /* [loop] borrowed; a sound flat map (mamori/event.h) with the core's stamps, of a kind in subscribes[], whose other fields may be
+     * of any type. What it emits inside reaches other analyzers when it has returned. An error is counted, the event goes on. May be NULL if
+     * subscribes[] is empty: a plugin that listens to topics only and has a finish() */
+    int (*event)(void *self, const void *msgpack, size_t len, struct mmr_error *err);
     int (*finish)(void *self, struct mmr_error *err); /* [loop] may be NULL: end of recorded input */
 };
 enum {
@@ -187,7 +203,7 @@ struct mmr_forwarder_ops {
     uint32_t struct_size, reserved;
     /* [loop] data: one record, UTF-8 JSON of OCSF. MMR_EAGAIN: not now, offer it again later */
     int (*forward)(void *self, const void *data, size_t len, uint64_t seq, struct mmr_error *err);
-    int (*flush)(void *self, int64_t deadline_ms, struct mmr_error *err); /* [loop] */
+    int (*flush)(void *self, int64_t deadline_ms, struct mmr_error *err); /* [loop] before the end: at most so long */
 };
 
 /* ---- descriptor: const data, readable without running plugin code ---- */
@@ -207,7 +223,8 @@ struct mmr_plugin {
     uint32_t config_size;             /* sizeof the struct the offsets index */
     uint32_t config_stride;           /* sizeof(struct mmr_cfg_key): rows may grow within a major */
 
-    /* Lifecycle, all [loop]. create() gets a filled config it may keep reading until destroy(). */
+    /* Lifecycle, all [loop]. create() gets a filled config it may keep reading until destroy(), or until reload_commit(), when the
+     * one given to reload_prepare() takes its place. *ret_self: not NULL. A refusal fills err: one sentence for the operator. */
     int (*create)(const struct mmr_host *host, const void *config, void **ret_self,
                   struct mmr_error *err);
     void (*destroy)(void *self); /* accepts NULL */
@@ -233,13 +250,13 @@ struct mmr_plugin {
  * One source, two builds. MMR_PLUGIN(beacon) names the descriptor mmr_plugin_beacon for the
  * generated built-in table; with MMR_PLUGIN_SHARED it also exports the one dlsym() symbol.
  */
-#define MMR_ENTRY_NAME "mmr_plugin_entry_v0"
+#define MMR_ENTRY_NAME "mmr_plugin_entry_v1"
 #ifdef MMR_PLUGIN_SHARED
 #define MMR_PLUGIN(ident)                                                                          \
     extern const struct mmr_plugin mmr_plugin_##ident;                                             \
     __attribute__((visibility("default"))) extern const struct mmr_plugin                          \
-        *const mmr_plugin_entry_v0;                                                                \
-    const struct mmr_plugin *const mmr_plugin_entry_v0 = &mmr_plugin_##ident;                      \
+        *const mmr_plugin_entry_v1;                                                                \
+    const struct mmr_plugin *const mmr_plugin_entry_v1 = &mmr_plugin_##ident;                      \
     const struct mmr_plugin mmr_plugin_##ident
 #else
 #define MMR_PLUGIN(ident)                                                                          \
