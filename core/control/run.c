@@ -131,6 +131,8 @@ static int start(struct mmr_run_state *s, struct mmr_error *err)
     char path[4096];
     int r = mmr_supervisor_new(s->base, NULL, &limits, &ops, s, &s->sup, err);
     if (!r)
+        (void)snprintf(s->no_ceiling, sizeof s->no_ceiling, "%s", mmr_supervisor_use_cgroups(s->sup));
+    if (!r)
         r = mmr_run_make_core(s, err);
     if (!r)
         r = mmr_run_make_hosts(s, err);

@@ -67,6 +67,7 @@ struct mmr_run_state {
     struct mmr_run_trust trust;
     uint32_t first_user;              /* of the range for plugin hosts; 0: they run as the supervisor's user */
     char no_users[248];               /* why */
+    char no_ceiling[160];             /* why the kernel does not hold hosts to their memory; "" it does */
     struct mmr_run_fact fact[MMR_RUN_FACTS_MAX];
     size_t n_facts, lost_facts;
     struct mmr_control_server *control;

@@ -66,6 +66,7 @@ static struct json_object *sandbox_json(const struct mmr_run_host *h)
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "user", json_object_new_int64(x->user));
     json_object_object_add(o, "landlock", json_object_new_int(x->landlock));
+    json_object_object_add(o, "memory_ceiling", json_object_new_boolean(x->has_ceiling));
     put(o, "no_landlock", x->no_landlock[0] ? x->no_landlock : NULL);
     return o;
 }
@@ -237,6 +238,7 @@ static struct json_object *status_json(struct mmr_run_state *s)
     for (size_t i = 0; i < s->n_hosts; i++)
         json_object_array_add(hosts, child_json(s->host[i].child, &s->host[i]));
     json_object_object_add(o, "hosts", hosts);
+    put(o, "no_ceiling", s->no_ceiling[0] ? s->no_ceiling : NULL);
     put(o, "no_users", s->no_users[0] ? s->no_users : NULL);
     json_object_object_add(o, "trust", mmr_run_trust_json(s));
     json_object_object_add(o, "refused", mmr_run_refused_json(s));

@@ -194,6 +194,7 @@ void mmr_group_sandbox(struct mmr_child *c, const struct mmr_message *m)
         return;
     struct mmr_host_sandbox *x = &c->group->sandbox;
     *x = (struct mmr_host_sandbox){.is_known = true, .landlock = (int)mmr_event_get_int(m->map, "landlock", 0),
+                                   .has_ceiling = c->has_ceiling,
                                    .user = (uint32_t)mmr_event_get_int(m->map, "user", 0)};
     (void)mmr_event_copy_str(m->map, "no_landlock", x->no_landlock, sizeof x->no_landlock);
 }

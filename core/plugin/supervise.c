@@ -117,6 +117,9 @@ static void describe_end(struct mmr_child *c, int status)
     c->end = (struct mmr_child_end){.at_ns = mmr_clock_wall_ns(), .doing = "", .cause = c->cause,
                                     .status = is_signal ? WTERMSIG(status) : WEXITSTATUS(status)};
     read_page(c);
+    bool was_full = c->group && mmr_cgroup_end(&c->sup->cgroup, c->name);
+    if (c->end.cause == MMR_CAUSE_NONE && was_full && is_signal && c->end.status == SIGKILL)
+        c->end.cause = MMR_CAUSE_MEMORY;
     if (c->end.cause == MMR_CAUSE_NONE)
         c->end.cause = c->refusal[0] ? MMR_CAUSE_REFUSED : is_signal ? MMR_CAUSE_SIGNAL : MMR_CAUSE_EXIT;
     switch (c->end.cause) {
@@ -128,8 +131,11 @@ static void describe_end(struct mmr_child *c, int status)
         (void)snprintf(what, sizeof what, "gave no sign of life for %lld ms", (long long)c->limits.stuck_ms);
         break;
     case MMR_CAUSE_MEMORY:
-        (void)snprintf(what, sizeof what, "used %lld MiB, allowed are %lld MiB", (long long)(c->rss_bytes >> 20),
-                       (long long)(c->limits.memory_bytes >> 20));
+        if (was_full)
+            (void)snprintf(what, sizeof what, "was ended by the kernel, allowed are %lld MiB", (long long)(c->limits.memory_bytes >> 20));
+        else
+            (void)snprintf(what, sizeof what, "used %lld MiB, allowed are %lld MiB", (long long)(c->rss_bytes >> 20),
+                           (long long)(c->limits.memory_bytes >> 20));
         break;
     case MMR_CAUSE_NONSENSE: (void)snprintf(what, sizeof what, "sent nonsense on its control channel"); break;
     case MMR_CAUSE_STOPPED: (void)snprintf(what, sizeof what, "stopped"); break;
@@ -400,6 +406,8 @@ static int try_spawn(struct mmr_child *c, struct mmr_error *err)
         c->pid = 0;
         return mmr_fail(err, MMR_EIO, "child '%s': '%s' cannot be started: %s", c->name, c->sup->exe, strerror(errno));
     }
+    if (c->group)
+        c->has_ceiling = mmr_cgroup_put(&c->sup->cgroup, c->name, c->pid, c->limits.memory_bytes + c->limits.memory_bytes / 4);
     c->pidfd = pidfd_open(c->pid, 0);
     c->exit_ev = c->pidfd < 0 ? NULL : event_new(c->sup->base, c->pidfd, EV_READ | EV_PERSIST, on_exit_ev, c);
     if (!c->exit_ev || event_add(c->exit_ev, NULL) != 0)

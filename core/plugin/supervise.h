@@ -73,6 +73,8 @@ struct event_base;
 int mmr_supervisor_new(struct event_base *base, const char *exe, const struct mmr_supervise_limits *limits,
                        const struct mmr_supervisor_ops *ops, void *ctx, struct mmr_supervisor **ret_sup,
                        struct mmr_error *err);
+/* Let the kernel hold each plugin host to a quarter above its memory_bytes, where it can. Returns why it cannot; "" it does. */
+const char *mmr_supervisor_use_cgroups(struct mmr_supervisor *sup);
 /* Kills what still runs (stop first to let them end by themselves) and frees every child. Accepts NULL. */
 void mmr_supervisor_free(struct mmr_supervisor *sup);
 void mmr_supervisor_stop(struct mmr_supervisor *sup);           /* asks all to end; the last started first */
@@ -135,6 +137,7 @@ struct mmr_host_sandbox { /* what confines it, as it said when it came up */
     int landlock;          /* 0: not in force */
     uint32_t user;
     char no_landlock[120]; /* why not */
+    bool has_ceiling;      /* the kernel holds it to its memory (control group) */
 };
 const struct mmr_host_sandbox *mmr_host_sandbox(const struct mmr_child *c); /* NULL: no plugin host */
 size_t mmr_host_instances(const struct mmr_child *c); /* 0: no plugin host */

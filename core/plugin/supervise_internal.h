@@ -5,6 +5,7 @@
 #include "plugin/supervise.h"
 
 #include "bus/local.h"
+#include "plugin/cgroup.h"
 
 #include <event2/event.h>
 
@@ -43,6 +44,7 @@ struct mmr_child {
     void *ctx;
     enum mmr_child_state state;
     bool is_wanted, is_restarting; /* is_wanted: shall run; is_restarting: its end is ours */
+    bool has_ceiling;              /* the kernel holds it to its memory */
     bool is_restart_due;           /* a reload it cannot do without */
     pid_t pid;
     int pidfd, page_fd;
@@ -78,6 +80,7 @@ struct mmr_supervisor {
     struct event *watch_ev; /* memory, once a second */
     uint64_t jitter;
     struct mmr_reload reload;
+    struct mmr_cgroup cgroup; /* dir "": none */
 };
 
 /* supervise.c */

@@ -65,12 +65,25 @@ int mmr_supervisor_new(struct event_base *base, const char *exe, const struct mm
     return 0;
 }
 
+const char *mmr_supervisor_use_cgroups(struct mmr_supervisor *sup)
+{
+    char own[4096];
+    int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, own, sizeof own - 1) : 0;
+    if (fd >= 0)
+        (void)close(fd);
+    own[n > 0 ? n : 0] = '\0';
+    mmr_cgroup_open(&sup->cgroup, "/sys/fs/cgroup", own);
+    return sup->cgroup.why;
+}
+
 void mmr_supervisor_free(struct mmr_supervisor *sup)
 {
     if (!sup)
         return;
     while (sup->children)
         mmr_child_free(sup->children);
+    mmr_cgroup_close(&sup->cgroup);
     if (sup->reload.timeout_ev)
         event_free(sup->reload.timeout_ev);
     if (sup->watch_ev)
