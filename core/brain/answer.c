@@ -131,6 +131,11 @@ static struct json_object *status_json(struct mmr_live *l)
         add_str(one, "what", x->what);
         add_str(one, "result", results[x->result]);
         add_str(one, "detail", x->detail);
+        if (x->sent_ns) {
+            char at[40];
+            mmr_time_format(x->sent_ns, at, sizeof at);
+            add_str(one, "at", at);
+        }
         json_object_array_add(tests, one);
     }
     json_object_object_add(o, "selftest", tests);

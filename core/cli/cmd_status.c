@@ -66,7 +66,32 @@ static void show_instance(struct json_object *i)
     (void)fputc('\n', stdout);
 }
 
-static void show_host(const struct mmr_cli_site *s, struct json_object *h, bool *is_first)
+/* What confines a plugin host, in one line; a gap is said with its reason. */
+static void show_sandbox(const struct mmr_cli_site *s, struct json_object *status, struct json_object *host)
+{
+    struct json_object *box = child(host, "sandbox");
+    if (!box)
+        return;
+    const bool has_user = !*mmr_cli_json_text(status, "no_users"), has_ceiling = is_true(box, "memory_ceiling");
+    (void)fputs(mmr_cli_word(s, "    囲い: ", "    confined: "), stdout);
+    if (has_user)
+        (void)printf(mmr_cli_word(s, "専用ユーザー %lld", "user %lld of its own"), (long long)mmr_cli_json_number(box, "user"));
+    else
+        mmr_person_text(stdout, mmr_cli_json_text(status, "no_users"));
+    (void)fputs("; ", stdout);
+    if (mmr_cli_json_number(box, "landlock"))
+        (void)printf("Landlock %lld", (long long)mmr_cli_json_number(box, "landlock"));
+    else
+        mmr_person_text(stdout, mmr_cli_json_text(box, "no_landlock"));
+    (void)fputs("; ", stdout);
+    if (has_ceiling)
+        (void)fputs(mmr_cli_word(s, "メモリー上限 (カーネル)", "memory held by the kernel"), stdout);
+    else
+        mmr_person_text(stdout, mmr_cli_json_text(status, "no_ceiling"));
+    (void)fputc('\n', stdout);
+}
+
+static void show_host(const struct mmr_cli_site *s, struct json_object *status, struct json_object *h, bool *is_first)
 {
     static const struct {
         const char *name, *ja, *en;
@@ -89,6 +114,7 @@ static void show_host(const struct mmr_cli_site *s, struct json_object *h, bool 
     column(text, 12);
     column(mmr_person_bytes(mmr_cli_json_number(h, "rss_bytes"), text, sizeof text), 11);
     (void)printf(mmr_cli_word(s, "再起動 %lld 回\n", "%lld restarts\n"), (long long)mmr_cli_json_number(h, "restarts"));
+    show_sandbox(s, status, h);
     struct json_object *end = child(h, "last_end");
     if (end && *mmr_cli_json_text(end, "text")) {
         (void)fputs("    ", stdout);
@@ -111,6 +137,23 @@ static void show_host(const struct mmr_cli_site *s, struct json_object *h, bool 
     }
     for (size_t i = 0; i < n; i++)
         show_instance(json_object_array_get_idx(list, i));
+}
+
+static void show_trust(const struct mmr_cli_site *s, struct json_object *o)
+{
+    size_t n;
+    struct json_object *list = mmr_cli_json_list(o, "refused", &n), *trust = child(o, "trust");
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = json_object_array_get_idx(list, i);
+        (void)fputs("  ", stdout);
+        column(mmr_cli_json_text(x, "instance"), 20);
+        column(mmr_cli_word(s, "■ 拒否", "■ refused"), 15);
+        mmr_person_text(stdout, mmr_cli_json_text(x, "text"));
+        (void)fputc('\n', stdout);
+    }
+    if (trust)
+        (void)printf("%s  %.16s… (%s)\n", mmr_cli_word(s, "ツール構成", "toolset"), mmr_cli_json_text(trust, "toolset_hash"),
+                     mmr_cli_json_text(trust, "toolset_of"));
 }
 
 static void show_nodes(const struct mmr_cli_site *s, struct json_object *brain)
@@ -225,7 +268,8 @@ static void show(const struct mmr_cli_site *s, struct json_object *o)
     struct json_object *hosts = mmr_cli_json_list(o, "hosts", &n);
     (void)printf("\n%s\n", mmr_cli_word(s, "プロセス", "processes"));
     for (size_t i = 0; i < n; i++)
-        show_host(s, json_object_array_get_idx(hosts, i), &is_first);
+        show_host(s, o, json_object_array_get_idx(hosts, i), &is_first);
+    show_trust(s, o);
     if (strcmp(mmr_cli_json_text(o, "role"), "endpoint") != 0)
         show_brain(s, child(o, "brain"));
 }

@@ -52,6 +52,12 @@ def main():
         s = lab.status()
         case("and_in_the_light", s["light"] != "green" and any("note" in w for w in s["why"]), s["why"])
         case("the_toolset_has_a_hash", len(s["trust"]["toolset_hash"]) == 64 and s["trust"]["toolset_of"] == "loaded", s["trust"])
+        rc, out, err = lab.cli("capability", "report", "--json")
+        caps = json.loads(out)
+        nft = [c for c in caps["capabilities"] if c["plugin"] == "org.mamori.nft"]
+        case("the_report_says_what_was_shown", rc == 0 and nft and nft[0]["maker"] == "mamori" and nft[0]["version"] and
+             caps["toolset_hash"] == lab.status()["trust"]["toolset_hash"], (caps, lab.status()["trust"]))
+        case("and_what_was_not", all(c["state"] in ("proven", "unproven") and (c["state"] == "proven") == (c["result"] == "passed") for c in caps["capabilities"]), caps)
         tested = lab.until(lambda: any(t["result"] == "passed" for t in row(lab, "nft").get("selftests", [])), 40)
         case("the_list_tells_self_tests", tested, row(lab, "nft"))
 
