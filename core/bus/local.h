@@ -98,7 +98,7 @@ void mmr_local_server_free(struct mmr_local_server *srv); /* accepts NULL */
 /*
  * mmr_local_slot_open - bind one host's socket.
  *
- * endpoint  "ipc:///run/mamori/…", at most MMR_LOCAL_ENDPOINT_MAX; the file gets mode 0660
+ * endpoint  "ipc:///run/mamori/…", at most MMR_LOCAL_ENDPOINT_MAX; the file gets mode 0666: its folder says who may come
  * secret    the one given to the host; after a restart of the core, the same again
  * errors    MMR_EINVAL slot over the maximum or open already, path too long; MMR_EIO cannot bind
  */

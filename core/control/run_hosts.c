@@ -59,7 +59,10 @@ static int make_bus_dir(struct mmr_run_state *s, struct mmr_run_host *h, struct 
     (void)snprintf(path, sizeof path, "%s/bus/%zu", run, s->n_hosts);
     int r = make_dir(path, 0700, err);
     (void)snprintf(h->endpoint, sizeof h->endpoint, "ipc://%s/bus/%zu/s", run, s->n_hosts);
-    return r || !h->user ? r : mmr_run_pass_folder(s, path, h->user, 02710, err); /* 2: the socket gets the host's group */
+    if (!r && h->user)
+        return mmr_run_pass_folder(s, path, h->user, 0710, err);
+    (void)chmod(path, 0700); /* it may be another host's of an earlier configuration */
+    return r;
 }
 
 /* What a host may open is fixed when it starts: other paths, another host. */
