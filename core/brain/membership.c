@@ -461,7 +461,7 @@ static int open_parts(struct mmr_membership *m, const char *listen, const char *
     if (!r)
         r = mmr_site_port_endpoint(listen, 2, join, sizeof join, err);
     if (!r)
-        r = mmr_site_read_keys(state_dir, &keys, err);
+        r = mmr_site_own_keys(state_dir, &keys, err);
     if (r)
         return r;
     raise_descriptors();

@@ -80,6 +80,26 @@ int mmr_site_read_keys(const char *state_dir, struct mmr_keys *ret, struct mmr_e
     return r == MMR_ENOENT ? mmr_fail(err, r, "this machine has no keys (%.100s): run 'mamori keys new'", path) : r;
 }
 
+int mmr_site_own_keys(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err)
+{
+    char key[512], pub[512];
+    int r = mmr_site_read_keys(state_dir, ret, err);
+    if (r != MMR_ENOENT)
+        return r;
+    r = path_of(state_dir, "node.key", key, sizeof key, err);
+    if (!r)
+        r = path_of(state_dir, "node.pub", pub, sizeof pub, err);
+    if (!r && mkdir(state_dir, 0700) != 0 && errno != EEXIST)
+        r = mmr_fail(err, MMR_EIO, "state folder '%.200s': %s", state_dir, strerror(errno));
+    if (!r)
+        r = mmr_keys_new(ret, err);
+    if (!r)
+        r = mmr_keys_save(ret, key, err);
+    if (r == MMR_EPERM) /* another process was first: those, then */
+        return mmr_site_read_keys(state_dir, ret, err);
+    return r ? r : mmr_site_write_public(pub, &ret->pub, err);
+}
+
 int mmr_site_keys_read_next(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err)
 {
     char path[512];

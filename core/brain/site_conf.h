@@ -16,6 +16,9 @@ int mmr_site_write_public(const char *path, const struct mmr_public_keys *pub, s
 /* <state_dir>/node.key. The error says which command makes one. */
 int mmr_site_read_keys(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err);
 
+/* The same; where there are none they are made, with their public half in node.pub (a hub, or a machine that joins). */
+int mmr_site_own_keys(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err);
+
 /* ---- changing keys: the next ones lie in node.key.next until everybody knows them ---- */
 
 int mmr_site_keys_read_next(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err); /* MMR_ENOENT there are none */

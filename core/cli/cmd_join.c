@@ -6,12 +6,10 @@
 #include "cli/site.h"
 #include "util/clock.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define JOINED_FILE "80-joined.yaml"
@@ -30,24 +28,6 @@ static int said(const struct mmr_error *err, int status)
 {
     (void)fprintf(stderr, "mamori join: %s\n", err->text);
     return status;
-}
-
-/* The keys are made once and kept, so that asking again is the same machine asking. */
-static int own_keys(struct joining *j, struct mmr_error *err)
-{
-    const char *dir = j->site.state_dir;
-    char path[512];
-    int r = mmr_site_read_keys(dir, &j->keys, err);
-    if (r != MMR_ENOENT)
-        return r;
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return mmr_fail(err, MMR_EIO, "state folder '%s': %s", dir, strerror(errno));
-    (void)snprintf(path, sizeof path, "%s/node.key", dir);
-    r = mmr_keys_new(&j->keys, err);
-    if (!r)
-        r = mmr_keys_save(&j->keys, path, err);
-    (void)snprintf(path, sizeof path, "%s/node.pub", dir);
-    return r ? r : mmr_site_write_public(path, &j->keys.pub, err);
 }
 
 /* A host name's letters that a node's name may have. */
@@ -157,7 +137,8 @@ static int join(struct joining *j)
     if (mmr_clock_wall_ns() / MMR_NS_PER_S >= j->token.expires_s)
         return said((mmr_fail(&err, MMR_EPERM, "the token has expired (or this machine's clock is wrong); get a new one with "
                                                "'mamori token new' at the hub"), &err), MMR_EXIT_NO);
-    if (own_keys(j, &err) != 0)
+    /* the keys are made once and kept, so that asking again is the same machine asking */
+    if (mmr_site_own_keys(j->site.state_dir, &j->keys, &err) != 0)
         return said(&err, MMR_EXIT_FAILED);
     if (mmr_join_ask(&j->token, &j->keys, j->name ? j->name : j->own_name, host, TIMEOUT_MS, &j->answer, j->host, &err) != 0)
         return said(&err, MMR_EXIT_FAILED);

@@ -9,14 +9,12 @@
 #include "util/clock.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
 #include <ifaddrs.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { DAY_MS = 24 * 3600 * 1000, VALID_MAX_MS = 7 * DAY_MS, ASK_MS = 5000 };
 
@@ -91,22 +89,6 @@ static int find_hosts(struct order *o, struct mmr_error *err)
     return o->token.n_hosts ? 0 : mmr_fail(err, MMR_ECONFIG, "this machine has no address that others could reach; name one with --address");
 }
 
-static int own_keys(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err)
-{
-    char path[512];
-    int r = mmr_site_read_keys(state_dir, ret, err);
-    if (r != MMR_ENOENT)
-        return r;
-    if (mkdir(state_dir, 0700) != 0 && errno != EEXIST)
-        return mmr_fail(err, MMR_EIO, "state folder '%s': %s", state_dir, strerror(errno));
-    (void)snprintf(path, sizeof path, "%s/node.key", state_dir);
-    r = mmr_keys_new(ret, err);
-    if (!r)
-        r = mmr_keys_save(ret, path, err);
-    (void)snprintf(path, sizeof path, "%s/node.pub", state_dir);
-    return r ? r : mmr_site_write_public(path, &ret->pub, err);
-}
-
 static int keep(const struct order *o, int64_t now_ns, struct mmr_error *err)
 {
     struct mmr_members *m;
@@ -165,7 +147,7 @@ static int make(struct order *o)
         (void)fprintf(stderr, "mamori token: %s\n", err.text);
         return MMR_EXIT_USAGE;
     }
-    if (own_keys(o->site.state_dir, &keys, &err) != 0)
+    if (mmr_site_own_keys(o->site.state_dir, &keys, &err) != 0)
         return failed(&err);
     memcpy(o->token.hub_curve, keys.pub.curve, MMR_KEY);
     mmr_public_keys_fingerprint(&keys.pub, print);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TIMER = 1, AT_ONCE_MAX = 64 };
+enum { TIMER = 1 };
 
 struct counter_config {
     const char *name;    /* machines are called <name>-<number> */
@@ -98,7 +98,13 @@ static int start(void *self, struct mmr_error *err)
     return c->host->set_timer(c->host->impl, c->config->every, TIMER) == MMR_OK ? MMR_OK : mmr_fail(err, MMR_EINTERNAL, "counter: no timer");
 }
 
-static const struct mmr_sensor_ops sensor = {.struct_size = sizeof sensor, .start = start, .on_committed = on_committed};
+static void stop(void *self)
+{
+    struct counter *c = self;
+    (void)c->host->set_timer(c->host->impl, -1, TIMER);
+}
+
+static const struct mmr_sensor_ops sensor = {.struct_size = sizeof sensor, .start = start, .stop = stop, .on_committed = on_committed};
 
 MMR_PLUGIN(counter) = {
     MMR_PLUGIN_HEAD,
