@@ -19,8 +19,8 @@
 #include "bus/local.h"
 
 enum { /* kinds of orders and records of the link's owners themselves; instance "agent" */
-    MMR_SITE_HUB_KEY = 65, /* hub -> node: CURVE and signature key the hub will use next; node -> hub: the CURVE key, known now */
-    MMR_SITE_ROTATE = 66,  /* hub -> node: make new keys */
+    MMR_SITE_HUB_KEY = 80, /* hub -> node: CURVE and signature key the hub will use next; node -> hub: the CURVE key, known now */
+    MMR_SITE_ROTATE = 81,  /* hub -> node: make new keys */
 };
 enum {
     MMR_SITE_NODES_MAX = 1024,
