@@ -7,13 +7,16 @@ import sys
 import tempfile
 
 mamori = sys.argv[1]
-ids = [line.split()[0] for line in subprocess.run([mamori, "plugin", "list"], capture_output=True, text=True, check=True).stdout.splitlines()]
+listed = subprocess.run([mamori, "plugin", "list"], capture_output=True, text=True).stdout
+ids = [line.split()[0] for line in listed.splitlines() if line.startswith("org.mamori.")]
 scratch = tempfile.TemporaryDirectory()
 log = os.path.join(scratch.name, "auth.log")
 with open(log, "w") as f:
     f.write("Nov  1 10:00:00 pc1 sshd[1]: Failed password for root from 192.0.2.7 port 4242 ssh2\n")
 os.chmod(scratch.name, 0o755)
-SET = {"org.mamori.log": ["files=" + log]}
+SET = {"org.mamori.log": ["files=" + log], "org.mamori.eve": ["files=" + log], "org.mamori.webhook": ["url=https://127.0.0.1:9/x"],
+       "org.mamori.syslog": ["server=127.0.0.1:9"], "org.mamori.smtp": ["server=127.0.0.1:9", "from=mamori@example.org"],
+       "org.mamori.seat": ["senders=addr:192.0.2.7 pc1", "listen=udp://127.0.0.1:15514"]}
 # May be skipped here: what needs a privilege or a kernel that this machine does not give.
 MAY_SKIP = {"org.mamori.files", "org.mamori.capture", "org.mamori.nft", "org.mamori.proc", "org.mamori.contain"}
 
