@@ -186,8 +186,7 @@ static int find_kind(const char *const *kinds, struct mmr_event_facts *f, struct
                     (int)(f->kind_len < 64 ? f->kind_len : 64), f->kind);
 }
 
-static int check(const void *msgpack, size_t len, const char *const *kinds, struct mmr_event_facts *f,
-                 size_t *ret_head, struct mmr_error *err)
+static int check(const void *msgpack, size_t len, const char *const *kinds, struct mmr_event_facts *f, struct mmr_error *err)
 {
     struct cursor c = {msgpack, (const uint8_t *)msgpack + len, false};
     struct { const uint8_t *p; uint32_t len; } keys[MMR_EVENT_FIELDS_MAX];
@@ -209,7 +208,7 @@ static int check(const void *msgpack, size_t len, const char *const *kinds, stru
     if (n > MMR_EVENT_FIELDS_MAX - MMR_STAMP_FIELDS)
         return mmr_fail(err, MMR_ETOOBIG, "event: %llu fields, at most %d", (unsigned long long)n,
                         MMR_EVENT_FIELDS_MAX - MMR_STAMP_FIELDS);
-    *ret_head = (size_t)(c.p - (const uint8_t *)msgpack);
+    f->head = (uint32_t)(c.p - (const uint8_t *)msgpack);
     uint32_t mask = n <= 32 ? 63 : 511; /* the usual small event clears a small table */
     memset(seen, 0, (mask + 1) * sizeof seen[0]);
 
@@ -271,9 +270,8 @@ static int check(const void *msgpack, size_t len, const char *const *kinds, stru
 int mmr_event_check(const void *msgpack, size_t len, const char *const *kinds,
                     struct mmr_event_facts *ret_facts, struct mmr_error *err)
 {
-    size_t head;
     struct mmr_event_facts f;
-    int r = check(msgpack, len, kinds, &f, &head, err);
+    int r = check(msgpack, len, kinds, &f, err);
     if (r == 0)
         *ret_facts = f;
     return r;
@@ -340,20 +338,28 @@ int mmr_stamp_event(struct mmr_stamper *st, const void *msgpack, size_t len, uin
                     int64_t received_ns, const uint8_t id[16], void *buf, size_t cap, size_t *ret_len,
                     struct mmr_event_facts *ret_facts, struct mmr_error *err)
 {
+    struct mmr_event_facts f;
+    int r = check(msgpack, len, st->kinds, &f, err);
+    if (r == 0)
+        r = mmr_stamp_checked(st, msgpack, len, &f, seq, received_ns, id, buf, cap, ret_len, err);
+    if (r == 0 && ret_facts)
+        *ret_facts = f;
+    return r;
+}
+
+int mmr_stamp_checked(struct mmr_stamper *st, const void *msgpack, size_t len, const struct mmr_event_facts *f, uint64_t seq,
+                      int64_t received_ns, const uint8_t id[16], void *buf, size_t cap, size_t *ret_len, struct mmr_error *err)
+{
     static const char k_id[] = "\xa9mamori.id\xc4\x10", k_seq[] = "\xaamamori.seq",
                       k_received[] = "\xafmamori.received";
-    struct mmr_event_facts f;
-    size_t head;
-    int r = check(msgpack, len, st->kinds, &f, &head, err);
-    if (r)
-        return r;
+    size_t head = f->head;
     size_t body = len - head;
     size_t need = 3 + body + st->fixed_len + (sizeof k_id - 1) + 16 + (sizeof k_seq - 1) + 9 +
                   (sizeof k_received - 1) + 9;
     if (need > cap)
         return mmr_fail(err, MMR_ETOOBIG, "event: stamped it has %zu bytes, the buffer has %zu", need, cap);
     uint8_t *p = buf;
-    uint32_t n = f.fields + MMR_STAMP_FIELDS;
+    uint32_t n = f->fields + MMR_STAMP_FIELDS;
     *p++ = 0xde;
     *p++ = (uint8_t)(n >> 8);
     *p++ = (uint8_t)n;
@@ -373,8 +379,6 @@ int mmr_stamp_event(struct mmr_stamper *st, const void *msgpack, size_t len, uin
     memcpy(p, k_received, sizeof k_received - 1);
     p = put_u64(p + sizeof k_received - 1, (uint64_t)received_ns);
     *ret_len = (size_t)(p - (uint8_t *)buf);
-    if (ret_facts)
-        *ret_facts = f;
     return 0;
 }
 

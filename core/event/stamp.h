@@ -22,6 +22,7 @@ struct mmr_event_facts { /* what the check learnt; borrowed from the event's byt
     uint32_t kind_index; /* in the kinds given to the check */
     uint32_t class_uid, activity_id, severity_id;
     uint32_t fields;     /* of the event's map */
+    uint32_t head;       /* bytes before its first field */
     int64_t time_ns;
     bool has_phase;      /* a finding that needs a defence carries mamori.phase: lane 0 */
     bool is_finding;     /* class_uid is 2004 */
@@ -76,5 +77,8 @@ int mmr_stamper_init(struct mmr_stamper *st, const char *const *kinds, const cha
 int mmr_stamp_event(struct mmr_stamper *st, const void *msgpack, size_t len, uint64_t seq,
                     int64_t received_ns, const uint8_t id[16], void *buf, size_t cap, size_t *ret_len,
                     struct mmr_event_facts *ret_facts, struct mmr_error *err);
+/* The same for an event that mmr_event_check() has just passed by this stamper's kinds: facts are its answer. errors MMR_ETOOBIG */
+int mmr_stamp_checked(struct mmr_stamper *st, const void *msgpack, size_t len, const struct mmr_event_facts *facts, uint64_t seq,
+                      int64_t received_ns, const uint8_t id[16], void *buf, size_t cap, size_t *ret_len, struct mmr_error *err);
 
 #endif

@@ -241,8 +241,8 @@ static int refuse(struct mmr_rt_instance *in, const struct mmr_error *err)
     return MMR_EBADMSG;
 }
 
-static int stamp(struct mmr_rt_instance *in, const void *msgpack, size_t len, struct mmr_runtime_event *ev,
-                 struct mmr_event_facts *facts, struct mmr_error *err)
+/* The event, checked already, with the core's fields. */
+static int stamp(struct mmr_rt_instance *in, const void *msgpack, size_t len, struct mmr_runtime_event *ev, struct mmr_error *err)
 {
     struct mmr_runtime *rt = in->rt;
     uint8_t id[16];
@@ -250,8 +250,8 @@ static int stamp(struct mmr_rt_instance *in, const void *msgpack, size_t len, st
     if (is_virtual)
         origin_id(rt, id);
     int64_t received = is_virtual ? rt->now_ns : mmr_clock_wall_ns();
-    int r = mmr_stamp_event(&in->stamper, msgpack, len, ev->seq, received, is_virtual ? id : NULL,
-                            rt->stamp_buf, MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, &ev->stamped_len, facts, err);
+    int r = mmr_stamp_checked(&in->stamper, msgpack, len, ev->facts, ev->seq, received, is_virtual ? id : NULL, rt->stamp_buf,
+                              MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, &ev->stamped_len, err);
     if (r == 0)
         ev->stamped = rt->stamp_buf;
     return r;
@@ -274,9 +274,9 @@ int mmr_rt_emit(void *impl, const void *msgpack, size_t len)
         mmr_rt_misbehaved(in, "emit() after stop()");
         return MMR_EINVAL;
     }
-    /* an owner that reads stamped events gets nearly all of them: then one pass checks and stamps */
-    r = rt->opts.is_raw_owner ? mmr_event_check(msgpack, len, in->plugin->events, &facts, &err)
-                              : stamp(in, msgpack, len, &ev, &facts, &err);
+    r = mmr_event_check(msgpack, len, in->plugin->events, &facts, &err);
+    if (r == 0 && !rt->opts.is_raw_owner)
+        r = stamp(in, msgpack, len, &ev, &err);
     if (r)
         return refuse(in, &err);
     const struct mmr_rt_kind *k = in->routes[facts.kind_index];
@@ -285,7 +285,7 @@ int mmr_rt_emit(void *impl, const void *msgpack, size_t len)
         readers -= k->readers[i] == in->index; /* never back to its emitter */
     bool is_owners = rt->ops.on_event && (k->is_wanted || facts.is_finding);
     if (readers && !ev.stamped) {
-        r = stamp(in, msgpack, len, &ev, &facts, &err);
+        r = stamp(in, msgpack, len, &ev, &err);
         if (r)
             return refuse(in, &err);
     }
