@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -77,8 +78,8 @@ static int add_processes(scmp_filter_ctx ctx, uint32_t needs)
 {
     const struct scmp_arg_cmp no_thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
     const struct scmp_arg_cmp other = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid());
-    const struct scmp_arg_cmp own_death = SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_PDEATHSIG);
-    int r = add(ctx, EPERM, "prctl", 1, &own_death); /* it dies with the supervisor */
+    const struct scmp_arg_cmp own_death[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_PDEATHSIG), SCMP_A1(SCMP_CMP_NE, SIGKILL)};
+    int r = add(ctx, EPERM, "prctl", 2, own_death); /* it dies with the supervisor */
     if (needs & RUNS)
         return r;
     for (size_t i = 0; r == 0 && i < sizeof runs / sizeof runs[0]; i++)

@@ -241,6 +241,9 @@ static void on_exit_ev(evutil_socket_t fd, short what, void *ctx)
     int status = 0;
     (void)fd;
     (void)what;
+    siginfo_t dead = {.si_pid = 0};
+    if (waitid(P_PID, (id_t)c->pid, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid == c->pid)
+        (void)kill(-c->pid, SIGKILL); /* what it started and left; its number is not given away before it is waited for */
     pid_t got = waitpid(c->pid, &status, WNOHANG);
     if (got == 0 || (got < 0 && errno == EINTR))
         return;

@@ -362,7 +362,7 @@ MMR_PLUGIN(yara) = {
     MMR_PLUGIN_HEAD,
     .side = MMR_SIDE_ENDPOINT,
     .detects = MMR_DETECT_HOST,
-    .needs = MMR_NEED_FILES_RO,
+    .needs = MMR_NEED_FILES_RO | MMR_NEED_RUN, /* RUN: the worker is a process of its own */
     .id = "org.mamori.yara",
     .name = "yara",
     .version = "0.1.0",

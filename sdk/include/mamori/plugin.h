@@ -49,7 +49,7 @@ enum mmr_need { /* privileges; everything not declared *and* granted is dropped 
     MMR_NEED_FANOTIFY = 1 << 7,  /* file notification and permission events */
     MMR_NEED_FILES_RW = 1 << 8,  /* change any file */
     MMR_NEED_LISTEN = 1 << 9,    /* accept connections */
-    MMR_NEED_RUN = 1 << 10,      /* run other programs, with what this one has */
+    MMR_NEED_RUN = 1 << 10,      /* start processes: itself again, or other programs, with what this one has */
 };
 enum { /* struct mmr_plugin.flags */
     MMR_PLUGIN_LINKED = 1 << 0, /* responder commands, or sensor or analyzer reads as receipts, a defence that is not ours */
