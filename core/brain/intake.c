@@ -106,6 +106,8 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
     for (uint32_t lane = 0; lane < MMR_LANES; lane++)
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
     mmr_local_welcome(l->server, slot, epoch, s->upto);
+    static const char wanted[] = "notice.answer"; /* no finding, but the notices read it */
+    (void)mmr_local_order(l->server, slot, 0, MMR_HOST_WANT, MMR_LANE_URGENT, 0, wanted, sizeof wanted - 1);
     mmr_live_eyes_slot(l, slot);
     mmr_live_responders(l);
     if (l->is_settled) /* before, somebody else would be asked for what a responder that is about to connect holds */

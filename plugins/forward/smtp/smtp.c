@@ -334,7 +334,7 @@ MMR_PLUGIN(smtp) = {
     .id = "org.mamori.smtp", .name = "smtp", .version = "0.1.0", .vendor = "mamori", .license = "Apache-2.0",
     .doc = "Sends notices and weekly reports as mail.",
     .side = MMR_SIDE_NETWORK | MMR_SIDE_ENDPOINT,
-    .needs = MMR_NEED_NET_OUT | MMR_NEED_FILES_RO,
+    .needs = MMR_NEED_NET_OUT,
     .config = config_rows, .config_size = sizeof(struct smtp_config),
     .create = create, .destroy = destroy, .on_fd = on_fd, .on_timer = on_timer, .forwarder = &forwarder,
 };

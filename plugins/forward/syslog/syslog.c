@@ -307,7 +307,7 @@ MMR_PLUGIN(syslog) = {
     .id = "org.mamori.syslog", .name = "syslog", .version = "0.1.0", .vendor = "mamori", .license = "Apache-2.0",
     .doc = "Sends records to a syslog receiver (RFC 5424 over TLS, TCP or UDP).",
     .side = MMR_SIDE_NETWORK | MMR_SIDE_ENDPOINT,
-    .needs = MMR_NEED_NET_OUT | MMR_NEED_FILES_RO,
+    .needs = MMR_NEED_NET_OUT,
     .config = config_rows, .config_size = sizeof(struct syslog_config),
     .create = create, .destroy = destroy, .on_fd = on_fd, .on_timer = on_timer, .forwarder = &forwarder,
 };

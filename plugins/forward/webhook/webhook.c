@@ -365,7 +365,7 @@ MMR_PLUGIN(webhook) = {
     .id = "org.mamori.webhook", .name = "webhook", .version = "0.1.0", .vendor = "mamori", .license = "Apache-2.0",
     .doc = "Posts notices to chat tools, short-message and voice gateways, or records to a machine.",
     .side = MMR_SIDE_NETWORK | MMR_SIDE_ENDPOINT,
-    .needs = MMR_NEED_NET_OUT | MMR_NEED_FILES_RO,
+    .needs = MMR_NEED_NET_OUT,
     .config = config_rows, .config_size = sizeof(struct hook_config),
     .create = create, .destroy = destroy, .on_fd = on_fd, .on_timer = on_timer, .forwarder = &forwarder,
 };
