@@ -106,6 +106,7 @@ static void card_urgent(FILE *f, struct json_object *o, const struct words *w)
         bool is_red = strcmp(mmr_report_str(x, "band"), "red") == 0;
         (void)fprintf(f, "<div style=\"border-left:4px solid %s;padding:2px 0 2px 14px;margin:0 0 14px\"><div style=\"font-size:15px;line-height:1.7;color:" INK "\">",
                       is_red ? "#a3160f" : "#c08a00");
+        (void)fprintf(f, "<b style=\"color:%s\">%s</b> ", is_red ? "#a3160f" : "#7a5200", is_red ? "■" : "▲"); /* never by colour alone */
         esc(f, mmr_report_str(x, "text"));
         (void)fputs("</div><div style=\"font-size:13px;line-height:1.7;color:" SOFT "\">", f);
         esc(f, w->noticed);
