@@ -122,6 +122,35 @@ def main():
         case("addresses_are_masked_in_it", attempts and all("owner@home.test" not in json.dumps(a) for a in attempts) and any(a.get("L2") for a in attempts), attempts[:2])
         rc, out, err = lab.cli("evidence", "verify", "--state", f"{lab.dir}/state")
         case("the_evidence_verifies", rc == 0, out + err)
+
+        # a week goes by while nothing runs: its report is sent at the next start, once
+        lab.p.send_signal(signal.SIGTERM)
+        lab.p.wait(30)
+        import sqlite3
+        with sqlite3.connect(f"{lab.dir}/state/mamori.db") as c:
+            c.execute("update evidence set time = time - 8 * 86400 * 1000000000")
+        before = len(mail.log())
+        lab.start()
+        sent = lab.until(lambda: [x for x in mail.log()[before:] if "週報" in x["subject"]], 90)
+        case("the_missed_weekly_report_is_mailed", sent and {t for x in sent for t in x["to"]} <= {"owner@home.test", "clerk@home.test"}, lab.log()[-3000:])
+        page = f"{lab.dir}/state/plugins/report/week-0001.html"
+        case("it_is_kept_as_a_page", lab.until(lambda: os.path.exists(page), 60), lab.log()[-2000:])
+        case("both_users_have_it", lab.until(lambda: {t for x in mail.log()[before:] for t in x["to"] if "週報" in x["subject"]} == {"owner@home.test", "clerk@home.test"}, 60), mail.log()[before:])
+        case("it_says_what_was_done_in_both_forms", sent and "急ぎのお知らせをした件" in sent[0]["text"] and "見守り週報" in sent[0]["html"] and "http" not in sent[0]["html"], sent)
+        case("it_is_known_as_sent", lab.until(lambda: (lab.status() or {}).get("brain") and lab.status()["brain"]["reports"]["sent"] == 1, 60), lab.status())
+        pid = lab.pid_of("brain")
+        os.kill(pid, signal.SIGKILL)
+        lab.until(lambda: lab.pid_of("brain") not in (None, pid))
+        time.sleep(5)
+        reports = [t for x in mail.log() for t in x["to"] if "週報" in x["subject"]]
+        case("nobody_gets_it_twice", sorted(reports) == ["clerk@home.test", "owner@home.test"], reports)
+        rc, out, err = lab.cli("report", "week", "--html")
+        case("the_page_can_be_shown", rc == 0 and out.startswith("<!DOCTYPE html>") and "見守り週報" in out, out[:300] + err)
+        rc, out, err = lab.cli("report", "week", "--json")
+        twin = json.loads(out) if rc == 0 else {}
+        case("its_twin_lists_the_incident", len(twin.get("incident_ids", [])) == 1 and twin["severe"] == 1 and twin["urgent"][0]["told_min"] <= 60, out + err)
+        rc, out, err = lab.cli("report", "week")
+        case("it_can_be_read_at_a_terminal", rc == 0 and "急ぎのお知らせをした件" in out, out + err)
     finally:
         lab.stop()
         mail.stop()
