@@ -339,3 +339,12 @@ struct mmr_act *mmr_acts_next_expiry(struct mmr_acts *a)
             best = x;
     return best;
 }
+
+int64_t mmr_act_expires_ns(const struct mmr_act *act, const struct mmr_host *host)
+{
+    if (!act->expires_ns || !act->expires_mono)
+        return act->expires_ns;
+    int64_t now_is = host->now_ns(host->impl, MMR_CLOCK_WALL) + act->expires_mono - host->now_ns(host->impl, MMR_CLOCK_MONOTONIC);
+    int64_t moved = now_is > act->expires_ns ? now_is - act->expires_ns : act->expires_ns - now_is;
+    return moved < INT64_C(2000000000) ? act->expires_ns : now_is; /* slewed only: the same answer each time */
+}

@@ -46,6 +46,8 @@ void mmr_acts_applied(struct mmr_acts *a, struct mmr_act *act, int64_t ttl_ms);
 void mmr_acts_forget(struct mmr_acts *a, struct mmr_act *act);
 /* The live action whose lease ends first, or NULL. */
 struct mmr_act *mmr_acts_next_expiry(struct mmr_acts *a);
+/* When its lease ends by the wall clock as it stands now, which may have been set since; 0: until undone. */
+int64_t mmr_act_expires_ns(const struct mmr_act *act, const struct mmr_host *host);
 
 /* ---- receipts ---- */
 struct mmr_receipt_out { /* NULL or 0: absent */

@@ -135,7 +135,7 @@ static void answer(struct mmr_blocker *n, const struct mmr_act *act, const struc
 {
     struct mmr_error err = {.struct_size = sizeof err};
     struct mmr_receipt_out out = {.result = result, .method = "readback", .applied_ns = act->applied_ns,
-                                  .expires_ns = act->expires_ns};
+                                  .expires_ns = mmr_act_expires_ns(act, n->host)};
     int r = read_back(n, ks, &out, &err);
     out.verified = r == 0 ? "confirmed" : r == MMR_ENOENT ? "refuted" : "inconclusive";
     out.detail = r ? err.text : "the address is in the kernel's deny set and the rules that use it are in place";

@@ -53,7 +53,7 @@ static int answer(struct mmr_contain *c, const struct mmr_lasting *v, const stru
     int r = v->verify(c, t, act, &err);
     mmr_receipt_send(c->host, act->id, 0, &(struct mmr_receipt_out){
         .result = result, .method = "readback", .verified = r == 0 ? "confirmed" : r == MMR_ENOENT ? "refuted" : "inconclusive",
-        .detail = r ? err.text : v->done, .applied_ns = act->applied_ns, .expires_ns = act->expires_ns, .undo = act->undo});
+        .detail = r ? err.text : v->done, .applied_ns = act->applied_ns, .expires_ns = mmr_act_expires_ns(act, c->host), .undo = act->undo});
     return r;
 }
 
