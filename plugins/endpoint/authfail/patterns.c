@@ -37,6 +37,9 @@
 #define STAMP "(?:\\[?[\\d/:.,TZ+ -]{8,40}\\]?:? ?)?"
 #define AST "^(?:\\[[^\\]]+\\] )?(?:NOTICE|SECURITY|WARNING)\\[\\d+\\](?:\\[C-[0-9a-f]+\\])?:? \\S+: "
 
+/* postgres: what %m [%p] %q%u@%d and its kin leave in front; the user is the client's, but nothing of it can be read as an address here */
+#define PG "(?:[A-Z]{3,5} )?(?:\\[[\\d-]+\\] )?(?:\\[[\\d-]+\\] )?(?:[^\\s@]*@\\S* )?(?:[0-9A-Fa-f:.]+(?:\\(\\d+\\))? )?"
+
 static const struct mmr_auth_pattern patterns[] = {
     {"sshd", SSHD, "uthentication", MMR_AUTH_FAIL,
      SSH "PAM: [Aa]uthentication (?:failure|error) for (?:(?:illegal|invalid) user )?" USER " from " HOST "(?: via \\S+)?\\s*$"},
@@ -269,6 +272,42 @@ static const struct mmr_auth_pattern patterns[] = {
     {"nrpe", "nrpe", "not allowed to talk to us", MMR_AUTH_PROBE, "^Host " HOST " is not allowed to talk to us!\\s*$"},
     {"kerio", "-", "attack detected from", MMR_AUTH_PROBE, "^(?:\\[[^\\]]*\\] )?SMTP Spam attack detected from " IP ", .*$"},
     {"kerio", "-", "Relay attempt from", MMR_AUTH_PROBE, "^(?:\\[[^\\]]*\\] )?Relay attempt from IP address " IP "\\s*$"},
+    {"postgresql", "- postgres*", "no pg_hba.conf entry for", MMR_AUTH_PROBE,
+     "^" STAMP PG "FATAL: +(?:\\w{5}: +)?no pg_hba\\.conf entry for (?:replication connection from )?host \"" IP "\", user \".*\"(?:, database \".*\")?(?:, (?:no encryption|SSL (?:on|off|encryption)|GSS encryption))?\\s*$"},
+    {"postgresql", "- postgres*", "authentication failed for user", MMR_AUTH_FAIL,
+     "^" STAMP PG "FATAL: +(?:\\w{5}: +)?[\\w-]+ authentication failed for user \"" USER "\"\\s*$"},
+    {"vaultwarden", "- vaultwarden bitwarden_rs", "IP: ", MMR_AUTH_FAIL,
+     "^(?:\\[[\\d :.TZ+-]+\\])?\\[(?:vaultwarden|bitwarden_rs)::api::(?:identity|admin|core::[\\w:]+)\\]\\[ERROR\\] "
+     "(?:Username or password is incorrect\\. Try again|Invalid admin token|This user has been disabled|Invalid TOTP code! Server time: [^I]*|Invalid password)\\.? "
+     "IP: " IP "(?:\\. Username: " USER ")?\\.?\\s*$"},
+    {"nextcloud", "- nextcloud owncloud", "Login failed: ", MMR_AUTH_FAIL, "^Login failed: (?|'" USER "'|" USER ") \\(Remote IP: '?" IP "'?(?:, X-Forwarded-For: '?[^)]*'?)?\\)\\s*$"},
+    {"nextcloud", "- nextcloud owncloud", "Trusted domain error", MMR_AUTH_PROBE, "^Trusted domain error\\. \"" IP "\" tried to access using \"[^\"]*\" as host\\.\\s*$"},
+    {"gitea", "- gitea forgejo", "Failed authentication attempt for", MMR_AUTH_FAIL,
+     "^" STAMP "(?:\\.{3})?(?:[\\w./-]+:\\d+:[\\w.()*]+ )?(?:\\[[A-Z]\\] )?(?:\\[[0-9a-f-]+\\] )?Failed authentication attempt for " USER " from " HOST
+     "(?::\\d+)?(?:: .*)?\\s*$"},
+    {"wordpress", "wordpress* wp", "uthentication ", MMR_AUTH_FAIL,
+     "^(?:XML-RPC )?(?:Authentication failure for|[Aa]uthentication failure for|Authentication attempt for unknown user|Blocked authentication attempt for|REST authentication failure for) "
+     USER " from " HOST "\\s*$"},
+    {"wordpress", "wordpress* wp", "Blocked user enumeration attempt", MMR_AUTH_PROBE, "^Blocked user enumeration attempt(?: via \\S+)? from " HOST "\\s*$"},
+    {"samba", "- smbd* samba*", "remote host [ipv", MMR_AUTH_FAIL,
+     "^" STAMP ",? *(?:\\d+\\]? *)?(?:\\S+\\(\\w+\\) +)?Auth: \\[[^\\]]*\\] user \\[.*\\]\\\\\\[" USER "\\] at \\[[\\w ,:.+-]*\\] with \\[[^\\]]*\\] status \\[NT_STATUS_(?!OK\\])\\w+\\] "
+     "workstation \\[.*\\] remote host \\[ipv[46]:" IP ":\\d+\\] (?:mapped|became) to \\[.*\\]\\. local host \\[ipv[46]:[0-9A-Fa-f:.]+\\](?: #\\d+)?\\s*$"},
+    {"openvpn", "openvpn openvpn* ovpn*", "AUTH_FAILED", MMR_AUTH_FAIL,
+     "^(?:[^\\s/]+/)?" IP "(?::\\d+)? (?:SENT CONTROL \\[[^\\]]*\\]: 'AUTH_FAILED[^']*' \\(status=\\d+\\)|PUSH: Received control message: 'AUTH_FAILED.*)\\s*$"},
+    {"openvpn", "openvpn openvpn* ovpn*", "TLS ", MMR_AUTH_PROBE,
+     "^(?:[^\\s/]+/)?" IP "(?::\\d+)? TLS Error: (?:TLS handshake failed|TLS key negotiation failed to occur within \\d+ seconds.*|incoming packet authentication failed .*)\\s*$"},
+    {"proxmox", "pvedaemon* pveproxy pmgdaemon* proxmox-backup-*", "authentication failure; rhost=", MMR_AUTH_FAIL,
+     "^authentication failure; rhost=" IP "(?::\\d+)? user=" USER " msg=.*$"},
+    {"home-assistant", "- hass home-assistant homeassistant", "invalid authentication from", MMR_AUTH_FAIL,
+     "^" STAMP "(?:WARNING )?(?:\\([^)]*\\) )?(?:\\[homeassistant\\.components\\.http\\.ban\\] )?Login attempt or request with invalid authentication from [^\\s()]+ \\(" IP
+     "\\)\\.(?: Requested URL: .*)?$"},
+    {"jellyfin", "- jellyfin", "has been denied (IP", MMR_AUTH_FAIL,
+     "^" STAMP "(?:\\[\\w+\\] )?(?:\\[\\d+\\] )?(?:[\\w.]+: )?Authentication request for \"?" USER "\"? has been denied \\(IP: \"?" IP "\"?\\)\\.?\\s*$"},
+    {"keycloak", "- keycloak", "LOGIN_ERROR", MMR_AUTH_FAIL,
+     "^" STAMP "(?:WARN +)?(?:\\[org\\.keycloak\\.events\\] )?(?:\\([^)]*\\) )?type=\"?LOGIN_ERROR\"?, .*ipAddress=\"?" IP "\"?, error=\"?(?:invalid_user_credentials|user_not_found|user_disabled)\"?(?:, .*)?$"},
+    {"ejabberd", "- ejabberd", "authentication for", MMR_AUTH_FAIL,
+     "^" STAMP "(?:\\[\\w+\\] )?(?:<[\\d.]+>@\\S+ )?(?:\\([^)]*\\) )?Failed c2s \\S+ authentication for " USER " from " IP "(?:: .*)?\\s*$"},
+    {"xrdp", "- xrdp xrdp-sesman", "AUTHFAIL: ", MMR_AUTH_FAIL, "^" STAMP "(?:\\[\\w+ *\\] )?(?:\\[[^\\]]*\\] )?AUTHFAIL: user=" USER " ip=" IP " time=\\d+\\s*$"},
     {"sudo", "sudo", "incorrect password", MMR_AUTH_FAIL, "^\\s*(?<user>\\S+) : \\d+ incorrect password attempts? ; .*$"},
     {"su", "su", "FAILED", MMR_AUTH_FAIL, "^FAILED (?:su|SU) (?:for|\\(to) .*$"},
     {"login", "login", "FAILED LOGIN", MMR_AUTH_FAIL, "^FAILED LOGIN \\(?\\d+\\)? (?:on|from) .* FOR .*$"},

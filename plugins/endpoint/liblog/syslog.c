@@ -176,7 +176,10 @@ void mmr_syslog_read(const char *line, size_t len, struct mmr_syslog *ret)
         r.has_head |= r.stamp.len != 0;
     } else {
         struct mmr_slice host = word(&t);
-        if (is_host(host) && tag(&t, &r)) {
+        struct mmr_syslog bare = r;
+        if (is_host(host) && tag(&t, &r) && !r.stamp.len && r.pri < 0 && !r.pid.n) {
+            r = bare; /* "Login failed: ..": two words of a sentence, not a machine and a program */
+        } else if (r.app.p) {
             r.host = host;
             r.has_head |= r.stamp.len != 0 || r.pid.n;
             c = t;
