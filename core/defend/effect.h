@@ -32,7 +32,7 @@ struct mmr_want { /* one effect on one object; only the fields of the effect are
     char host[64];              /* the machine it is about ("" unknown) */
     struct mmr_addr host_addr;  /* unset: unknown */
     int64_t pid, start_ticks;
-    char name[256];   /* process name, domain, account */
+    char name[256];   /* process name, domain, account, line of an autostart entry */
     char path[256];   /* executable of the process, file, autostart entry */
     char sha256[65];
 };

@@ -124,6 +124,8 @@ static struct mmr_threat_need *add(struct mmr_needs *n, enum mmr_phase phase, ui
             if (n->need[k].option[0].port != w->port)
                 n->need[k].option[0].port =
                     0; /* several services: only a denial of all of them is enough */
+            if (w->effect == MMR_EFFECT_NO_AUTOSTART && !n->need[k].option[0].name[0])
+                memcpy(n->need[k].option[0].name, w->name, sizeof w->name); /* which line: one of them knows */
             return NULL;
         }
     if (n->n == MMR_NEEDS_MAX) {
@@ -239,6 +241,18 @@ static bool file_want(const struct mmr_incident *i, const struct mmr_finding *f,
     return true;
 }
 
+/* The line of an autostart file that is meant: another finding about the same file may know it, were it only a hint. */
+static const char *entry_of(const struct mmr_incident *i, const struct mmr_finding *f)
+{
+    for (uint32_t k = 0; !f->entry && k < i->n_evidence; k++) {
+        const struct mmr_finding *g = i->evidence[k].finding;
+        if (g->entry && g->autostart && strcmp(g->autostart, f->autostart) == 0 &&
+            mmr_same_host(g->host, &g->host_addr, f->host, &f->host_addr))
+            return g->entry;
+    }
+    return f->entry;
+}
+
 /* What is wrong on the machine itself: file, process, autostart. True when the cause is known. */
 static bool add_cause(struct mmr_needs *n, const struct mmr_incident *i, uint32_t ev,
                       const struct mmr_site_view *site)
@@ -254,6 +268,9 @@ static bool add_cause(struct mmr_needs *n, const struct mmr_incident *i, uint32_
         w = (struct mmr_want){.effect = MMR_EFFECT_NO_AUTOSTART};
         place_of(i, f, site, &w);
         mmr_text_copy(w.path, sizeof w.path, f->autostart);
+        const char *entry = entry_of(i, f);
+        if (entry && strlen(entry) < sizeof w.name) /* half a line might be part of another's */
+            mmr_text_copy(w.name, sizeof w.name, entry);
         (void)add(n, f->phase, ev, &w);
         is_known = true;
     }

@@ -194,6 +194,8 @@ static void host_candidates(const struct planner *p, const struct mmr_want *w, e
         } else {
             mmr_text_copy(x->target.text, sizeof x->target.text,
                           w->effect == MMR_EFFECT_REVOKE_LOCK ? w->name : w->path);
+            if (w->effect == MMR_EFFECT_NO_AUTOSTART)
+                mmr_text_copy(x->target.exe, sizeof x->target.exe, w->name);
         }
     }
 }

@@ -17,7 +17,7 @@ enum dest {
     /* texts kept in the block, in the order of text_offset[] */
     D_KIND, D_NODE, D_PLUGIN, D_INSTANCE, D_RULE, D_TITLE, D_WHAT, D_PROTO, D_HOST, D_DOMAIN, D_URL, D_USER,
     D_SESSION, D_PNAME, D_PPATH, D_PCMD, D_PUID, D_PPNAME, D_PPPATH, D_PPCMD, D_PPUID, D_PSHA, D_FILE, D_SHA,
-    D_AUTOSTART, D_INPUT, D_SRCNAME, D_STORIES, /* the last: no event carries it */
+    D_AUTOSTART, D_INPUT, D_SRCNAME, D_ENTRY, D_STORIES, /* the last: no event carries it */
     D_TEXTS, /* how many, plus one */
     /* second choices for the texts above, and values that are no text */
     D_USER2, D_APNAME, D_APPATH, D_APCMD, D_APUID, D_SNI, D_URLHOST, D_APID,
@@ -37,7 +37,7 @@ static const struct {
     {"connection_info.protocol_name", D_PROTO}, {"count", D_TIMES}, {"device.hostname", D_HOST}, {"device.ip", D_HOSTIP},
     {"dst_endpoint.ip", D_DST}, {"dst_endpoint.port", D_DPORT}, {"file.hashes.sha256", D_SHA},
     {"file.path", D_FILE}, {"finding_info.title", D_TITLE}, {"http_request.url.hostname", D_URLHOST},
-    {"http_request.url.path", D_URL}, {"mamori.attack", D_ATTACK}, {"mamori.autostart", D_AUTOSTART},
+    {"http_request.url.path", D_URL}, {"mamori.attack", D_ATTACK}, {"mamori.autostart", D_AUTOSTART}, {"mamori.autostart_entry", D_ENTRY},
     {"mamori.direction", D_DIRECTION}, {"mamori.exercise", D_EXERCISE}, {"mamori.harm", D_HARM},
     {"mamori.id", D_ID}, {"mamori.index", D_INDEX}, {"mamori.input", D_INPUT},
     {"mamori.instance", D_INSTANCE}, {"mamori.kind", D_KIND}, {"mamori.node", D_NODE},
@@ -63,7 +63,7 @@ static const size_t text_offset[D_TEXTS] = {
     [D_PPPATH] = AT(process.parent_path), [D_PPCMD] = AT(process.parent_cmd_line),
     [D_PPUID] = AT(process.parent_uid), [D_PSHA] = AT(process.sha256), [D_FILE] = AT(file),
     [D_SHA] = AT(sha256), [D_AUTOSTART] = AT(autostart), [D_INPUT] = AT(input),
-    [D_SRCNAME] = AT(src_name), [D_STORIES] = AT(stories),
+    [D_SRCNAME] = AT(src_name), [D_ENTRY] = AT(entry), [D_STORIES] = AT(stories),
 };
 
 static enum dest dest_of(const struct mmr_field *f)

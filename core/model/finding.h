@@ -71,6 +71,7 @@ struct mmr_finding {
     struct mmr_process process;
     const char *file, *sha256; /* file.path, file.hashes.sha256 */
     const char *autostart;     /* the persistence entry the finding is about (file.path of it) */
+    const char *entry;         /* its line, where the file holds others' lines too (a key file, a crontab) */
     const char *answers;       /* dns.answer: addresses, space separated */
     const char *stories;       /* correlation rules it is part of: correlate/stories.h; only the brain writes it */
     const char *input;         /* replay: input name; NULL when live */

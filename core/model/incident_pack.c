@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 2, /* 2: src_name and stories of a finding; 1 is still read */ PACK_MAX = 4 * 1024 * 1024 };
+enum { VERSION = 3, /* 2: src_name and stories of a finding; 3: entry; older ones are still read */ PACK_MAX = 4 * 1024 * 1024 };
 
 struct walk {
     bool is_out, is_bad, is_full;
@@ -219,6 +219,8 @@ static void finding(struct walk *w, struct mmr_finding *f)
     ANY(w, f->index);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] - (w->version < 2 ? 2 : 0); i++)
         string(w, texts[i]);
+    if (w->version >= 3)
+        string(w, &f->entry);
     count(w, &f->n_attack, MMR_FINDING_ATTACKS_MAX, "attack");
     for (uint32_t i = 0; i < f->n_attack; i++) {
         string(w, &f->attack[i]);
@@ -423,7 +425,6 @@ static void read_lists(struct walk *w, struct mmr_incident *i, struct mmr_error 
 int mmr_incident_unpack(const uint8_t *p, size_t len, struct mmr_incident **ret, struct mmr_error *err)
 {
     struct walk w = {.p = p, .left = len, .at = "incident"};
-    int64_t version = 0;
     struct mmr_incident *i = mmr_incident_new(0, err);
     if (!i)
         return MMR_ENOMEM;

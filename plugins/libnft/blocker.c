@@ -291,6 +291,9 @@ static void sweep(struct mmr_blocker *n)
     mmr_event_int(&ev, "unmapped.restored", again);
     mmr_event_bool(&ev, "unmapped.table_gone", is_table_gone);
     (void)mmr_event_emit(&ev, n->host);
+    char text[160];
+    (void)snprintf(text, sizeof text, "enforcement.lost missing=%u restored=%u table_gone=%s", missing, again, is_table_gone ? "yes" : "no");
+    n->host->log(n->host->impl, MMR_LOG_WARN, text);
 }
 
 static void expire(struct mmr_blocker *n)

@@ -98,6 +98,7 @@ static int start(void *self, struct mmr_error *err)
     bool is_full = mmr_fan_mode(f->fan, text, sizeof text, &mode);
     mmr_files_tell_mode(f, mode, text, is_full);
     mmr_ptable_seed(f->table);
+    mmr_persist_seed(f->persist);
     return f->host->watch_fd(f->host->impl, mmr_fan_fd(f->fan), MMR_FD_READ, MMR_FILES_FD_NOTIFY);
 }
 

@@ -81,9 +81,16 @@ void mmr_content_look(const char *path, bool is_read, int64_t hash_bytes, struct
 int mmr_persist_new(struct mmr_persist **ret, struct mmr_error *err);
 void mmr_persist_free(struct mmr_persist *p);
 const char *mmr_persist_technique(const char *path, const char **ret_what); /* NULL: no such place */
-/* Lines of the file that were not in it when it was last looked at, joined by " | "; is_temporary: one of them names a
- * program in a temporary folder. */
-void mmr_persist_new_lines(struct mmr_persist *p, const char *path, char *ret, size_t cap, bool *is_temporary);
+enum { MMR_PERSIST_ENTRY_MAX = 256 };
+struct mmr_persist_news {
+    char lines[640];                   /* that were not in it when it was last looked at, joined by " | " */
+    char entry[MMR_PERSIST_ENTRY_MAX]; /* the one line that is new, whole; "" when it is not one, or the file was never looked at */
+    bool is_temporary;                 /* a new line names a program in a temporary folder */
+};
+void mmr_persist_look(struct mmr_persist *p, const char *path, struct mmr_persist_news *ret);
+/* Learn what stands in the files that hold many people's lines (crontabs, profiles, key files), so that a new line is
+ * known as one; below / and in every home folder. */
+void mmr_persist_seed(struct mmr_persist *p);
 
 /* tell.c */
 void mmr_files_changed(struct mmr_files *f, const struct mmr_change *c);

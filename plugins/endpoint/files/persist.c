@@ -1,6 +1,7 @@
 /* persist.c - places from which programs are started again and again, and what is new in a file there. */
 #include "files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,8 +174,10 @@ static struct known *known_of(struct mmr_persist *p, uint64_t path, bool *is_new
     return at;
 }
 
-void mmr_persist_new_lines(struct mmr_persist *p, const char *path, char *ret, size_t cap, bool *is_temporary)
+void mmr_persist_look(struct mmr_persist *p, const char *path, struct mmr_persist_news *news)
 {
+    char *ret = news->lines;
+    const size_t cap = sizeof news->lines;
     uint64_t lines[LINES];
     uint32_t n_lines = 0, n_fresh = 0;
     bool is_new;
@@ -184,8 +187,7 @@ void mmr_persist_new_lines(struct mmr_persist *p, const char *path, char *ret, s
     } fresh[LAST_LINES]; /* the last ones: entries are usually added at the end */
     struct known *k = known_of(p, hash(path, strlen(path)), &is_new);
     size_t len = read_text(path, p->text, READ_MAX), at = 0, out = 0;
-    *is_temporary = false;
-    ret[0] = '\0';
+    memset(news, 0, sizeof *news);
     while (at < len) {
         const char *line = p->text + at;
         size_t n = 0;
@@ -202,13 +204,19 @@ void mmr_persist_new_lines(struct mmr_persist *p, const char *path, char *ret, s
             is_known = k->lines[i] == h;
         if (is_known || n < 2 || *line == '#' || (!memchr(line, '/', n) && !memchr(line, ' ', n)))
             continue;
-        *is_temporary = *is_temporary || names_temporary(line, n);
+        news->is_temporary = news->is_temporary || names_temporary(line, n);
+        if (n < sizeof news->entry) { /* one line, and all of it, or none */
+            memcpy(news->entry, line, n);
+            news->entry[n] = '\0';
+        }
         fresh[n_fresh++ % LAST_LINES].p = line;
         fresh[(n_fresh - 1) % LAST_LINES].n = n < 200 ? n : 200;
     }
     memcpy(k->lines, lines, n_lines * sizeof lines[0]);
     k->n = n_lines;
     k->used_at = ++p->now;
+    if (is_new || n_fresh != 1)
+        news->entry[0] = '\0';
     uint32_t from = n_fresh > LAST_LINES ? n_fresh - LAST_LINES : 0;
     for (uint32_t i = from; i < n_fresh; i++) {
         int w = snprintf(ret + out, cap - out, "%s%.*s", out ? " | " : "", (int)fresh[i % LAST_LINES].n, fresh[i % LAST_LINES].p);
@@ -216,4 +224,48 @@ void mmr_persist_new_lines(struct mmr_persist *p, const char *path, char *ret, s
             break;
         out += (size_t)w;
     }
+}
+
+static void seed_home(struct mmr_persist *p, const char *home)
+{
+    static const char *const names[] = {".ssh/authorized_keys", ".ssh/authorized_keys2", ".bashrc", ".bash_profile", ".profile",
+                                        ".zshrc", ".bash_login"};
+    struct mmr_persist_news news;
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int n = snprintf(path, sizeof path, "%s/%s", home, names[i]);
+        if (n > 0 && (size_t)n < sizeof path) /* one that is not there yet has no lines: what comes is new */
+            mmr_persist_look(p, path, &news);
+    }
+}
+
+static void seed_folder(struct mmr_persist *p, const char *folder, bool are_homes)
+{
+    struct mmr_persist_news news;
+    char path[PATH_MAX];
+    DIR *d = opendir(folder);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        int n = snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (e->d_name[0] == '.' || n < 0 || (size_t)n >= sizeof path || p->now > FILES - 16)
+            continue; /* what does not fit is learnt when it changes */
+        if (are_homes)
+            seed_home(p, path);
+        else
+            mmr_persist_look(p, path, &news);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
+void mmr_persist_seed(struct mmr_persist *p)
+{
+    static const char *const files[] = {"/etc/crontab", "/etc/rc.local", "/etc/profile", "/etc/bash.bashrc", "/etc/ld.so.preload",
+                                        "/etc/modules"};
+    struct mmr_persist_news news;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        mmr_persist_look(p, files[i], &news);
+    seed_home(p, "/root");
+    seed_folder(p, "/var/spool/cron", false);
+    seed_folder(p, "/var/spool/cron/crontabs", false);
+    seed_folder(p, "/home", true);
 }

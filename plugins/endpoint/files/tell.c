@@ -99,12 +99,12 @@ static void put_file(struct mmr_files *f, const struct mmr_change *c, const stru
 static void find_autostart(struct mmr_files *f, const struct mmr_change *c, const struct mmr_content *now, const struct mmr_pentry *e)
 {
     const char *what = NULL, *technique = mmr_persist_technique(c->path, &what), *why = NULL;
-    char lines[640], text[1400];
-    bool is_temporary = false;
+    struct mmr_persist_news news;
+    char text[1400];
     /* a file that was only made now is told when it is closed; a link is whole at once */
     if (!technique || !now->is_there || !(c->is_written || now->is_link))
         return;
-    mmr_persist_new_lines(f->persist, c->path, lines, sizeof lines, &is_temporary);
+    mmr_persist_look(f->persist, c->path, &news);
     if (e) {
         mmr_ptable_mark_listeners(f->table);
         e = mmr_ptable_get(f->table, e->pid, e->start_ticks);
@@ -116,10 +116,10 @@ static void find_autostart(struct mmr_files *f, const struct mmr_change *c, cons
         why = "which works for a network service";
     else if (e && mmr_lineage_has(f->table, e, MMR_NAME_FETCH))
         why = "which comes from a download";
-    else if (is_temporary)
+    else if (news.is_temporary)
         why = "and it starts a program from a temporary folder";
     (void)snprintf(text, sizeof text, "%.300s (%s) was written by %.16s (pid %u)%s%s%s%s", c->path, what, e ? e->name : "a process", c->pid,
-                   why ? ", " : "", why ? why : "", lines[0] ? ": " : "", lines);
+                   why ? ", " : "", why ? why : "", news.lines[0] ? ": " : "", news.lines);
     begin(f, "finding", MMR_CLASS_FINDING, 1, why ? 4 : 1);
     mmr_event_str(&f->ev, "mamori.rule", "mamori.files.autostart");
     mmr_event_str(&f->ev, "finding_info.title", "A place from which programs are started was changed");
@@ -130,6 +130,7 @@ static void find_autostart(struct mmr_files *f, const struct mmr_change *c, cons
     mmr_event_str(&f->ev, "mamori.direction", "local");
     mmr_event_strv(&f->ev, "mamori.attack", &technique, 1);
     mmr_event_str(&f->ev, "mamori.autostart", c->path);
+    put_some(f, "mamori.autostart_entry", news.entry);
     put_file(f, c, now);
     put_process(f, c->pid, e);
     send(f);

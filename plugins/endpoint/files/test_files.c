@@ -309,20 +309,26 @@ static void new_lines_are_told_once(void **state)
 {
     (void)state;
     struct mmr_persist *p;
-    char path[128], lines[640];
-    bool is_temporary;
+    char path[128];
+    struct mmr_persist_news news;
     assert_int_equal(mmr_persist_new(&p, NULL), 0);
     (void)snprintf(path, sizeof path, "%s/crontab", dir);
     shell("printf '# comment /x\\n17 * * * * root /usr/bin/run-parts\\n' >\"$D/crontab\"", "");
-    mmr_persist_new_lines(p, path, lines, sizeof lines, &is_temporary);
-    assert_string_equal(lines, "17 * * * * root /usr/bin/run-parts");
-    assert_false(is_temporary);
+    mmr_persist_look(p, path, &news);
+    assert_string_equal(news.lines, "17 * * * * root /usr/bin/run-parts");
+    assert_string_equal(news.entry, ""); /* never looked at before: it may be anybody's */
+    assert_false(news.is_temporary);
     shell("printf '* * * * * root /dev/shm/.x\\n' >>\"$D/crontab\"", "");
-    mmr_persist_new_lines(p, path, lines, sizeof lines, &is_temporary);
-    assert_string_equal(lines, "* * * * * root /dev/shm/.x");
-    assert_true(is_temporary);
-    mmr_persist_new_lines(p, path, lines, sizeof lines, &is_temporary);
-    assert_string_equal(lines, "");
+    mmr_persist_look(p, path, &news);
+    assert_string_equal(news.lines, "* * * * * root /dev/shm/.x");
+    assert_string_equal(news.entry, "* * * * * root /dev/shm/.x");
+    assert_true(news.is_temporary);
+    mmr_persist_look(p, path, &news);
+    assert_string_equal(news.lines, "");
+    shell("printf '1 * * * * root /a b\\n2 * * * * root /c d\\n' >>\"$D/crontab\"", "");
+    mmr_persist_look(p, path, &news);
+    assert_string_equal(news.lines, "1 * * * * root /a b | 2 * * * * root /c d");
+    assert_string_equal(news.entry, ""); /* two: which one is meant is for a person to say */
     mmr_persist_free(p);
 }
 
