@@ -425,6 +425,7 @@ static void read_lists(struct walk *w, struct mmr_incident *i, struct mmr_error 
 int mmr_incident_unpack(const uint8_t *p, size_t len, struct mmr_incident **ret, struct mmr_error *err)
 {
     struct walk w = {.p = p, .left = len, .at = "incident"};
+    int64_t version = 0;
     struct mmr_incident *i = mmr_incident_new(0, err);
     if (!i)
         return MMR_ENOMEM;
