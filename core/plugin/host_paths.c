@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void mmr_host_paths_put(struct mmr_host_paths *p, const char *path)
 {
@@ -13,9 +14,34 @@ void mmr_host_paths_put(struct mmr_host_paths *p, const char *path)
         p->v[p->n++] = copy;
 }
 
+/* Folders that hold so much else that a file in them stands for itself only. */
+static bool is_shared_folder(const char *path)
+{
+    static const char *const shared[] = {"", "/etc", "/var", "/usr", "/home", "/root", "/run", "/tmp", "/opt", "/srv", "/var/lib", "/var/tmp", "/var/run"};
+    for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++)
+        if (strcmp(path, shared[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A list or rule file is replaced by renaming a new one over it: what is granted is its folder, or the new one could not be opened. */
+static void put_folder_of(struct mmr_host_paths *p, char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return;
+    *strrchr(path, '/') = '\0';
+    if (!is_shared_folder(path))
+        mmr_host_paths_put(p, path);
+}
+
+/* "/etc/mamori/lists/a.txt;name=…": settings may follow a path behind a semicolon. */
 static void take(struct mmr_host_paths *p, const char *text, size_t len)
 {
     char path[4096];
+    const char *more = memchr(text, ';', len);
+    if (more)
+        len = (size_t)(more - text);
     if (len < 2 || len >= sizeof path || text[0] != '/' || memchr(text, '\0', len))
         return;
     memcpy(path, text, len);
@@ -27,6 +53,7 @@ static void take(struct mmr_host_paths *p, const char *text, size_t len)
     }
     if (path[0]) /* a pattern in the root folder itself stands for everything: that is a need, not a setting */
         mmr_host_paths_put(p, path);
+    put_folder_of(p, path);
 }
 
 void mmr_host_paths_add(struct mmr_host_paths *p, const uint8_t *packed, size_t len)

@@ -90,6 +90,7 @@ static void state_free(struct mmr_rules_engine *e, struct flow_state *st)
     window_free(e, st, 1);
     free(st->bits);
     free(st->ints);
+    free(st->tx_seen);
     free(st);
     e->flows--;
 }
@@ -152,6 +153,7 @@ static struct flow_state *flow_state(struct mmr_rules_engine *e, struct mmr_flow
         window_free(e, st, 1);
         free(st->bits);
         free(st->ints);
+        free(st->tx_seen);
         *st = (struct flow_state){.prev = st->prev, .next = st->next, .generation = e->generation, .is_ip_done = {1, 1}, .pd_app = st->pd_app};
     }
     return st;
@@ -543,6 +545,10 @@ void mmr_rules_tx(struct mmr_rules_engine *e, const struct mmr_tx *tx)
     pd_only(e, &s);
     payload_rules_of_tx(e, tx, &s);
     uint8_t dir = tx->dir & 1;
+    if (!s.state->tx_seen && !(s.state->tx_seen = calloc(2, sizeof *s.state->tx_seen))) {
+        e->stats.state_evicted++;
+        return;
+    }
     if (!s.state->has_tx[dir] || s.state->tx_id[dir] != tx->id) {
         s.state->has_tx[dir] = 1;
         s.state->tx_id[dir] = tx->id;

@@ -39,7 +39,7 @@ struct flow_state {
     struct window *win[2];
     uint64_t *bits;
     uint32_t *ints; /* value, or UINT32_MAX: not set */
-    struct seen tx_seen[2];
+    struct seen *tx_seen; /* one a direction, made with the first message; half-open flows have none */
     uint64_t tx_id[2];
     uint8_t is_ip_done[2], has_tx[2], pd_app, is_passed, is_late[2];
 };

@@ -121,6 +121,8 @@ static void on_packet(void *self, const void *item)
     struct mmr_flow *f = p->flow;
     if (!f || !p->l3 || !p->frame || (p->flags & MMR_PKT_MALFORMED) || p->l3_len > UINT16_MAX)
         return;
+    if (!f->slot[MMR_SLOT_NDPI] && p->proto == IPPROTO_TCP && p->payload_len == 0)
+        return; /* a handshake says nothing yet, and a flood of half-open connections must not cost two kilobytes each */
     struct hint *h = hint_of(m, f);
     if (!h || h->is_done)
         return;

@@ -2,11 +2,12 @@
 """attacks.py MAMORI BUILD - real traffic through a gateway with mamori on it. What an office does all day gives no incident; each attack gives its
 own, and where it may be blocked, a proved block whose drops are counted."""
 import os
-import subprocess
+import shutil
 import sys
+import tempfile
 import time
 
-from office import GATEWAY, INTERNET, LAN, PC1, PC2, WAN, Office, case, failed, needs, until
+from office import INTERNET, PC1, PC2, WAN, Office, case, failed, needs, until
 
 MAMORI, BUILD = sys.argv[1:3]
 
@@ -226,6 +227,25 @@ def attacks(o):
     found(o, "arp_spoofing", "arp_spoofing")
 
 
+def replace_list(folder, *addresses):
+    with open(f"{folder}/new", "w") as f:
+        f.write("".join(a + "\n" for a in addresses))
+    os.chmod(f"{folder}/new", 0o644)
+    os.rename(f"{folder}/new", f"{folder}/c2.txt")
+
+
+def indicators(o, lists):
+    """A list that was replaced while it is in use."""
+    replace_list(lists, f"{WAN}.30")
+
+    def call(addr):
+        o.python(o.pc2, REQUEST, PC2, addr, 80, "/", 1, 0, "x")
+        return o.evidence("indicator.address")
+    got = until(lambda: call(f"{WAN}.30"))
+    case("an_address_of_a_replaced_list_gives_its_incident", got, o.log())
+    is_stopped(o, "a_listed_address", f"{WAN}.30", lambda: call(f"{WAN}.30"))
+
+
 def coverage(o):
     def measured():
         rc, out, _ = o.cli("coverage", "net", "--json")
@@ -237,8 +257,13 @@ def coverage(o):
 
 def main():
     needs("curl", "wget")
+    lists = tempfile.mkdtemp(prefix="mamori-lists-")  # read by a user of its own
+    os.chmod(lists, 0o755)
+    replace_list(lists, f"{WAN}.38")
     # a machine's own history takes days to learn: here a second of it is enough
-    o = Office(MAMORI, {"plugins": {"behaviour": {"config": {"exfil_floor": "4M", "exfil_history": "1s"}}}})
+    o = Office(MAMORI, {"plugins": {"behaviour": {"config": {"exfil_floor": "4M", "exfil_history": "1s"}},
+                                    "indicator": {"plugin": "org.mamori.indicator", "side": "network", "host": "network",
+                                                  "config": {"lists": [f"{lists}/c2.txt;name=known bad;potential=high"], "check": "1s"}}}})
     try:
         case("the_gateway_watches", o.start(), o.log())
         case("the_office_has_its_servers", servers(o))
@@ -247,9 +272,11 @@ def main():
         case("an_ordinary_day_gives_no_incident", not o.incidents(), [i["unmapped"]["mamori"].get("evidence") for i in o.incidents()])
         coverage(o)
         attacks(o)
+        indicators(o, lists)
         case("no_part_fell", all(h["state"] == "running" for h in (o.status() or {"hosts": [{"state": "gone"}]})["hosts"]), o.log())
     finally:
         o.end()
+        shutil.rmtree(lists, ignore_errors=True)
     return 1 if failed else 0
 
 
