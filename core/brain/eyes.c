@@ -169,10 +169,11 @@ static void on_keep(void *ctx, const char *host, const void *packed, size_t len)
 
 static void on_over(void *ctx, const char *host, const struct mmr_gap *g)
 {
-    static const char *const causes[] = { /* the standard's words for a record of this kind */
-        [MMR_GAP_SILENT] = "link", [MMR_GAP_UNSENT] = "link", [MMR_GAP_STARTING] = "power", [MMR_GAP_OFF] = "announced_off",
-        [MMR_GAP_FORGOTTEN] = NULL};
-    mmr_weekly_gap(ctx, g->from_ns, g->to_ns, host, g->cause < sizeof causes / sizeof causes[0] && causes[g->cause] ? causes[g->cause] : "unknown");
+    static const char *const causes[] = { /* the standard's words; the link to a node is the membership's to tell */
+        [MMR_GAP_LOST] = "unknown", [MMR_GAP_DROPPED] = "unknown", [MMR_GAP_UNSENT] = "link", [MMR_GAP_STARTING] = "power"};
+    const char *cause = g->cause < sizeof causes / sizeof causes[0] ? causes[g->cause] : NULL;
+    if (cause)
+        mmr_weekly_gap(ctx, g->from_ns, g->to_ns, host, cause, false);
 }
 
 struct coming_back {

@@ -101,7 +101,7 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
     s->is_reconciled = false;
     s->up_ns = mmr_clock_wall_ns();
     if (s->down_ns && has_network_sensor(s))
-        mmr_weekly_gap(l, s->down_ns, s->up_ns, s->host, "unknown");
+        mmr_weekly_gap(l, s->down_ns, s->up_ns, s->host, "unknown", false);
     s->down_ns = 0;
     for (uint32_t lane = 0; lane < MMR_LANES; lane++)
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);

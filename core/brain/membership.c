@@ -23,7 +23,7 @@ struct mmr_membership {
     struct mmr_join_server *join;
     bool is_automatic;
     uint32_t port;
-    int64_t gap_ns, seen_ns, announced_ns;
+    int64_t seen_ns, announced_ns;
     bool has_next; /* the hub's next keys */
     struct mmr_keys next;
 };
@@ -43,17 +43,6 @@ __attribute__((format(printf, 4, 5))) static void fact(struct mmr_membership *m,
     mmr_event_str(&ev, "message", text);
     if (mmr_event_end(&ev) == 0)
         mmr_live_fact(m->l, ev.buf, ev.len);
-}
-
-/* SERVICE_STANDARD SR-20: when nobody watched, in the record. */
-static void note_gap(struct mmr_membership *m, const char *node, int64_t from_ns, int64_t to_ns)
-{
-    struct mmr_error err = {.struct_size = sizeof err};
-    char json[300];
-    (void)snprintf(json, sizeof json, "{\"kind\":\"watch_gap\",\"node\":\"%s\",\"from_ns\":%lld,\"to_ns\":%lld,\"seconds\":%lld}", node,
-                   (long long)from_ns, (long long)to_ns, (long long)((to_ns - from_ns) / MMR_NS_PER_S));
-    if (mmr_persist_note(m->l->persist, "watch_gap", json, mmr_clock_wall_ns(), &err) != 0)
-        mmr_log(MMR_LOG_ERR, "watch_gap.not_recorded", "node=%s reason=\"%s\"", node, err.text);
 }
 
 /* ---- the list and the link ---- */
@@ -292,8 +281,8 @@ void mmr_membership_up(struct mmr_membership *m, const char *node)
     int64_t now = mmr_clock_wall_ns();
     if (!n)
         return;
-    if (n->down_ns && now - n->down_ns >= m->gap_ns && !n->is_bye)
-        note_gap(m, node, n->down_ns, now);
+    if (n->down_ns && !n->is_bye)
+        mmr_weekly_gap(m->l, n->down_ns, now, n->hostname[0] ? n->hostname : node, "link", true);
     if (n->is_lost)
         fact(m, "node.back", 1, "the machine %s is heard again after %lld s; what it kept meanwhile comes with its own times", node,
              (long long)(n->down_ns ? (now - n->down_ns) / MMR_NS_PER_S : 0));
@@ -490,7 +479,6 @@ int mmr_membership_open(struct mmr_live *l, struct mmr_membership **ret, struct 
         return mmr_fail(err, MMR_ENOMEM, "site: out of memory");
     m->l = l;
     m->is_automatic = strcmp(mmr_config_str(l->config, "site.approve"), "auto") == 0;
-    m->gap_ns = mmr_config_int(l->config, "site.gap_after") * MMR_NS_PER_MS;
     int r = open_parts(m, listen, mmr_config_str(l->config, "node.state_dir"), err);
     if (r) {
         mmr_membership_close(m);

@@ -90,7 +90,7 @@ static void restore_line(struct mmr_notices *n)
     const int64_t last = n->line.last_ns;
     mmr_timeline_start(&n->line, boot, mmr_boot_ns(), mmr_clock_wall_ns());
     if (last) /* nobody watched between our last beat and now; by this clock */
-        mmr_weekly_gap(n->l, mmr_timeline_wall(&n->line, last), mmr_timeline_wall(&n->line, n->line.last_ns), "*", "power");
+        mmr_weekly_gap(n->l, mmr_timeline_wall(&n->line, last), mmr_timeline_wall(&n->line, n->line.last_ns), "*", "power", false);
 }
 
 int mmr_notices_new(struct mmr_live *l, struct mmr_notices **ret, struct mmr_error *err)

@@ -15,7 +15,6 @@
 
 #define KEY_STATE "report.state"
 #define NUMBER_REPORT (UINT64_C(1) << 60)
-#define GAP_NS (INT64_C(5) * 60 * MMR_NS_PER_S)
 enum { RECIPIENTS_MAX = 24, LOOK_S = 60, ANSWER_S = 120, AGAIN_S = 600, CAUGHT_UP_MAX = 8, NO_ANSWER = -2, CALL_AFTER = 2 };
 
 struct recipient {
@@ -247,17 +246,17 @@ bool mmr_weekly_answer(struct mmr_weekly *w, uint64_t number, int level, bool is
     return true;
 }
 
-void mmr_weekly_gap(struct mmr_live *l, int64_t from_ns, int64_t to_ns, const char *what, const char *cause)
+void mmr_weekly_gap(struct mmr_live *l, int64_t from_ns, int64_t to_ns, const char *what, const char *cause, bool is_buffered)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    if (to_ns - from_ns <= GAP_NS)
+    if (to_ns - from_ns < mmr_config_int(l->config, "site.gap_after") * MMR_NS_PER_MS)
         return;
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "from", json_object_new_int64(from_ns));
     json_object_object_add(o, "to", json_object_new_int64(to_ns));
     json_object_object_add(o, "source", json_object_new_string(what));
     json_object_object_add(o, "cause", json_object_new_string(cause));
-    json_object_object_add(o, "buffered", json_object_new_boolean(false)); /* what was kept meanwhile leaves no gap */
+    json_object_object_add(o, "buffered", json_object_new_boolean(is_buffered));
     if (mmr_persist_note(l->persist, "watch_gap", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), mmr_clock_wall_ns(), &err) != 0)
         mmr_log(MMR_LOG_ERR, "watch.gap", "reason=\"%s\"", err.text);
     json_object_put(o);

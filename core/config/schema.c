@@ -34,7 +34,7 @@ const struct mmr_schema_row mmr_schema[] = {
     {"site.spool", MMR_CFG_BYTES, "256M", NULL, 4194304, 0x7fffffffffff, "endpoint: most disk space for what the hub has not got yet"},
     {"site.approve", MMR_CFG_CHOICE, "auto", "auto by_hand", 0, 0,
      "hub: a machine with a good token may connect at once, or waits for 'mamori node approve'"},
-    {"site.gap_after", MMR_CFG_MSEC, "5m", NULL, 1000, 86400000, "hub: a node that was silent longer is a gap in the record"},
+    {"site.gap_after", MMR_CFG_MSEC, "5m", NULL, 1000, 86400000, "a machine or part that did not watch for longer is a gap in the record"},
     {"site.nodes.*.key", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: file with this node's public keys"},
     {"site.nodes.*.ip", MMR_CFG_STRV, NULL, NULL, 0, 0, "hub: addresses of this node"},
     {"assets.*.ip", MMR_CFG_STRV, NULL, NULL, 0, 0, "addresses of this machine"},
