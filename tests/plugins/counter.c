@@ -62,7 +62,7 @@ static int emit(struct counter *c, uint64_t n)
     mmr_event_begin(&ev, c->buf, sizeof c->buf, "finding", MMR_CLASS_FINDING, 1, c->host->now_ns(c->host->impl, MMR_CLOCK_WALL), 3);
     mmr_event_str(&ev, "mamori.rule", title);
     mmr_event_str(&ev, "finding_info.title", title);
-    mmr_event_str(&ev, "mamori.phase", "access.logon");
+    mmr_event_str(&ev, "mamori.phase", "foothold.process");
     mmr_event_str(&ev, "mamori.potential", "low");
     mmr_event_str(&ev, "mamori.direction", "local");
     mmr_event_str(&ev, "device.hostname", host);
