@@ -565,7 +565,8 @@ static void settle(struct mmr_spool_disk *s, const struct snapshot *snap)
             (void)push(l, &x); /* room was made before the transaction */
         }
         l->n_wait -= snap->n_wait[lane];
-        memmove(l->wait, l->wait + snap->n_wait[lane], l->n_wait * sizeof *l->wait);
+        if (l->n_wait)
+            memmove(l->wait, l->wait + snap->n_wait[lane], l->n_wait * sizeof *l->wait);
         if (!l->n_wait)
             l->open_cap = 0;
         l->committed = snap->last[lane];
