@@ -38,7 +38,7 @@ def examples_run(prefix, names):
         case("drop_ins_of_the_examples_are_good", rc == 0, out + err)
         open(f"{here}/stamp", "w").close()
         lab.start()
-        case("examples_run", lab.until(lambda: lab.is_up(["brain", *names])), lab.log())
+        case("examples_run", lab.until(lambda: lab.is_up(["brain", *({"hours": "endpoint"}.get(n, n) for n in names)])), lab.log())
 
         def events():
             for h in (lab.status() or {"hosts": []})["hosts"]:
@@ -47,6 +47,7 @@ def examples_run(prefix, names):
                         return i["events"]
             return 0
         case("the_sensor_tells_the_change_and_the_silence", lab.until(lambda: events() >= 2, 20), lab.log())
+        case("the_analyzer_runs", (lab.host("endpoint") or {}).get("state") == "running", lab.log())
         case("the_responder_keeps_its_list", os.path.exists(f"{here}/denied"), os.listdir(here))
     finally:
         lab.stop()
