@@ -293,7 +293,7 @@ static const struct mmr_cfg_key config_keys[] = {
 static const struct mmr_sensor_ops sensor = {.struct_size = sizeof sensor, .start = start, .stop = stop};
 MMR_PLUGIN(taken) = {
     MMR_PLUGIN_HEAD, .id = "test.taken", .name = "taken", .version = "0.1.0", .vendor = "test", .license = "Apache-2.0",
-    .doc = "a plugin that was taken over", .side = MMR_SIDE_ENDPOINT, .detects = MMR_DETECT_HOST,
+    .doc = "a plugin that was taken over", .side = MMR_SIDE_ENDPOINT,
     .events = (const char *const[]){"process.start", NULL}, .config = config_keys, .config_size = sizeof(struct config),
     .create = create, .destroy = destroy, .on_timer = on_timer, .sensor = &sensor,
 };

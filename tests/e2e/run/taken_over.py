@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from lab import AGREED, Lab, case, finish, needs_root  # noqa: E402
+from lab import Lab, case, finish, needs_root  # noqa: E402
 
 MAMORI, BUILD = sys.argv[1:3]
 MAY = {"own_folder", "bus_of_itself", "own_event"}
@@ -27,7 +27,7 @@ def main():
         if os.path.exists(p):
             os.unlink(p)
     prey = subprocess.Popen(["sleep", "600"])
-    lab = Lab(MAMORI, [AGREED, {"supervise": {"memory_max": "256M", "restart_delay": "100ms", "quarantine_after": 1}}])
+    lab = Lab(MAMORI, [{"supervise": {"memory_max": "256M", "restart_delay": "100ms", "quarantine_after": 1}}])
     os.symlink(f"/proc/{prey.pid}/status", f"{lab.dir}/prey-status")
     lab.drop_in("50-taken", {"plugins": {"taken": {"plugin": "test.taken", "file": os.path.join(BUILD, "tests", "plugins", "so", "taken.so"),
                                                    "config": {"site": "at:" + lab.dir, "prey": str(prey.pid), "ends": "yes",
