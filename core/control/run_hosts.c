@@ -48,7 +48,11 @@ static int make_dirs(struct mmr_run_state *s, struct mmr_error *err)
     r = mmr_run_pass_folder(s, run, (uint32_t)-1, 0711, err);
     if (!r)
         r = mmr_run_pass_folder(s, state, s->first_user, 0710, err); /* through it, to their own; its files stay closed */
-    return r ? r : mmr_run_pass_folder(s, path, s->first_user, 0710, err);
+    if (!r)
+        r = mmr_run_pass_folder(s, path, s->first_user, 0710, err);
+    if (!r)
+        mmr_run_users_try(s);
+    return r;
 }
 
 /* Where the core binds the host's socket: the host may pass, nobody else, and it can put nothing there. */

@@ -107,6 +107,7 @@ void mmr_run_tool_json(struct json_object *o, const struct mmr_run_tool *k, cons
 
 /* run_users.c */
 void mmr_run_users_begin(struct mmr_run_state *s);
+void mmr_run_users_try(struct mmr_run_state *s); /* once the folders are there */
 uint32_t mmr_run_user(const struct mmr_run_state *s, const char *host); /* 0: the supervisor's */
 void mmr_run_own_folder(const char *path, uint32_t user); /* path and all below it are this user's */
 /* A folder on the way: its group may pass. */

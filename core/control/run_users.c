@@ -10,10 +10,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { USERS = 65536, DEPTH_MAX = 16 };
 
@@ -62,6 +65,42 @@ void mmr_run_users_begin(struct mmr_run_state *s)
             (void)snprintf(s->no_users, sizeof s->no_users, "folder '%.150s' lets no other user through; chmod o+x it", at);
     if (!s->no_users[0])
         s->first_user = first;
+}
+
+/* What a host will do, tried as one: the folders' own permissions do not tell everything (a file system of one user, a
+ * rule of another module). */
+void mmr_run_users_try(struct mmr_run_state *s)
+{
+    const char *dirs[] = {mmr_config_str(s->config, "node.state_dir"), mmr_config_str(s->config, "node.run_dir")};
+    static const char *const below[] = {"plugins", "bus"};
+    const gid_t group = s->first_user;
+    const uid_t user = s->first_user + USERS - 1;
+    int status = 0;
+    pid_t pid = s->first_user ? fork() : 0;
+    if (!s->first_user)
+        return;
+    if (pid == 0) {
+        char path[4096];
+        if (setgroups(1, &group) != 0 || setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0)
+            _exit(3);
+        for (int i = 0; i < 2; i++) {
+            struct stat st;
+            (void)snprintf(path, sizeof path, "%s/%s/.", dirs[i], below[i]);
+            if (stat(path, &st) != 0)
+                _exit(1 + i);
+        }
+        _exit(0);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    int code = pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+    if (code == 0)
+        return;
+    if (code == 3)
+        (void)snprintf(s->no_users, sizeof s->no_users, "this process may not become another user");
+    else
+        (void)snprintf(s->no_users, sizeof s->no_users, "another user does not get to '%.180s/%s'", dirs[code - 1], below[code - 1]);
+    s->first_user = 0;
 }
 
 /* The same name gets the same user, so that files stay its own; two names that would share one go to the next. */

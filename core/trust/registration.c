@@ -96,6 +96,8 @@ int mmr_registration_format(const struct mmr_registration *g, char buf[MMR_REGIS
         const char *key, *text;
     } rows[] = {{"id", g->id}, {"version", g->version}, {"file", g->file}, {"sha256", g->sha256}, {"key", g->key}, {"signature", g->signature},
                 {"maker", g->maker}, {"model", g->model}, {"registered", g->at}, {"by", g->by}};
+    if (!is_plain(g->sides) || !is_plain(g->needs) || !is_plain(g->actions))
+        return mmr_fail(err, MMR_EINVAL, "registration of %s: a side, need or action holds a quote, a backslash or a control character", g->id);
     char sum[MMR_SHA256_TEXT];
     FILE *f = fmemopen(buf, MMR_REGISTRATION_MAX, "w");
     if (!f)
