@@ -25,6 +25,11 @@
  *   responders.stop   {"hosts": ["nft", …]} once the processes of all responders have ended; they stay away for a minute
  *   responders.start  {"hosts": […]}: they come back, and the brain starts again with what the store says now
  *
+ *   notice.test       args {"contact": "owner"} or {}: {"sent": N}; how far each got stands in notice.state
+ *   notice.state      {"tests": [{"contact", "channel", "through", "level" (null: no answer yet), "sent", "detail"}]}
+ *   notice.confirm    args {"id": "16 hex digits", "by": "name"}: a person has the message about that incident; {"done": true}
+ *   notice.close      the same, and "withdrawn": bool: a person ends the messages about it
+ *
  *   status: {
  *     "node": "hub-1", "role": "hub|endpoint", "profile": "default|service", "deployment": "office", "mode": "dry_run|auto",
  *     "version": "0.1.0", "uptime_s": 12, "config_dir": "…" or null,
