@@ -62,13 +62,13 @@ void mmr_live_eyes_slot_gone(struct mmr_live *l, uint32_t slot, bool is_ended)
     const struct mmr_roster_slot *s = &l->roster.slot[slot];
     const int64_t now = mmr_clock_wall_ns();
     if (watches(s))
-        mmr_watch_gap(l->watch, l->roster.hostname, s->host, MMR_GAP_LOST, is_ended ? now : now - LOCAL_LOST_S * MMR_NS_PER_S);
+        mmr_watch_gap(l->watch, l->roster.hostname, s->host, MMR_BLIND_LOST, is_ended ? now : now - LOCAL_LOST_S * MMR_NS_PER_S);
 }
 
 void mmr_live_eyes_slot_lost(struct mmr_live *l, uint32_t slot, int64_t first_ns)
 {
     if (watches(&l->roster.slot[slot]))
-        mmr_watch_gap_add(l->watch, l->roster.hostname, MMR_GAP_UNSENT, first_ns, mmr_clock_wall_ns());
+        mmr_watch_gap_add(l->watch, l->roster.hostname, MMR_BLIND_UNSENT, first_ns, mmr_clock_wall_ns());
 }
 
 /* ---- nodes ---- */
@@ -82,7 +82,7 @@ void mmr_live_eyes_account(struct mmr_live *l, struct mmr_roster_node *n)
 {
     const int64_t now = mmr_clock_wall_ns();
     if (!is_on(n)) {
-        mmr_watch_gap(l->watch, n->hostname, EYES, MMR_GAP_LOST, now);
+        mmr_watch_gap(l->watch, n->hostname, EYES, MMR_BLIND_LOST, now);
         return;
     }
     const bool is_same = mmr_watch_up(l->watch, n->hostname, n->hello_ns, now, n->epoch);
@@ -98,7 +98,7 @@ void mmr_live_eyes_node_gone(struct mmr_live *l, struct mmr_roster_node *n, bool
 {
     const int64_t now = mmr_clock_wall_ns();
     n->settle_until_ns = 0;
-    mmr_watch_gap(l->watch, n->hostname, LINK, is_bye ? MMR_GAP_OFF : MMR_GAP_SILENT, is_bye ? now : now - SITE_LOST_S * MMR_NS_PER_S);
+    mmr_watch_gap(l->watch, n->hostname, LINK, is_bye ? MMR_BLIND_OFF : MMR_BLIND_SILENT, is_bye ? now : now - SITE_LOST_S * MMR_NS_PER_S);
 }
 
 static bool names_a_watcher(const struct mmr_roster_node *n, const struct mmr_event_view *v)
@@ -125,7 +125,7 @@ void mmr_live_eyes_event(struct mmr_live *l, struct mmr_roster_node *n, uint32_t
     if (!n->hostname[0] || !mmr_event_copy_str(v, "unmapped.host", group, sizeof group) || !names_a_watcher(n, v))
         return;
     if (mmr_value_is(k, "sensor.lost"))
-        mmr_watch_gap(l->watch, n->hostname, group, MMR_GAP_LOST, mmr_event_get_int(v, "time", now));
+        mmr_watch_gap(l->watch, n->hostname, group, MMR_BLIND_LOST, mmr_event_get_int(v, "time", now));
     else if (mmr_value_is(k, "sensor.back"))
         mmr_watch_gap_end(l->watch, n->hostname, group, mmr_event_get_int(v, "time", now), true);
 }
@@ -167,10 +167,10 @@ static void on_keep(void *ctx, const char *host, const void *packed, size_t len)
         mmr_log(MMR_LOG_ERR, "watch.not_kept", "host=%s reason=\"%s\"", host, err.text);
 }
 
-static void on_over(void *ctx, const char *host, const struct mmr_gap *g)
+static void on_over(void *ctx, const char *host, const struct mmr_blind *g)
 {
     static const char *const causes[] = { /* the standard's words; the link to a node is the membership's to tell */
-        [MMR_GAP_LOST] = "unknown", [MMR_GAP_DROPPED] = "unknown", [MMR_GAP_UNSENT] = "link", [MMR_GAP_STARTING] = "power"};
+        [MMR_BLIND_LOST] = "unknown", [MMR_BLIND_DROPPED] = "unknown", [MMR_BLIND_UNSENT] = "link", [MMR_BLIND_STARTING] = "power"};
     const char *cause = g->cause < sizeof causes / sizeof causes[0] ? causes[g->cause] : NULL;
     if (cause)
         mmr_weekly_gap(ctx, g->from_ns, g->to_ns, host, cause, false);
@@ -196,7 +196,7 @@ static void begin_gap(void *ctx, const char *host)
     char own[MMR_HOST_NAME_MAX];
     mmr_host_normalise(x->l->roster.hostname, own);
     const bool is_own = strcmp(own, host) == 0;
-    mmr_watch_gap(x->l->watch, host, is_own ? CORE : LINK, is_own ? MMR_GAP_STARTING : MMR_GAP_SILENT, x->alive_ns);
+    mmr_watch_gap(x->l->watch, host, is_own ? CORE : LINK, is_own ? MMR_BLIND_STARTING : MMR_BLIND_SILENT, x->alive_ns);
 }
 
 int mmr_live_eyes_restore(struct mmr_live *l, struct mmr_error *err)

@@ -103,7 +103,7 @@ bool mmr_watch_up(struct mmr_watch *w, const char *host, int64_t since_ns, int64
     if (is_first) {
         h->gaps.known_ns = now_ns;
         if (since_ns && since_ns < now_ns)
-            mmr_gaps_add(&h->gaps, MMR_GAP_STARTING, since_ns, now_ns);
+            mmr_gaps_add(&h->gaps, MMR_BLIND_STARTING, since_ns, now_ns);
     }
     if (epoch)
         memcpy(h->gaps.epoch, epoch, sizeof none);
@@ -112,7 +112,7 @@ bool mmr_watch_up(struct mmr_watch *w, const char *host, int64_t since_ns, int64
     return is_same;
 }
 
-void mmr_watch_gap(struct mmr_watch *w, const char *host, const char *reason, enum mmr_gap_cause cause, int64_t at_ns)
+void mmr_watch_gap(struct mmr_watch *w, const char *host, const char *reason, enum mmr_blind_cause cause, int64_t at_ns)
 {
     struct host *h = find(w, host, false);
     uint32_t before = h ? h->gaps.n_open : 0;
@@ -126,7 +126,7 @@ void mmr_watch_gap(struct mmr_watch *w, const char *host, const char *reason, en
 void mmr_watch_gap_end(struct mmr_watch *w, const char *host, const char *reason, int64_t at_ns, bool is_missed)
 {
     struct host *h = find(w, host, false);
-    struct mmr_gap g;
+    struct mmr_blind g;
     if (!h || !mmr_gaps_end(&h->gaps, reason, at_ns, is_missed, &g))
         return;
     if (is_missed && w->ops.over)
@@ -134,7 +134,7 @@ void mmr_watch_gap_end(struct mmr_watch *w, const char *host, const char *reason
     keep(w, h);
 }
 
-void mmr_watch_gap_add(struct mmr_watch *w, const char *host, enum mmr_gap_cause cause, int64_t from_ns, int64_t to_ns)
+void mmr_watch_gap_add(struct mmr_watch *w, const char *host, enum mmr_blind_cause cause, int64_t from_ns, int64_t to_ns)
 {
     struct host *h = find(w, host, false);
     if (!h || !h->gaps.known_ns)
@@ -213,7 +213,7 @@ void mmr_watch_event(struct mmr_watch *w, const char *host, const struct mmr_eve
         /* only counted, by a sensor that says whose they were: it was not blind (README of files) */
         const bool is_counted = kind_is(k, "events.lost") || mmr_event_get(v, "process.pid");
         const int64_t at = mmr_event_get_int(v, "time", 0);
-        mmr_watch_gap_add(w, host, is_counted ? MMR_GAP_UNSENT : MMR_GAP_DROPPED, at - DROPS_BEFORE_NS, at);
+        mmr_watch_gap_add(w, host, is_counted ? MMR_BLIND_UNSENT : MMR_BLIND_DROPPED, at - DROPS_BEFORE_NS, at);
         return;
     }
     if (!what && !is_new)
@@ -239,12 +239,12 @@ bool mmr_watch_window(struct mmr_watch *w, const char *host, int64_t from_ns, in
     if (!h)
         return false;
     memset(ret, 0, sizeof *ret);
-    struct mmr_gap g = {0};
+    struct mmr_blind g = {0};
     ret->is_blind = h->gaps.known_ns && mmr_gaps_find(&h->gaps, from_ns, to_ns, false, &g);
     if (ret->is_blind) {
         ret->blind_from_ns = g.from_ns;
         ret->blind_to_ns = g.to_ns;
-        ret->blind_why = mmr_gap_cause_name((enum mmr_gap_cause)g.cause);
+        ret->blind_why = mmr_blind_cause_name((enum mmr_blind_cause)g.cause);
     }
     ret->is_gap_free = !mmr_gaps_find(&h->gaps, from_ns, to_ns, true, &g) && h->oldest_ns < from_ns;
     for (uint32_t i = 0; i < h->n; i++) {

@@ -16,7 +16,7 @@ enum { MMR_WATCH_SENT_MAX = 16 * 1024 }; /* bytes that leave in connections this
 
 struct mmr_watch_ops { /* what must outlive this process */
     void (*keep)(void *ctx, const char *host, const void *packed, size_t len); /* the machine's gaps, when they changed */
-    void (*over)(void *ctx, const char *host, const struct mmr_gap *g);        /* a gap ended */
+    void (*over)(void *ctx, const char *host, const struct mmr_blind *g);        /* a gap ended */
     void *ctx;
 };
 struct mmr_watch;
@@ -35,9 +35,9 @@ int mmr_watch_restore(struct mmr_watch *w, const char *host, const void *packed,
  */
 bool mmr_watch_up(struct mmr_watch *w, const char *host, int64_t since_ns, int64_t now_ns, const uint8_t epoch[16]);
 /* As mmr_gaps_begin(), _end(), _add(), for a machine; of one that was never watched: nothing. */
-void mmr_watch_gap(struct mmr_watch *w, const char *host, const char *reason, enum mmr_gap_cause cause, int64_t at_ns);
+void mmr_watch_gap(struct mmr_watch *w, const char *host, const char *reason, enum mmr_blind_cause cause, int64_t at_ns);
 void mmr_watch_gap_end(struct mmr_watch *w, const char *host, const char *reason, int64_t at_ns, bool is_missed);
-void mmr_watch_gap_add(struct mmr_watch *w, const char *host, enum mmr_gap_cause cause, int64_t from_ns, int64_t to_ns);
+void mmr_watch_gap_add(struct mmr_watch *w, const char *host, enum mmr_blind_cause cause, int64_t from_ns, int64_t to_ns);
 bool mmr_watch_take_news(struct mmr_watch *w); /* did a gap begin or end since this was last asked? */
 /* Each machine that was ever watched. */
 void mmr_watch_each(struct mmr_watch *w, void (*fn)(void *ctx, const char *host), void *ctx);

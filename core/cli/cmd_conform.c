@@ -2,6 +2,7 @@
  * configuration by it. */
 #include "cli/command.h"
 #include "cli/json_lines.h"
+#include "cli/survey.h"
 #include "config/sources.h"
 #include "model/action.h"
 #include "plugin/admit.h"
@@ -118,6 +119,30 @@ static int look(const struct mmr_config *c, struct survey *s)
     return 0;
 }
 
+/* What the running mamori can say of itself: coverage, self-tests, the parts at work. Without one: nothing is known. */
+static void measure(struct mmr_survey *v, struct mmr_conform_in *in, struct mmr_coverage *net, struct mmr_coverage *ep)
+{
+    struct json_object *brain = NULL;
+    size_t n = 0;
+    if (mmr_cli_site_open(&v->site) != MMR_EXIT_OK || mmr_survey_take(v) != MMR_EXIT_OK || !v->status ||
+        !json_object_object_get_ex(v->status, "brain", &brain) || !brain)
+        return;
+    in->net = mmr_survey_coverage(v, true, net) == 0 ? net : NULL;
+    in->ep = mmr_survey_coverage(v, false, ep) == 0 ? ep : NULL;
+    struct json_object *tests = mmr_cli_json_list(brain, "selftest", &n), *ok = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const char *result = mmr_cli_json_text(json_object_array_get_idx(tests, i), "result");
+        in->tests_passed += strcmp(result, "passed") == 0;
+        in->tests_failed += strcmp(result, "failed") == 0;
+        in->tests_open += strcmp(result, "open") == 0;
+    }
+    in->has_evidence = json_object_object_get_ex(brain, "store_ok", &ok) && json_object_get_boolean(ok);
+    struct json_object *hosts = mmr_cli_json_list(v->status, "hosts", &n);
+    in->has_heartbeat = n > 0;
+    for (size_t i = 0; i < n; i++)
+        in->has_heartbeat &= strcmp(mmr_cli_json_text(json_object_array_get_idx(hosts, i), "state"), "running") == 0;
+}
+
 static void show(const struct mmr_conform *c)
 {
     (void)printf("combined: %s\nnetwork alone: %s\nendpoint alone: %s\n",
@@ -148,8 +173,11 @@ static int check(const char *config_dir, bool is_json)
         return err.code == MMR_ECONFIG ? MMR_EXIT_USAGE : MMR_EXIT_FAILED;
     }
     mmr_autofree struct mmr_conform *c = calloc(1, sizeof *c);
+    mmr_autofree struct mmr_coverage *measured = calloc(2, sizeof *measured);
+    struct mmr_survey v = {.site = {.command = "conform", .dir = config_dir}};
     int status = MMR_EXIT_FAILED;
-    if (c && look(config, &s) == 0) {
+    if (c && measured && look(config, &s) == 0) {
+        measure(&v, &s.in, &measured[0], &measured[1]);
         mmr_conform_check(&s.in, c);
         mmr_autofree char *json = is_json ? mmr_conform_json(c, &s.in) : NULL;
         if (json)
@@ -162,6 +190,7 @@ static int check(const char *config_dir, bool is_json)
     if (status == MMR_EXIT_FAILED)
         (void)fprintf(stderr, "mamori conform: out of memory\n");
     free(s.source);
+    mmr_survey_done(&v);
     mmr_config_free(config);
     return status;
 }

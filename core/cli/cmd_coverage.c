@@ -1,371 +1,12 @@
-/*
- * cmd_coverage.c - `mamori coverage net|ep`: is every way out of the office seen (SR-06), has every machine with
- * important information an agent (SR-07, SR-08)? What is there comes from the configuration, what works from the
- * running mamori; what nobody reports does not count as working.
- */
+/* cmd_coverage.c - `mamori coverage net|ep`: is every way out of the office seen (SR-06), has every machine with
+ * important information an agent (SR-07, SR-08)? */
 #include "cli/person.h"
-#include "cli/site.h"
-#include "plugin/describe.h"
-#include "standard/coverage.h"
-#include "util/clock.h"
+#include "cli/survey.h"
 #include "util/scope.h"
 
-#include <arpa/inet.h>
 #include <getopt.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
-
-enum { STATUS_MS = 10000, NAMES_MAX = 4096, KEY_BYTES = 256 };
-
-struct survey {
-    struct mmr_cli_site site;
-    struct json_object *status; /* of the running mamori; NULL: none */
-    struct json_object *notes;  /* what was not measured */
-    const char *own;            /* this machine's name */
-    char hostname[64];
-};
-
-static int keep(void *ctx, struct json_object *o, const char *text, size_t len)
-{
-    struct survey *v = ctx;
-    (void)text;
-    (void)len;
-    if (!v->status)
-        v->status = json_object_get(o);
-    return 0;
-}
-
-static const char *setting(const struct survey *v, const char *section, const char *name, const char *key)
-{
-    char path[KEY_BYTES];
-    if ((size_t)snprintf(path, sizeof path, "%s.%s.%s", section, name, key) >= sizeof path)
-        return NULL;
-    return mmr_config_str(v->site.config, path);
-}
-
-static struct mmr_strv settings(const struct survey *v, const char *section, const char *name, const char *key)
-{
-    char path[KEY_BYTES];
-    if ((size_t)snprintf(path, sizeof path, "%s.%s.%s", section, name, key) >= sizeof path)
-        return (struct mmr_strv){0};
-    return mmr_config_strv(v->site.config, path);
-}
-
-/* "PC1" and "pc1.office.example" are one machine. */
-static bool same_machine(const char *a, const char *b)
-{
-    size_t na = strcspn(a, "."), nb = strcspn(b, ".");
-    return na && na == nb && strncasecmp(a, b, na) == 0;
-}
-
-static bool share_address(struct mmr_strv a, struct mmr_strv b)
-{
-    for (size_t i = 0; i < a.n; i++)
-        for (size_t k = 0; k < b.n; k++)
-            if (strcasecmp(a.v[i], b.v[k]) == 0)
-                return true;
-    return false;
-}
-
-static struct json_object *part(struct json_object *o, const char *key)
-{
-    struct json_object *x = NULL;
-    return o && json_object_object_get_ex(o, key, &x) && json_object_is_type(x, json_type_object) ? x : NULL;
-}
-
-static bool is_true(struct json_object *o, const char *key)
-{
-    struct json_object *x = NULL;
-    return o && json_object_object_get_ex(o, key, &x) && json_object_get_boolean(x);
-}
-
-static bool is_own_address(const char *ip)
-{
-    struct ifaddrs *list;
-    bool is_own = false;
-    char text[INET6_ADDRSTRLEN];
-    if (getifaddrs(&list) != 0)
-        return false;
-    for (const struct ifaddrs *i = list; i && !is_own; i = i->ifa_next) {
-        const void *a = !i->ifa_addr                              ? NULL
-                        : i->ifa_addr->sa_family == AF_INET  ? (const void *)&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr
-                        : i->ifa_addr->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr
-                                                             : NULL;
-        is_own = a && inet_ntop(i->ifa_addr->sa_family, a, text, sizeof text) && strcmp(text, ip) == 0;
-    }
-    freeifaddrs(list);
-    return is_own;
-}
-
-/* ---- what runs ---- */
-
-static bool has_cap(struct json_object *instance, const char *cap)
-{
-    size_t n;
-    struct json_object *caps = mmr_cli_json_list(instance, "caps", &n);
-    for (size_t i = 0; i < n; i++) {
-        const char *text = json_object_get_string(json_object_array_get_idx(caps, i));
-        if (text && strcmp(text, cap) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* An instance of this machine by name, whose process runs; NULL. name NULL: any that has the capability. */
-static struct json_object *running(const struct survey *v, const char *name, const char *cap)
-{
-    size_t n, m;
-    struct json_object *hosts = mmr_cli_json_list(v->status, "hosts", &n);
-    for (size_t i = 0; i < n; i++) {
-        struct json_object *h = json_object_array_get_idx(hosts, i), *list = mmr_cli_json_list(h, "instances", &m);
-        for (size_t k = 0; k < m && strcmp(mmr_cli_json_text(h, "state"), "running") == 0; k++) {
-            struct json_object *x = json_object_array_get_idx(list, k);
-            if ((!name || strcmp(mmr_cli_json_text(x, "name"), name) == 0) && (!cap || has_cap(x, cap)))
-                return x;
-        }
-    }
-    return NULL;
-}
-
-/* The node that this machine is, as the brain knows it; NULL. */
-static struct json_object *node_of(const struct survey *v, const char *name, struct mmr_strv ips)
-{
-    size_t n;
-    struct json_object *nodes = mmr_cli_json_list(part(v->status, "brain"), "nodes", &n);
-    for (size_t i = 0; i < n; i++) {
-        struct json_object *x = json_object_array_get_idx(nodes, i);
-        const char *node = mmr_cli_json_text(x, "name");
-        if (same_machine(node, name) || same_machine(mmr_cli_json_text(x, "hostname"), name) ||
-            share_address(settings(v, "site.nodes", node, "ip"), ips))
-            return x;
-    }
-    return NULL;
-}
-
-static void judge_agent(const struct survey *v, struct mmr_asset *a)
-{
-    struct mmr_strv ips = settings(v, "assets", a->name, "ip");
-    struct json_object *node = node_of(v, a->name, ips);
-    const char *const *enrolled = NULL;
-    mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
-    if (same_machine(a->name, v->own) || same_machine(a->name, v->hostname)) {
-        a->has_agent = v->status != NULL;
-        a->is_agent_healthy = running(v, NULL, mmr_cap_name(MMR_CAP_EP_DETECT)) != NULL;
-        return;
-    }
-    if (node) {
-        a->has_agent = true;
-        a->is_agent_healthy = is_true(node, "up") && (mmr_cli_json_number(node, "caps") & MMR_CAP_EP_DETECT);
-        a->is_announced_off = is_true(node, "announced_off");
-        return;
-    }
-    size_t n = names ? mmr_config_names(v->site.config, "site.nodes", names, NAMES_MAX) : 0;
-    enrolled = names;
-    for (size_t i = 0; i < n && i < NAMES_MAX && !a->has_agent; i++) /* enrolled, and nothing is heard of it */
-        a->has_agent = same_machine(enrolled[i], a->name) || share_address(settings(v, "site.nodes", enrolled[i], "ip"), ips);
-}
-
-__attribute__((format(printf, 2, 3))) static void note(struct survey *v, const char *fmt, ...)
-{
-    char text[300];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    (void)json_object_array_add(v->notes, json_object_new_string(text));
-}
-
-/* A machine without an agent of ours whose logs come in counts, if the configuration lists the tool that makes them. */
-static void judge_seat(struct survey *v, struct mmr_asset *a)
-{
-    size_t n;
-    struct json_object *seats = mmr_cli_json_list(part(v->status, "brain"), "seats", &n);
-    for (size_t i = 0; i < n && !a->has_agent; i++) {
-        struct json_object *x = json_object_array_get_idx(seats, i);
-        const char *state = mmr_cli_json_text(x, "state");
-        if (!same_machine(mmr_cli_json_text(x, "name"), a->name))
-            continue;
-        a->has_agent = mmr_cli_json_text(x, "tool")[0] != '\0';
-        a->is_agent_healthy = strcmp(state, "up") == 0;
-        a->is_announced_off = strcmp(state, "off") == 0;
-        if (!a->has_agent)
-            note(v, "'%s' sends its logs, but no tool is listed for it, so it does not count; add 'tool=NAME' to its line in the listener's 'senders'", a->name);
-    }
-}
-
-static enum mmr_asset_class kind_of(const char *role)
-{
-    static const struct {
-        const char *role;
-        enum mmr_asset_class kind;
-    } kinds[] = {{"client", MMR_ASSET_PC},         {"server", MMR_ASSET_SERVER},  {"domain-controller", MMR_ASSET_SERVER},
-                 {"dns", MMR_ASSET_SERVER},        {"gateway", MMR_ASSET_NETWORK}, {"nas", MMR_ASSET_NAS},
-                 {"printer", MMR_ASSET_OFFICE_DEVICE}, {"office_device", MMR_ASSET_OFFICE_DEVICE}};
-    for (size_t i = 0; role && i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(kinds[i].role, role) == 0)
-            return kinds[i].kind;
-    return MMR_ASSET_OTHER;
-}
-
-/* When a host of the brain's list was seen, by any of its addresses; 0: never, or no such list. */
-static void judge_flows(const struct survey *v, struct mmr_asset *a)
-{
-    struct mmr_strv ips = settings(v, "assets", a->name, "ip");
-    size_t n, m;
-    struct json_object *hosts = mmr_cli_json_list(part(v->status, "brain"), "hosts", &n);
-    for (size_t i = 0; i < n; i++) {
-        struct json_object *h = json_object_array_get_idx(hosts, i), *list = mmr_cli_json_list(h, "ips", &m);
-        bool is_it = same_machine(mmr_cli_json_text(h, "name"), a->name);
-        for (size_t k = 0; k < m && !is_it; k++) {
-            const char *ip = json_object_get_string(json_object_array_get_idx(list, k));
-            for (size_t j = 0; ip && j < ips.n && !is_it; j++)
-                is_it = strcasecmp(ip, ips.v[j]) == 0;
-        }
-        if (is_it) {
-            a->first_seen_ns = mmr_cli_json_number(h, "first_seen_ns");
-            a->flow_seen_ns = mmr_cli_json_number(h, "flow_seen_ns");
-            return;
-        }
-    }
-}
-
-/* Is host number k of the brain's list a machine that is looked at already: listed, a node, this one, or its card was met before? */
-static bool is_accounted(const struct survey *v, struct json_object *hosts, size_t k, const struct mmr_asset *a, size_t n_listed)
-{
-    struct json_object *h = json_object_array_get_idx(hosts, k);
-    size_t n;
-    struct json_object *list = mmr_cli_json_list(h, "ips", &n);
-    const char *ip = n ? json_object_get_string(json_object_array_get_idx(list, 0)) : NULL, *mac = mmr_cli_json_text(h, "mac");
-    const struct mmr_strv ips = {&ip, 1};
-    if (!ip || node_of(v, mmr_cli_json_text(h, "name"), ips) || is_own_address(ip))
-        return true;
-    for (size_t i = 0; i < n_listed; i++)
-        if (same_machine(a[i].name, mmr_cli_json_text(h, "name")) || share_address(settings(v, "assets", a[i].name, "ip"), ips))
-            return true;
-    for (size_t i = 0; i < k && *mac; i++)
-        if (strcmp(mmr_cli_json_text(json_object_array_get_idx(hosts, i), "mac"), mac) == 0)
-            return true;
-    return false;
-}
-
-/* Machines that were seen and that nobody listed: what they hold is unknown, which counts as important. */
-static size_t add_seen(const struct survey *v, struct mmr_asset *a, size_t n_listed)
-{
-    size_t n, have = n_listed;
-    struct json_object *hosts = mmr_cli_json_list(part(v->status, "brain"), "hosts", &n);
-    for (size_t k = 0; k < n && have < NAMES_MAX; k++) {
-        struct json_object *h = json_object_array_get_idx(hosts, k), *ips;
-        size_t m;
-        if (is_accounted(v, hosts, k, a, n_listed))
-            continue;
-        ips = mmr_cli_json_list(h, "ips", &m);
-        const char *name = mmr_cli_json_text(h, "name");
-        a[have++] = (struct mmr_asset){.name = *name ? name : json_object_get_string(json_object_array_get_idx(ips, 0)),
-                                       .kind = kind_of(mmr_cli_json_text(h, "role")),
-                                       .first_seen_ns = mmr_cli_json_number(h, "first_seen_ns"),
-                                       .flow_seen_ns = mmr_cli_json_number(h, "flow_seen_ns")};
-    }
-    return have;
-}
-
-static struct mmr_asset *assets_of(struct survey *v, size_t *ret_n)
-{
-    mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
-    struct mmr_asset *a = calloc(NAMES_MAX, sizeof *a);
-    if (!names || !a) {
-        free(a);
-        return NULL;
-    }
-    size_t n = mmr_config_names(v->site.config, "assets", names, NAMES_MAX);
-    *ret_n = n < NAMES_MAX ? n : NAMES_MAX;
-    for (size_t i = 0; i < *ret_n; i++) {
-        const char *important = setting(v, "assets", names[i], "important_info");
-        a[i].name = names[i];
-        a[i].kind = kind_of(setting(v, "assets", names[i], "role"));
-        a[i].important = important && strcmp(important, "yes") == 0  ? MMR_IMPORTANT_YES
-                         : important && strcmp(important, "no") == 0 ? MMR_IMPORTANT_NO
-                                                                     : MMR_IMPORTANT_UNKNOWN;
-        judge_agent(v, &a[i]);
-        if (!a[i].has_agent)
-            judge_seat(v, &a[i]);
-        judge_flows(v, &a[i]);
-    }
-    *ret_n = add_seen(v, a, *ret_n);
-    return a;
-}
-
-/* ---- ways out ---- */
-
-static bool is_configured(const struct survey *v, const char *instance)
-{
-    for (size_t i = 0; i < mmr_config_instances(v->site.config); i++) {
-        const struct mmr_instance_conf *x = mmr_config_instance(v->site.config, i);
-        if (x->is_enabled && strcmp(x->name, instance) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Sums up the interfaces of a capture instance, as the brain heard of them; false: their directions are not known. */
-static bool measure_captures(const struct survey *v, const char *instance, struct mmr_way_out *e)
-{
-    size_t n;
-    bool has_sees = false, in = false, out = false;
-    struct json_object *list = mmr_cli_json_list(part(v->status, "brain"), "captures", &n);
-    for (size_t i = 0; i < n; i++) {
-        struct json_object *x = json_object_array_get_idx(list, i), *sees = part(x, "sees");
-        if (strcmp(mmr_cli_json_text(x, "instance"), instance) != 0)
-            continue;
-        e->captured += (uint64_t)mmr_cli_json_number(x, "captured");
-        e->dropped += (uint64_t)mmr_cli_json_number(x, "dropped");
-        e->sensor_bytes += (uint64_t)mmr_cli_json_number(x, "bytes");
-        has_sees = has_sees || sees;
-        in = in || is_true(sees, "in");
-        out = out || is_true(sees, "out");
-    }
-    e->sees_in = !has_sees || in; /* the two halves of a tap are two interfaces of one instance */
-    e->sees_out = !has_sees || out;
-    return has_sees;
-}
-
-static void judge_exit(struct survey *v, struct mmr_way_out *e)
-{
-    const char *sensor = setting(v, "exits", e->name, "sensor");
-    e->has_sensor = sensor && *sensor && is_configured(v, sensor);
-    if (sensor && *sensor && !e->has_sensor)
-        note(v, "exit '%s' names the sensor '%s', which is no enabled plugin instance here", e->name, sensor);
-    struct json_object *x = e->has_sensor ? running(v, sensor, NULL) : NULL;
-    e->is_sensor_healthy = x != NULL;
-    bool has_sees = x && measure_captures(v, sensor, e);
-    e->gateway_bytes = (uint64_t)mmr_cli_json_number(x, "gateway_bytes");
-    if (e->is_sensor_healthy && !has_sees)
-        note(v, "exit '%s': whether both directions are seen is not measured", e->name);
-    if (e->is_sensor_healthy && !e->captured)
-        note(v, "exit '%s': how many packets are dropped is not measured", e->name);
-}
-
-static struct mmr_way_out *exits_of(struct survey *v, size_t *ret_n)
-{
-    mmr_autofree const char **names = calloc(NAMES_MAX, sizeof *names);
-    struct mmr_way_out *e = calloc(NAMES_MAX, sizeof *e);
-    if (!names || !e) {
-        free(e);
-        return NULL;
-    }
-    size_t n = mmr_config_names(v->site.config, "exits", names, NAMES_MAX);
-    *ret_n = n < NAMES_MAX ? n : NAMES_MAX;
-    for (size_t i = 0; i < *ret_n; i++) {
-        e[i].name = names[i];
-        judge_exit(v, &e[i]);
-    }
-    return e;
-}
-
-/* ---- the answer ---- */
 
 static const char *kind_word(enum mmr_gap_kind k)
 {
@@ -384,7 +25,7 @@ static const char *kind_word(enum mmr_gap_kind k)
     return "none";
 }
 
-static void show_json(const struct survey *v, const char *what, const struct mmr_coverage *c)
+static void show_json(const struct mmr_survey *v, const char *what, const struct mmr_coverage *c)
 {
     struct json_object *o = json_object_new_object(), *gaps = json_object_new_array();
     mmr_cli_json_str(o, "coverage", what);
@@ -405,7 +46,7 @@ static void show_json(const struct survey *v, const char *what, const struct mmr
     mmr_cli_json_print(o);
 }
 
-static void show_text(const struct survey *v, bool is_net, const struct mmr_coverage *c)
+static void show_text(const struct mmr_survey *v, bool is_net, const struct mmr_coverage *c)
 {
     const struct mmr_cli_site *s = &v->site;
     (void)printf("%s %s  ", c->is_ok ? "✔" : "▲",
@@ -429,25 +70,19 @@ static void show_text(const struct survey *v, bool is_net, const struct mmr_cove
     }
 }
 
-static int measure(struct survey *v, const char *what)
+static int look(struct mmr_survey *v, const char *what)
 {
     mmr_autofree struct mmr_coverage *c = calloc(1, sizeof *c);
-    bool is_net = strcmp(what, "net") == 0;
-    size_t n_exits = 0, n_assets = 0;
-    mmr_autofree struct mmr_asset *assets = assets_of(v, &n_assets);
-    if (is_net) { /* what was noted of agents is not asked here */
-        json_object_put(v->notes);
-        v->notes = json_object_new_array();
-    }
-    mmr_autofree struct mmr_way_out *exits = is_net ? exits_of(v, &n_exits) : NULL;
-    if (!c || !assets || (is_net && !exits)) {
+    const bool is_net = strcmp(what, "net") == 0;
+    int status = mmr_survey_take(v);
+    if (status != MMR_EXIT_OK)
+        return status;
+    if (!v->status)
+        (void)fprintf(stderr, "mamori coverage: mamori is not running here, so no sensor and no agent counts; start it with 'mamori run'\n");
+    if (!c || mmr_survey_coverage(v, is_net, c) != 0) {
         (void)fprintf(stderr, "mamori coverage: out of memory\n");
         return MMR_EXIT_FAILED;
     }
-    if (is_net)
-        mmr_coverage_net(exits, n_exits, assets, n_assets, mmr_clock_wall_ns(), c);
-    else
-        mmr_coverage_ep(assets, n_assets, c);
     if (v->site.is_json)
         show_json(v, what, c);
     else
@@ -455,26 +90,10 @@ static int measure(struct survey *v, const char *what)
     return c->is_ok ? MMR_EXIT_OK : MMR_EXIT_NO;
 }
 
-static int look(struct survey *v, const char *what)
-{
-    bool is_down = false;
-    int status = mmr_cli_site_ask(&v->site, "status", NULL, STATUS_MS, keep, v, &is_down);
-    if (is_down)
-        (void)fprintf(stderr, "mamori coverage: mamori is not running here, so no sensor and no agent counts; start it with 'mamori run'\n");
-    else if (status != MMR_EXIT_OK)
-        return MMR_EXIT_FAILED;
-    v->own = mmr_config_str(v->site.config, "node.name");
-    (void)gethostname(v->hostname, sizeof v->hostname - 1);
-    if (!v->own)
-        v->own = v->hostname;
-    v->notes = json_object_new_array();
-    return v->notes ? measure(v, what) : MMR_EXIT_FAILED;
-}
-
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    struct survey v = {.site = {.command = "coverage"}};
+    struct mmr_survey v = {.site = {.command = "coverage"}};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
         case 'c': v.site.dir = optarg; break;
@@ -489,9 +108,7 @@ static int run(int argc, char **argv)
     int status = mmr_cli_site_open(&v.site);
     if (status == MMR_EXIT_OK)
         status = look(&v, what);
-    json_object_put(v.status);
-    json_object_put(v.notes);
-    mmr_cli_site_done(&v.site);
+    mmr_survey_done(&v);
     return status;
 }
 

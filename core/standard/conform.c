@@ -139,9 +139,13 @@ static enum mmr_clause_state office_devices(const struct known *k, char *why, si
 
 static enum mmr_clause_state capability_report(const struct known *k, char *why, size_t cap)
 {
-    (void)k;
-    return answer(why, cap, MMR_CLAUSE_UNKNOWN,
-                  "no result of a detection self-test is recorded: capabilities are unproven");
+    const struct mmr_conform_in *in = k->in;
+    if (in->tests_passed + in->tests_failed + in->tests_open == 0)
+        return answer(why, cap, MMR_CLAUSE_UNKNOWN,
+                      "no result of a detection self-test is recorded: capabilities are unproven");
+    (void)snprintf(why, cap, "self-tests: %u passed, %u failed, %u not finished; 'mamori capability report' names them",
+                   in->tests_passed, in->tests_failed, in->tests_open);
+    return in->tests_failed ? MMR_CLAUSE_GAP : in->tests_open ? MMR_CLAUSE_UNKNOWN : MMR_CLAUSE_OK;
 }
 
 static enum mmr_clause_state listed_only(const struct known *k, char *why, size_t cap)

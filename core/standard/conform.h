@@ -26,6 +26,7 @@ struct mmr_conform_in { /* what is known of this service; texts borrowed; absent
     bool is_service_profile;
     uint32_t refused_plugins;      /* unlisted or altered ones that were refused */
     const struct mmr_coverage *net, *ep; /* NULL: not measured */
+    uint32_t tests_passed, tests_failed, tests_open; /* detection and defence self-tests of the running instances */
     bool has_heartbeat, has_notice_channel, has_weekly_report, has_evidence; /* running parts, self-tests passed */
 };
 struct mmr_clause_result {

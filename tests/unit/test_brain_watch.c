@@ -101,7 +101,7 @@ static void gaps_and_sent_bytes(void **state)
     assert_false(look(w, T0 + 5, T0 + 20).is_gap_free);
     assert_true(look(w, T0 + 5, T0 + 20).is_blind);
     assert_true(look(w, T0 + 13, T0 + 20).is_gap_free);
-    mmr_watch_gap(w, "pc1", "proc", MMR_GAP_LOST, T0 + 14);
+    mmr_watch_gap(w, "pc1", "proc", MMR_BLIND_LOST, T0 + 14);
     assert_false(look(w, T0 + 13, T0 + 20).is_gap_free);
     assert_int_equal(look(w, T0 + 13, T0 + 20).blind_to_ns, INT64_MAX);
     assert_true(look(w, T0 + 13, T0 + 13).is_gap_free);
@@ -123,7 +123,7 @@ static void what_leaves_no_sensor_blind(void **state)
     r = look(w, T0 + 5, T0 + 20);
     assert_false(r.is_gap_free);
     assert_false(r.is_blind);
-    mmr_watch_gap(w, "pc1", "link", MMR_GAP_OFF, T0 + 30);
+    mmr_watch_gap(w, "pc1", "link", MMR_BLIND_OFF, T0 + 30);
     r = look(w, T0 + 25, T0 + 40);
     assert_false(r.is_gap_free);
     assert_false(r.is_blind);
@@ -145,7 +145,7 @@ static void keep(void *ctx, const char *host, const void *packed, size_t len)
     k->times++;
 }
 
-static void over(void *ctx, const char *host, const struct mmr_gap *g)
+static void over(void *ctx, const char *host, const struct mmr_blind *g)
 {
     struct kept *k = ctx;
     assert_string_equal(host, "pc1");
@@ -168,9 +168,9 @@ static void gaps_outlive_the_brain(void **state)
     assert_true(mmr_watch_take_news(w));
     assert_false(mmr_watch_take_news(w));
     assert_true(mmr_watch_up(w, "pc1", 0, T0 + 1, run_1));
-    mmr_watch_gap(w, "pc1", "endpoint", MMR_GAP_LOST, T0 + 100);
+    mmr_watch_gap(w, "pc1", "endpoint", MMR_BLIND_LOST, T0 + 100);
     mmr_watch_gap_end(w, "pc1", "endpoint", T0 + 110, true);
-    mmr_watch_gap(w, "pc1", "files", MMR_GAP_LOST, T0 + 300);
+    mmr_watch_gap(w, "pc1", "files", MMR_BLIND_LOST, T0 + 300);
     assert_int_equal(k.over, 1);
     mmr_watch_free(w); /* killed */
 
@@ -187,7 +187,7 @@ static void gaps_outlive_the_brain(void **state)
     mmr_watch_gap_end(w, "pc1", "files", T0 + 510, true);
     assert_true(look(w, T0 + 511, T0 + 520).is_gap_free);
     /* the brain was away, but the same run of its sensors is back: nothing was missed */
-    mmr_watch_gap(w, "pc1", "core", MMR_GAP_STARTING, T0 + 600);
+    mmr_watch_gap(w, "pc1", "core", MMR_BLIND_STARTING, T0 + 600);
     assert_true(look(w, T0 + 605, T0 + 610).is_blind);
     assert_true(mmr_watch_up(w, "pc1", 0, T0 + 620, run_1));
     mmr_watch_gap_end(w, "pc1", "core", T0 + 620, false);
@@ -201,17 +201,17 @@ static void what_was_kept_is_read_with_care(void **state)
     struct mmr_gaps g = {.known_ns = T0}, back;
     uint8_t bytes[MMR_GAPS_BYTES_MAX], bad[MMR_GAPS_BYTES_MAX];
     struct mmr_error err = {.struct_size = sizeof err};
-    struct mmr_gap found;
+    struct mmr_blind found;
     (void)state;
     for (int i = 0; i < 3 * MMR_GAPS_CLOSED_MAX; i++)
-        mmr_gaps_add(&g, MMR_GAP_LOST, T0 + i * 60 * INT64_C(1000000000), T0 + i * 60 * INT64_C(1000000000) + 9);
-    mmr_gaps_begin(&g, "x", MMR_GAP_SILENT, T0 + INT64_C(900000000000000));
+        mmr_gaps_add(&g, MMR_BLIND_LOST, T0 + i * 60 * INT64_C(1000000000), T0 + i * 60 * INT64_C(1000000000) + 9);
+    mmr_gaps_begin(&g, "x", MMR_BLIND_SILENT, T0 + INT64_C(900000000000000));
     size_t len = mmr_gaps_pack(&g, bytes);
     assert_int_equal(mmr_gaps_unpack(bytes, len, &back, &err), 0);
     assert_int_equal(back.n_closed, MMR_GAPS_CLOSED_MAX);
     assert_true(mmr_gaps_end(&back, "x", T0 + INT64_C(900000000000001), true, &found)); /* by the same reason */
     assert_true(mmr_gaps_find(&back, T0, T0 + 1, false, &found)); /* let go for room: unknown, which is a gap */
-    assert_int_equal(found.cause, MMR_GAP_FORGOTTEN);
+    assert_int_equal(found.cause, MMR_BLIND_FORGOTTEN);
     for (size_t cut = 0; cut < len; cut++)
         assert_int_equal(mmr_gaps_unpack(bytes, cut, &back, &err), MMR_EBADMSG);
     for (size_t at = 0; at < 16; at++) {

@@ -1,0 +1,25 @@
+/*
+ * survey.h - what covers this office (SR-06 to SR-08): what is there comes from the configuration, what works from the
+ * running mamori; what nobody reports does not count as working.
+ */
+#ifndef MMR_CLI_SURVEY_H
+#define MMR_CLI_SURVEY_H
+
+#include "cli/site.h"
+#include "standard/coverage.h"
+
+struct mmr_survey {
+    struct mmr_cli_site site;   /* opened by the caller, closed by mmr_survey_done() */
+    struct json_object *status; /* of the running mamori; NULL: none */
+    struct json_object *notes;  /* what was not measured */
+    const char *own;            /* this machine's name */
+    char hostname[64];
+};
+
+/* Ask the running mamori; that none runs is no failure (status stays NULL). Returns enum mmr_exit */
+int mmr_survey_take(struct mmr_survey *v);
+/* Measure the ways out (is_net), or the agents. notes holds what could not be measured. errors MMR_ENOMEM */
+int mmr_survey_coverage(struct mmr_survey *v, bool is_net, struct mmr_coverage *ret);
+void mmr_survey_done(struct mmr_survey *v);
+
+#endif
