@@ -133,7 +133,7 @@ static const struct mmr_sensor_ops sensor = {
 MMR_PLUGIN(seat) = {
     MMR_PLUGIN_HEAD,
     .side = MMR_SIDE_ENDPOINT,
-    .needs = MMR_NEED_LISTEN,
+    .needs = MMR_NEED_LISTEN | MMR_NEED_FILES_RO, /* keys and certificates that only root may read */
     .id = "org.mamori.seat",
     .name = "seat",
     .version = "0.1.0",

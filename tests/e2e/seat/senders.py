@@ -122,6 +122,13 @@ def main():
         rc, out, err = lab.cli("coverage", "ep", "--json")
         c = json.loads(out) if rc == 1 else {}
         case("a_seat_that_is_heard_counts_and_one_that_is_not_is_a_gap", c.get("have") == 1 and c.get("want") == 2 and [g["name"] for g in c["gaps"]] == ["pc9"], out + err)
+        rc, out, err = lab.cli("inventory", "--json")
+        inv = json.loads(out) if rc == 0 else {"machines": [], "this_machine": {}}
+        by = {m["name"]: m for m in inv["machines"]}
+        case("the_inventory_names_machines_marks_and_watchers",
+             by.get("srv1", {}).get("agent") == "seat" and by["srv1"]["agent_state"] == "up" and by["srv1"]["important_info"] == "yes" and by["pc9"]["agent"] == "none", out + err)
+        case("and_the_software_and_users_of_this_machine",
+             any(p["name"] == "libc6" and p["version"] for p in inv["this_machine"].get("software", [])) and any(u["name"] == "root" for u in inv["this_machine"].get("users", [])), out[:500])
         case("nothing_else_went_wrong", "plugin.misbehaved" not in lab.log() and lab.is_up(["brain", "seats"]), lab.log())
     finally:
         for s in senders:
