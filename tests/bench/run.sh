@@ -18,6 +18,10 @@ if [ -z "$want" ] || [[ brain == *$want* ]]; then
   echo "== sec" >&2
   python3 "$here/sec_pair.py" | sed 's/^{/{"part":"sec",/' | tee -a "$out"
 fi
+if [ -z "$want" ] || [[ answer == *$want* ]]; then
+  echo "== answer" >&2
+  python3 "$here/live/answer.py" "$build/mamori" "$build" | sed 's/^{/{"part":"answer",/' | tee -a "$out"
+fi
 if [ -z "$want" ] || [[ office == *$want* ]]; then
   echo "== office" >&2
   python3 "$here/live/office.py" "$build/mamori" "$build" | sed 's/^{/{"part":"office",/' | tee -a "$out"

@@ -234,7 +234,8 @@ static void autostart_changes_are_findings(void **state)
         (void)execl(tool, "tool", "-c", line, (char *)NULL);
         _exit(127);
     }
-    poll_rounds(th, 20);
+    for (int i = 0; i < 1000 && mmr_testhost_find_text(th, "finding", "mamori.rule", "mamori.files.autostart") < 0; i++)
+        poll_rounds(th, 1);
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);
     e = mmr_testhost_find_text(th, "finding", "mamori.rule", "mamori.files.autostart");

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { RUNNING_LOOKS = 100, RUNNING_LOOK_US = 50 };
+
 static size_t read_text(const char *path, char *buf, size_t cap)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -64,7 +66,13 @@ enum mmr_intent mmr_ransom_intent(uint32_t tid)
     long call;
     unsigned long long a[3];
     (void)snprintf(path, sizeof path, "/proc/%u/syscall", tid); /* "CALL ARG0 ARG1 …", the thread stands in it */
-    if (!read_text(path, text, sizeof text) || sscanf(text, "%ld %llx %llx %llx", &call, &a[0], &a[1], &a[2]) != 4)
+    text[0] = '\0';
+    for (int i = 0; i < RUNNING_LOOKS; i++) { /* we are asked a moment before it lies down to wait */
+        if (!read_text(path, text, sizeof text) || strncmp(text, "running", 7) != 0)
+            break;
+        (void)usleep(RUNNING_LOOK_US);
+    }
+    if (sscanf(text, "%ld %llx %llx %llx", &call, &a[0], &a[1], &a[2]) != 4)
         return MMR_INTENT_UNKNOWN;
 #ifdef SYS_open
     if (call == SYS_open)

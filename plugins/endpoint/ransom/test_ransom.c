@@ -233,7 +233,7 @@ static void nothing_is_lost_from_the_canary_on(void **state)
     }
     assert_int_equal(mmr_testhost_int(th, mmr_testhost_find(th, "sensor.mode", 0), "severity_id", 0), 1);
     pid_t pid = run("1000", "");
-    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    assert_true(mmr_testhost_poll_until(th, "finding", 60000));
     int f = mmr_testhost_find(th, "finding", 0);
     assert_string_equal(mmr_testhost_text(th, f, "mamori.rule"), "mamori.ransom.canary");
     assert_int_equal(mmr_testhost_int(th, f, "process.pid", 0), pid);
@@ -256,7 +256,7 @@ static void encryption_without_a_canary_is_stopped_too(void **state)
     for (int is_renamed = 0; is_renamed < 2; is_renamed++) {
         struct mmr_testhost *th = start("no", "12", "20s");
         pid_t pid = run("-1", is_renamed ? "renamed" : "");
-        assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+        assert_true(mmr_testhost_poll_until(th, "finding", 60000));
         int f = mmr_testhost_find(th, "finding", 0);
         assert_string_equal(mmr_testhost_text(th, f, "mamori.rule"), "mamori.ransom.encryption");
         assert_string_equal(mmr_testhost_text(th, f, "mamori.phase"), "impact.data");
@@ -280,7 +280,7 @@ static void workers_are_stopped_with_who_started_them(void **state)
         skip();
     struct mmr_testhost *th = start("no", "12", "20s");
     pid_t pid = run("workers", "");
-    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    assert_true(mmr_testhost_poll_until(th, "finding", 60000));
     assert_int_equal(mmr_testhost_int(th, mmr_testhost_find(th, "finding", 0), "process.pid", 0), pid);
     int n = damaged(0, FILES);
     (void)usleep(200000);
@@ -298,7 +298,7 @@ static void who_is_not_judged_goes_on(void **state)
         skip();
     struct mmr_testhost *th = start("no", "12", "200ms");
     pid_t pid = run("-1", "");
-    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    assert_true(mmr_testhost_poll_until(th, "finding", 60000));
     for (int i = 0; i < 3000 && waitpid(pid, &status, WNOHANG) == 0; i++)
         (void)mmr_testhost_poll(th, 20);
     assert_int_equal(kill(pid, 0), -1); /* it came to its end: nobody decided */
@@ -347,7 +347,7 @@ static void a_canary_that_is_deleted_is_told(void **state)
         skip();
     struct mmr_testhost *th = start("yes", "12", "20s");
     pid_t pid = run("unlink", "");
-    assert_true(mmr_testhost_poll_until(th, "finding", 20000));
+    assert_true(mmr_testhost_poll_until(th, "finding", 60000));
     int f = mmr_testhost_find(th, "finding", 0);
     assert_string_equal(mmr_testhost_text(th, f, "mamori.rule"), "mamori.ransom.canary");
     assert_string_equal(mmr_testhost_text(th, f, "mamori.phase"), "foothold.process"); /* nothing of anybody's is lost */
