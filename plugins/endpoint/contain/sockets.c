@@ -22,6 +22,7 @@ struct found {
     uint32_t inode[FOUND_MAX];
     uid_t uid[FOUND_MAX];
     uint32_t n;
+    bool has_open; /* sockets that are not connected too: for whom they belong to, never for ending them */
 };
 
 static void to_addr(uint8_t family, const __be32 *src, struct mmr_addr *ret)
@@ -41,6 +42,16 @@ static bool end_is(const struct mmr_addr *have, uint16_t port, const struct mmr_
     return (memcmp(want, &any, sizeof any) == 0 || memcmp(have, want, sizeof *have) == 0) && (!want_port || port == want_port);
 }
 
+/* A UDP socket that is not connected talks with anybody: its own end is all there is to compare, and an address only when
+ * it is bound to one. */
+static bool is_open_end(const struct mmr_addr *have, uint16_t port, const struct mmr_addr *want, uint16_t want_port)
+{
+    static const uint8_t v4_any[16] = {[10] = 0xff, [11] = 0xff};
+    static const struct mmr_addr any;
+    bool is_any = memcmp(have, &any, sizeof any) == 0 || memcmp(have->b, v4_any, sizeof v4_any) == 0;
+    return want_port && port == want_port && (is_any || memcmp(have, want, sizeof *have) == 0);
+}
+
 static int on_socket(const struct nlmsghdr *h, void *data)
 {
     struct found *f = data;
@@ -53,7 +64,9 @@ static int on_socket(const struct nlmsghdr *h, void *data)
     to_addr(m.idiag_family, m.id.idiag_src, &src);
     to_addr(m.idiag_family, m.id.idiag_dst, &dst);
     const struct mmr_tuple *w = f->want;
-    if (!(end_is(&src, sport, &w->a, w->a_port) && end_is(&dst, dport, &w->b, w->b_port)) &&
+    const bool is_open = f->has_open && w->proto == IPPROTO_UDP && !dport &&
+                         (is_open_end(&src, sport, &w->a, w->a_port) || is_open_end(&src, sport, &w->b, w->b_port));
+    if (!is_open && !(end_is(&src, sport, &w->a, w->a_port) && end_is(&dst, dport, &w->b, w->b_port)) &&
         !(end_is(&src, sport, &w->b, w->b_port) && end_is(&dst, dport, &w->a, w->a_port)))
         return MNL_CB_OK;
     f->id[f->n] = m.id;
@@ -272,6 +285,7 @@ int mmr_sockets_owner(const struct mmr_tuple *t, pid_t *ret_pid, uid_t *ret_uid,
     pid_t pid = -1;
     if (!r) {
         f->want = t;
+        f->has_open = true;
         r = dump(nl, f, err);
     }
     for (uint32_t i = 0; !r && i < f->n && pid < 0; i++)

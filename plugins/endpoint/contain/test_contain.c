@@ -311,6 +311,44 @@ static void a_connection_has_an_owner_and_can_be_cut(void **state)
     mmr_testhost_free(th);
 }
 
+static void a_datagram_has_an_owner(void **state)
+{
+    (void)state;
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    if (geteuid() != 0)
+        skip();
+    struct mmr_testhost *th = start();
+    for (int is_connected = 0; is_connected < 2; is_connected++) {
+        int s = socket(AF_INET, SOCK_DGRAM, 0);
+        sa.sin_port = 0;
+        assert_int_equal(bind(s, (struct sockaddr *)&sa, sizeof sa), 0);
+        assert_int_equal(getsockname(s, (struct sockaddr *)&sa, &len), 0);
+        uint16_t own = ntohs(sa.sin_port);
+        sa.sin_port = htons(53);
+        if (is_connected)
+            assert_int_equal(connect(s, (struct sockaddr *)&sa, sizeof sa), 0);
+        mmr_event_begin_map(&target, target_buf, sizeof target_buf);
+        mmr_event_str(&target, "proto", "udp");
+        mmr_event_str(&target, "src_endpoint.ip", "127.0.0.1");
+        mmr_event_int(&target, "src_endpoint.port", own);
+        mmr_event_str(&target, "dst_endpoint.ip", "127.0.0.1");
+        mmr_event_int(&target, "dst_endpoint.port", 53);
+        send_order(th, 20 + (uint64_t)is_connected, 0, "query.connection_owner");
+        assert_int_equal(mmr_testhost_receipt_int(th, mmr_testhost_receipts(th) - 1, "process.pid", 0), getpid());
+        if (!is_connected) { /* a socket that talks with everybody is not ended for one of them */
+            assert_int_equal(mmr_event_end(&target), 0);
+            send_order(th, 40, 0, "cut.flow");
+            want(th, "already", "confirmed");
+        }
+        (void)close(s);
+    }
+    name_flow(1, 2); /* nobody's */
+    send_order(th, 30, 0, "query.connection_owner");
+    want(th, "failed", "none");
+    mmr_testhost_free(th);
+}
+
 static int own_network(void **state)
 {
     (void)state;
@@ -329,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_file_goes_to_quarantine_and_comes_back_whole),
         cmocka_unit_test(an_autostart_line_is_taken_out_and_put_back),
         cmocka_unit_test(a_connection_has_an_owner_and_can_be_cut),
+        cmocka_unit_test(a_datagram_has_an_owner),
     };
     return cmocka_run_group_tests(tests, own_network, NULL);
 }
