@@ -280,7 +280,13 @@ static int reload_prepare(void *self, const void *config, struct mmr_error *err)
     struct signature *m = self;
     m->next_cfg = config;
     int rc = suppress_new(&m->next_cfg->suppress, &m->next_cfg->tune, &m->next_suppress, err);
-    return rc < 0 ? rc : load_rules(m, m->next_cfg, &m->next, err);
+    if (rc == 0)
+        rc = load_rules(m, m->next_cfg, &m->next, err);
+    if (rc < 0) { /* neither commit nor abort follows */
+        suppress_free(m->next_suppress);
+        m->next_suppress = NULL;
+    }
+    return rc;
 }
 
 static void reload_abort(void *self)
