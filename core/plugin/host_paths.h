@@ -11,7 +11,8 @@ struct mmr_host_paths {
     size_t n;
 };
 
-/* Every absolute path in a packed configuration (mmr_config_pack); of a pattern, the folder before its first wildcard. */
+/* Every absolute path in a packed configuration (mmr_config_pack), up to a semicolon; of a pattern, the folder before its first wildcard; of a
+ * file, its folder too, so that one renamed over it can be read (not of folders such as /etc, which hold everything). */
 void mmr_host_paths_add(struct mmr_host_paths *p, const uint8_t *packed, size_t len);
 void mmr_host_paths_put(struct mmr_host_paths *p, const char *path); /* one more; cut at MMR_HOST_PATHS_MAX */
 void mmr_host_paths_done(struct mmr_host_paths *p);
