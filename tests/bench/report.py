@@ -24,7 +24,9 @@ def value(r, *keys):
 TABLE = [
     ("mmr_skim", "per_s", "msgpack unpack", "per_s", ""),
     ("mmr_stamp_event", "per_s", "mmr_skim", "per_s", ""),
-    ("mmr_local telemetry", "per_s", "zmq ipc DEALER->ROUTER one way, raw", "per_s", ""),
+    ("plugin_load_slowest", "p50_ms", "floor_process", "p50_ms", "< 5 ms beyond the process"),
+    ("plugin_hand_over_1", "per_cpu_s", "plugin_topic_1", "per_cpu_s", ">= 2000000/s in a host"),
+    ("mmr_local telemetry", "per_s", "zmq ipc DEALER->ROUTER one way, raw", "per_s", ">= 500000/s"),
     ("mmr_local findings", "per_s", "zmq ipc DEALER->ROUTER one way, raw", "per_s", ""),
     ("mmr_local finding -> order", "p50_us", "zmq ipc round trip, raw", "p50_us", ""),
     ("mmr_site finding -> signed order", "p50_us", "zmq tcp CURVE round trip, raw", "p50_us", ""),
