@@ -22,7 +22,7 @@ MAY_SKIP = {"org.mamori.files", "org.mamori.capture", "org.mamori.nft", "org.mam
 
 
 def check(name):
-    args = [mamori, "plugin", "check", name, "--json", "--seed", "11", "--limit", "300"]
+    args = [mamori, "plugin", "check", name, "--json", "--seed", "11", "--rounds", "150", "--limit", "300"]
     for s in SET.get(name, []):
         args += ["--set", s]
     done = subprocess.run(args, capture_output=True, text=True)
@@ -38,5 +38,5 @@ with concurrent.futures.ThreadPoolExecutor(2) as pool:
         if wrong:
             print("%s\n%s" % (name, wrong))
             bad += 1
-        print("[  FAILED  ] %s" % name.replace(".", "_") if wrong else "[       OK ] %s" % name, flush=True)
+        print("[%s] %s" % ("  FAILED  " if wrong else "       OK ", name.replace(".", "_")), flush=True)
 sys.exit(1 if bad or len(ids) < 10 else 0)
