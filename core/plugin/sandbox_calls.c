@@ -63,7 +63,7 @@ static bool is_family_allowed(int family, uint32_t needs)
 
 static int add_sockets(scmp_filter_ctx ctx, uint32_t needs)
 {
-    const struct scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, FAMILIES);
+    const struct scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, FAMILIES, 0);
     int r = add(ctx, EACCES, "socket", 1, &above);
     for (int f = 0; r == 0 && f < FAMILIES; f++) {
         const struct scmp_arg_cmp is = SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)f);
@@ -77,8 +77,8 @@ static int add_sockets(scmp_filter_ctx ctx, uint32_t needs)
 static int add_processes(scmp_filter_ctx ctx, uint32_t needs)
 {
     const struct scmp_arg_cmp no_thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
-    const struct scmp_arg_cmp other = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid());
-    const struct scmp_arg_cmp own_death[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_PDEATHSIG), SCMP_A1(SCMP_CMP_NE, SIGKILL)};
+    const struct scmp_arg_cmp other = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0);
+    const struct scmp_arg_cmp own_death[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PR_SET_PDEATHSIG), SCMP_A1(SCMP_CMP_NE, SIGKILL, 0)};
     int r = add(ctx, EPERM, "prctl", 2, own_death); /* it dies with the supervisor */
     if (needs & RUNS)
         return r;
