@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { LOST_AFTER_S = 20, START_GRACE_S = 60, SEEN_EVERY_S = 600, ORDER_TTL_MS = 30000, ANNOUNCE_S = 30 };
+enum { LOST_AFTER_S = 20, START_GRACE_S = 60, SEEN_EVERY_S = 60, ORDER_TTL_MS = 30000, ANNOUNCE_S = 30 };
 
 struct mmr_membership {
     struct mmr_live *l;
@@ -23,7 +23,7 @@ struct mmr_membership {
     struct mmr_join_server *join;
     bool is_automatic;
     uint32_t port;
-    int64_t seen_ns, announced_ns;
+    int64_t seen_ns, seen_every_ns, announced_ns;
     bool has_next; /* the hub's next keys */
     struct mmr_keys next;
 };
@@ -287,7 +287,7 @@ void mmr_membership_up(struct mmr_membership *m, const char *node)
         fact(m, "node.back", 1, "the machine %s is heard again after %lld s; what it kept meanwhile comes with its own times", node,
              (long long)(n->down_ns ? (now - n->down_ns) / MMR_NS_PER_S : 0));
     n->is_lost = n->is_bye = false;
-    (void)mmr_members_seen(m->list, node, now, &err);
+    n->is_seen_due = true;
     if (m->has_next && !knows_next(m, n))
         m->announced_ns = 0;
 }
@@ -295,10 +295,10 @@ void mmr_membership_up(struct mmr_membership *m, const char *node)
 void mmr_membership_gone(struct mmr_membership *m, const char *node, bool is_bye)
 {
     struct mmr_roster_node *n = mmr_roster_node(&m->l->roster, node);
-    struct mmr_error err = {.struct_size = sizeof err};
-    if (n)
-        n->is_bye = is_bye;
-    (void)mmr_members_seen(m->list, node, mmr_clock_wall_ns(), &err);
+    if (!n)
+        return;
+    n->is_bye = is_bye;
+    n->is_seen_due = true;
 }
 
 static void look_for_silent(struct mmr_membership *m)
@@ -317,16 +317,27 @@ static void look_for_silent(struct mmr_membership *m)
     }
 }
 
+/* When each was heard last, written together: a brain that starts again tells gaps from it. */
 static void note_seen(struct mmr_membership *m)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    int64_t now = mmr_clock_mono_ns();
-    if (m->seen_ns && now - m->seen_ns < SEEN_EVERY_S * MMR_NS_PER_S)
-        return;
-    m->seen_ns = now;
-    for (size_t i = 0; i < m->l->roster.n_nodes; i++)
-        if (m->l->roster.nodes[i].is_up)
-            (void)mmr_members_seen(m->list, m->l->roster.nodes[i].name, mmr_clock_wall_ns(), &err);
+    const int64_t now = mmr_clock_mono_ns(), wall = mmr_clock_wall_ns();
+    const bool is_time = !m->seen_ns || now - m->seen_ns >= m->seen_every_ns;
+    bool has_begun = false;
+    for (size_t i = 0; i < m->l->roster.n_nodes; i++) {
+        struct mmr_roster_node *n = &m->l->roster.nodes[i];
+        if (!n->is_seen_due && !(is_time && n->is_up))
+            continue;
+        if (!has_begun && mmr_members_begin(m->list, &err) != 0)
+            break;
+        has_begun = true;
+        (void)mmr_members_seen(m->list, n->name, n->is_up ? wall : n->down_ns, &err); /* keys placed by hand have no row */
+        n->is_seen_due = false;
+    }
+    if (is_time)
+        m->seen_ns = now;
+    if (has_begun && mmr_members_end(m->list, &err) != 0)
+        mmr_log(MMR_LOG_ERR, "node.not_recorded", "reason=\"%s\"", err.text);
 }
 
 void mmr_membership_tick(struct mmr_membership *m)
@@ -478,6 +489,10 @@ int mmr_membership_open(struct mmr_live *l, struct mmr_membership **ret, struct 
     if (!m)
         return mmr_fail(err, MMR_ENOMEM, "site: out of memory");
     m->l = l;
+    /* more often than a gap is long: a restart of the brain is none */
+    m->seen_every_ns = mmr_config_int(l->config, "site.gap_after") * MMR_NS_PER_MS / 3;
+    if (m->seen_every_ns > SEEN_EVERY_S * MMR_NS_PER_S)
+        m->seen_every_ns = SEEN_EVERY_S * MMR_NS_PER_S;
     m->is_automatic = strcmp(mmr_config_str(l->config, "site.approve"), "auto") == 0;
     int r = open_parts(m, listen, mmr_config_str(l->config, "node.state_dir"), err);
     if (r) {

@@ -30,7 +30,7 @@ struct mmr_roster_slot {
     struct mmr_roster_instance *instance; /* MMR_LOCAL_INSTANCES_MAX of them; NULL until one is known */
 };
 struct mmr_roster_node {
-    bool is_used, is_up, has_epoch, is_bye, is_lost, knows_hub_next; /* bye: it left on purpose; lost: that was said */
+    bool is_used, is_up, has_epoch, is_bye, is_lost, is_seen_due, knows_hub_next; /* bye: it left on purpose; lost: that was said */
     char name[MMR_SITE_NAME_MAX + 1], hostname[64];
     uint8_t epoch[16];
     uint64_t upto[MMR_LANES], acked[MMR_LANES];

@@ -404,6 +404,19 @@ int mmr_members_seen(struct mmr_members *m, const char *name, int64_t at_ns, str
     return change(m, s, name, err);
 }
 
+int mmr_members_begin(struct mmr_members *m, struct mmr_error *err)
+{
+    return exec(m, "BEGIN IMMEDIATE", "writing", err);
+}
+
+int mmr_members_end(struct mmr_members *m, struct mmr_error *err)
+{
+    int r = exec(m, "COMMIT", "writing", err);
+    if (r)
+        (void)sqlite3_exec(m->h, "ROLLBACK", NULL, NULL, NULL);
+    return r;
+}
+
 /* ---- joining ---- */
 
 struct token {

@@ -81,6 +81,9 @@ int mmr_members_next_keys(struct mmr_members *m, const char *name, const uint8_t
                           const uint8_t sign[MMR_MEMBER_KEY], struct mmr_error *err);
 int mmr_members_rotated(struct mmr_members *m, const char *name, int64_t now_ns, struct mmr_error *err);
 int mmr_members_knows_hub_next(struct mmr_members *m, const char *name, const uint8_t hub_curve[MMR_MEMBER_KEY], struct mmr_error *err);
+/* Several changes as one: begin, what follows, end. errors as above; after one of end nothing of it is kept */
+int mmr_members_begin(struct mmr_members *m, struct mmr_error *err);
+int mmr_members_end(struct mmr_members *m, struct mmr_error *err);
 int mmr_members_seen(struct mmr_members *m, const char *name, int64_t at_ns, struct mmr_error *err);
 
 #endif

@@ -129,7 +129,7 @@ def run(site):
     time.sleep(2)
     site.join(pc1)
     case("and_its_return", until(lambda: listed(hub, "pc1").get("up"), 90), hub.log() + pc1.log())
-    case("the_gap_is_in_the_record", until(lambda: any(g["node"] == "pc1" and g["seconds"] >= 5 for g in site.evidence(hub, "node.gap"))),
+    case("the_gap_is_in_the_record", until(lambda: any(g.get("source") == "pc1" and g["to"] - g["from"] >= 5e9 for g in site.evidence(hub, "watch_gap"))),
          site.evidence(hub, "watch_gap"))
     rc, out, _ = hub.cli3("evidence", "verify")
     case("which_verifies", rc == 0, out)
