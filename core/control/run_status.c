@@ -120,6 +120,41 @@ static uint32_t capabilities(const struct mmr_run_state *s)
     return caps;
 }
 
+static struct json_object *brain_part(const struct mmr_run_state *s, const char *key)
+{
+    struct json_object *v = NULL;
+    return s->brain && json_object_object_get_ex(s->brain, key, &v) ? v : NULL;
+}
+
+/* Can people be told? A way that failed its test, a list of contacts the service profile does not allow, reports that reach
+ * nobody. Returns whether something was said. */
+static bool say_notices(const struct mmr_run_state *s, bool is_ja, struct json_object *why)
+{
+    struct json_object *notices = brain_part(s, "notices"), *reports = brain_part(s, "reports"), *v = NULL, *tests = NULL;
+    const size_t before = json_object_array_length(why);
+    char text[400];
+    bool is_service = strcmp(mmr_config_str(s->config, "profile"), "service") == 0;
+    if (is_service && notices && json_object_object_get_ex(notices, "problem", &v)) {
+        (void)snprintf(text, sizeof text, is_ja ? "お知らせ先が足りません（%s）。" : "Contacts for urgent messages: %s.", json_object_get_string(v));
+        json_object_array_add(why, json_object_new_string(text));
+    }
+    for (size_t i = 0; notices && json_object_object_get_ex(notices, "tests", &tests) && i < json_object_array_length(tests); i++) {
+        struct json_object *one = json_object_array_get_idx(tests, i), *contact = NULL, *channel = NULL;
+        if (!json_object_object_get_ex(one, "level", &v) || !v || json_object_get_int(v) > 0)
+            continue;
+        (void)json_object_object_get_ex(one, "contact", &contact);
+        (void)json_object_object_get_ex(one, "channel", &channel);
+        (void)snprintf(text, sizeof text, is_ja ? "お知らせの試しが「%s」へ届きませんでした（%s）。「mamori notice test」でお確かめください。"
+                                                : "The test message to '%s' by %s did not go out; see 'mamori notice test'.",
+                       json_object_get_string(contact), json_object_get_string(channel));
+        json_object_array_add(why, json_object_new_string(text));
+    }
+    if (reports && json_object_object_get_ex(reports, "call", &v) && json_object_get_boolean(v))
+        json_object_array_add(why, json_object_new_string(is_ja ? "週報が2回続けて、届いたことを確かめられません。お電話でお確かめください。"
+                                                                 : "Two weekly reports in a row are not known to have arrived; please ask by telephone."));
+    return json_object_array_length(why) > before;
+}
+
 /* The light, and every reason for it in a sentence; ja and en say the same. */
 static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct json_object *why)
 {
@@ -158,6 +193,8 @@ static const char *light_of(const struct mmr_run_state *s, bool is_ja, struct js
             json_object_array_add(why, json_object_new_string(text));
             light = "yellow";
         }
+    if (!s->is_endpoint && say_notices(s, is_ja, why))
+        light = "yellow";
     if (brain_int(s, "incidents_severe") > 0) {
         SAY("急いで見ていただきたいできごとがあります。「mamori incident list」でご確認ください。",
             "There is an incident that needs you now; see 'mamori incident list'.");
