@@ -11,6 +11,15 @@
 
 enum { CONTACTS_MAX = 16, NAME_MAX_CHARS = 31, ADDRESS_MAX = 95, THROUGH_MAX = 63 };
 static const char *const channels[] = {"mail", "sms", "voice", "push"};
+static const char *const sinks[] = {"ok", "accept-only", "tempfail", "permfail", NULL};
+static const char *const records[] = {"incident", "receipt", "notice", "report", NULL};
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+    while (*words && strcmp(*words, text) != 0)
+        words++;
+    return *words != NULL;
+}
 
 struct check {
     const struct mmr_yaml *root;
@@ -42,7 +51,7 @@ static void check_through(struct check *c, const struct mmr_yaml *at, const char
     if (strncmp(through, "sink:", 5) == 0) {
         if (c->is_service)
             PROBLEM(at, "channel '%s' goes to '%.40s', which is for tests; 'profile: service' needs an instance that sends", channel, through);
-        else if (strcmp(through + 5, "ok") && strcmp(through + 5, "accept-only") && strcmp(through + 5, "tempfail") && strcmp(through + 5, "permfail"))
+        else if (!is_one_of(through + 5, sinks))
             PROBLEM(at, "found '%.40s', expected sink:ok, sink:accept-only, sink:tempfail or sink:permfail", through);
         return;
     }
@@ -145,7 +154,7 @@ unsigned mmr_notify_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *c
     for (const struct mmr_yaml *p = plugins && plugins->type == MMR_YAML_MAP ? plugins->first : NULL; p; p = p->next) {
         const struct mmr_yaml *takes = p->type == MMR_YAML_MAP ? mmr_yaml_child(p, "takes") : NULL;
         for (const struct mmr_yaml *k = takes && takes->type == MMR_YAML_LIST ? takes->first : NULL; k; k = k->next)
-            if (strcmp(k->text, "incident") && strcmp(k->text, "receipt") && strcmp(k->text, "notice") && strcmp(k->text, "report"))
+            if (!is_one_of(k->text, records))
                 PROBLEM(k, "'plugins.%.40s.takes': found '%.40s', expected incident, receipt, notice or report", p->key, k->text);
     }
     return c->problems;

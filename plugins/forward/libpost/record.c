@@ -52,7 +52,7 @@ int mmr_record_read(const void *data, size_t len, struct mmr_record *ret, struct
         *fields[i].to = mmr_record_text(&r, fields[i].name);
     if (!is_key(r.key) || !*r.text || !is_one_line(r.to) || strlen(r.to) > TO_MAX || !is_one_line(r.subject)) {
         json_object_put(r.json);
-        return mmr_fail(err, MMR_EBADMSG, "a %s without a plain key, a text, or with an address or subject of several lines", kind);
+        return mmr_fail(err, MMR_EBADMSG, "a %s without a plain key, a text, or with an address or subject of several lines", r.is_report ? "report" : "notice");
     }
     *ret = r;
     return 0;

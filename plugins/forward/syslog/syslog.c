@@ -276,7 +276,7 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
     s->cfg = config;
     s->udp = s->fd = -1;
     const char *t = s->cfg->transport;
-    int r = strcmp(t, "tls") && strcmp(t, "tcp") && strcmp(t, "udp") ? mmr_fail(err, MMR_ECONFIG, "'transport': found '%.40s', expected tls, tcp or udp", t)
+    int r = strcmp(t, "tls") != 0 && strcmp(t, "tcp") != 0 && strcmp(t, "udp") != 0 ? mmr_fail(err, MMR_ECONFIG, "'transport': found '%.40s', expected tls, tcp or udp", t)
             : strpbrk(s->cfg->server, "/@ ?#\r\n") || !strchr(s->cfg->server, ':') ? mmr_fail(err, MMR_ECONFIG, "'server': found '%.80s', expected HOST:PORT", s->cfg->server) : 0;
     if (!r)
         r = strcmp(t, "udp") == 0 ? open_udp(s, err) : mmr_post_new(host, COOKIE_POST, &s->post, err);
