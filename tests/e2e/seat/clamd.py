@@ -23,7 +23,9 @@ def main():
     bad = b"#!/bin/sh\n# a file that only the made-up signature knows\n"
     clamd = None
     try:
-        sock = f"{lab.dir}/clamd.ctl"
+        os.mkdir(f"{lab.dir}-clamd")
+        os.chmod(f"{lab.dir}-clamd", 0o755)  # plugin hosts are not root
+        sock = f"{lab.dir}-clamd/ctl"
         off = {n: None for n in SENSORS if n not in ("files", "yara")}
         lab.drop_in("20-test", {"plugins": {**off, "files": {"host": "endpoint", "config": {"places": [place]}},
                                             "yara": {"plugin": "org.mamori.yara", "host": "endpoint", "config": {"clamd": sock}}}})
@@ -59,6 +61,7 @@ def main():
             clamd.terminate()
             clamd.wait(30)
         lab.stop()
+        shutil.rmtree(f"{lab.dir}-clamd", ignore_errors=True)
     return finish()
 
 
