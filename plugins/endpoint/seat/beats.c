@@ -61,7 +61,9 @@ static int64_t frame(struct mmr_seat_stream *s, const uint8_t *p, size_t n, bool
         return mmr_fail(err, MMR_ETOOBIG, "a record of %u bytes; at most %d are taken", len, MMR_SEAT_LINE_MAX);
     if (n - 10 < len)
         return 0;
-    if (len <= MMR_SEAT_LINE_MAX) {
+    if (!len) {
+        s->sink.skipped(s->sink.ctx, "an empty record");
+    } else if (len <= MMR_SEAT_LINE_MAX) {
         memcpy(s->scratch, p + 10, len);
         s->scratch[len] = '\0';
         s->sink.line(s->sink.ctx, s->scratch, len, 0);

@@ -188,8 +188,8 @@ static void a_machine_a_sender_may_not_speak_for_is_refused_and_named(void **sta
         "<38>Jan  2 03:04:05 PC2 sshd[1]: x\n",
         "{\"EventTime\":\"2024-01-02 03:04:05\",\"Hostname\":\"DC1\",\"Channel\":\"Security\",\"EventID\":4625,\"TargetUserName\":\"b\"}\n",
         "{\"EventTime\":\"2024-01-02 03:04:05\",\"Hostname\":\"PC1\",\"Hostname\":\"DC1\",\"Channel\":\"Security\",\"EventID\":1,\"Computer\":\"DC1\"}\n",
-        "{\"timestamp\":\"2024-01-02T08:04:05.000+0000\",\"event_type\":\"alert\",\"src_ip\":\"192.0.2.1\",\"src_port\":5,\"dest_ip\":\"192.0.2.2\",\"dest_port\":80,"
-        "\"proto\":\"TCP\",\"alert\":{\"signature_id\":9,\"signature\":\"Bad\",\"severity\":1}}\n",
+        ("{\"timestamp\":\"2024-01-02T08:04:05.000+0000\",\"event_type\":\"alert\",\"src_ip\":\"192.0.2.1\",\"src_port\":5,\"dest_ip\":\"192.0.2.2\",\"dest_port\":80,"
+        "\"proto\":\"TCP\",\"alert\":{\"signature_id\":9,\"signature\":\"Bad\",\"severity\":1}}\n"),
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         send_all(fd, rows[i], strlen(rows[i]));

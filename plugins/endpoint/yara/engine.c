@@ -271,11 +271,12 @@ static void confine(void)
         "recvmsg", "recvfrom", "sendto", "sendmsg", "connect", "setsockopt", "access", "faccessat", "faccessat2", "clock_gettime", "gettimeofday",
         "getrandom", "getpid", "gettid", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "exit", "exit_group", "restart_syscall", "sched_yield",
     };
+    const struct scmp_arg_cmp local = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_UNIX, .datum_b = 0};
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     for (size_t i = 0; ctx && i < sizeof calls / sizeof calls[0]; i++)
         (void)seccomp_rule_add(ctx, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(calls[i]), 0);
     if (ctx)
-        (void)seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        (void)seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &local);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (!ctx || seccomp_load(ctx) != 0)
         _exit(1); /* rather nothing than this without walls */
