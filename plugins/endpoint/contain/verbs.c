@@ -6,6 +6,7 @@
 #include "isolate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,7 +304,7 @@ static int do_isolate(struct mmr_contain *c, const struct mmr_order *t, struct m
     if (!r)
         r = mmr_isolate_apply(c->isolate_table, keys, c->guard.n, c->cfg->confirm, err);
     if (!r)
-        (void)snprintf(act->undo, sizeof act->undo, "until %lld", (long long)(mono_ms(c) + c->cfg->confirm));
+        (void)snprintf(act->undo, sizeof act->undo, "until %" PRId64, mono_ms(c) + c->cfg->confirm);
     free(keys);
     return r;
 }

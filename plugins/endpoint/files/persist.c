@@ -178,13 +178,13 @@ void mmr_persist_look(struct mmr_persist *p, const char *path, struct mmr_persis
 {
     char *ret = news->lines;
     const size_t cap = sizeof news->lines;
-    uint64_t lines[LINES];
+    uint64_t lines[LINES] = {0};
     uint32_t n_lines = 0, n_fresh = 0;
     bool is_new;
     struct {
         const char *p;
         size_t n;
-    } fresh[LAST_LINES]; /* the last ones: entries are usually added at the end */
+    } fresh[LAST_LINES] = {0}; /* the last ones: entries are usually added at the end */
     struct known *k = known_of(p, hash(path, strlen(path)), &is_new);
     size_t len = read_text(path, p->text, READ_MAX), at = 0, out = 0;
     memset(news, 0, sizeof *news);
