@@ -207,7 +207,7 @@ bool mmr_agent_own_order(struct mmr_agent *a, const struct mmr_site_record *o)
     if (o->kind == MMR_SITE_ROTATE) {
         if (mmr_agent_rotate(a, &err) != 0)
             mmr_log(MMR_LOG_ERR, "node.keys_not_made", "reason=\"%s\"", err.text);
-    } else if (o->kind == MMR_SITE_HUB_KEY && o->len == 2 * MMR_KEY) {
+    } else if (o->kind == MMR_SITE_HUB_KEY && o->len == (size_t)2 * MMR_KEY) {
         know_hub_next(a, o);
     } else {
         return false;

@@ -8,14 +8,13 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { LOST_AFTER_S = 20, START_GRACE_S = 60, SEEN_EVERY_S = 60, ORDER_TTL_MS = 30000, ANNOUNCE_S = 30 };
+enum { LOST_AFTER_S = 20, START_GRACE_S = 60, SEEN_EVERY_S = 60, ORDER_TTL_MS = 30000, ANNOUNCE_S = 30, FACT_MAX = 300 };
 
 struct mmr_membership {
     struct mmr_live *l;
@@ -30,15 +29,10 @@ struct mmr_membership {
 
 /* ---- what is said ---- */
 
-__attribute__((format(printf, 4, 5))) static void fact(struct mmr_membership *m, const char *kind, uint32_t severity, const char *format, ...)
+static void fact(struct mmr_membership *m, const char *kind, uint32_t severity, const char *text)
 {
     uint8_t buf[1024];
-    char text[300];
     struct mmr_event ev;
-    va_list ap;
-    va_start(ap, format);
-    (void)vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
     mmr_event_begin(&ev, buf, sizeof buf, kind, MMR_CLASS_EVENT_LOG, 99, mmr_clock_wall_ns(), severity);
     mmr_event_str(&ev, "message", text);
     if (mmr_event_end(&ev) == 0)
@@ -139,7 +133,7 @@ static void on_join(void *ctx, const struct mmr_join_request *r, struct mmr_join
     struct mmr_membership *m = ctx;
     struct mmr_error err = {.struct_size = sizeof err};
     struct mmr_member x;
-    char print[MMR_FINGERPRINT_MAX];
+    char print[MMR_FINGERPRINT_MAX], text[FACT_MAX];
     const struct mmr_member_request ask = {.token_id = r->token_id, .curve = r->pub.curve, .sign = r->pub.sign, .name = r->name,
                                            .hostname = r->hostname, .is_approved_at_once = m->is_automatic, .is_taken = is_taken,
                                            .ctx = m};
@@ -159,8 +153,9 @@ static void on_join(void *ctx, const struct mmr_join_request *r, struct mmr_join
     ret->port = m->port;
     (void)snprintf(ret->name, sizeof ret->name, "%s", x.name);
     mmr_log(MMR_LOG_INFO, "node.joined", "node=%s hostname=\"%s\" state=%s keys=%s", x.name, x.hostname, mmr_member_state_name(x.state), print);
-    fact(m, "node.joined", 2, "the machine %s (%s) joined the site; %s", x.name, x.hostname,
-         x.state == MMR_MEMBER_APPROVED ? "it may connect" : "it waits for 'mamori node approve'");
+    (void)snprintf(text, sizeof text, "the machine %s (%s) joined the site; %s", x.name, x.hostname,
+                   x.state == MMR_MEMBER_APPROVED ? "it may connect" : "it waits for 'mamori node approve'");
+    fact(m, "node.joined", 2, text);
     (void)apply(m, &err);
     mmr_live_settle(m->l);
 }
@@ -188,12 +183,14 @@ int mmr_membership_rotate(struct mmr_membership *m, const char *node, const stru
 
 void mmr_membership_rotated(struct mmr_membership *m, const char *node)
 {
+    char text[FACT_MAX];
     struct mmr_error err = {.struct_size = sizeof err};
     int64_t now = mmr_clock_wall_ns();
     if (mmr_members_rotated(m->list, node, now, &err) != 0)
         mmr_log(MMR_LOG_ERR, "node.rotation_not_recorded", "node=%s reason=\"%s\"", node, err.text);
     mmr_log(MMR_LOG_INFO, "node.rotated", "node=%s", node);
-    fact(m, "node.rotated", 1, "the machine %s uses new keys; the old ones are not taken any more", node);
+    (void)snprintf(text, sizeof text, "the machine %s uses new keys; the old ones are not taken any more", node);
+    fact(m, "node.rotated", 1, text);
 }
 
 static void announce_to(struct mmr_membership *m, const char *node)
@@ -277,15 +274,17 @@ void mmr_membership_record(struct mmr_membership *m, const struct mmr_site_recor
 void mmr_membership_up(struct mmr_membership *m, const char *node)
 {
     struct mmr_roster_node *n = mmr_roster_node(&m->l->roster, node);
-    struct mmr_error err = {.struct_size = sizeof err};
+    char text[FACT_MAX];
     int64_t now = mmr_clock_wall_ns();
     if (!n)
         return;
     if (n->down_ns && !n->is_bye)
         mmr_weekly_gap(m->l, n->down_ns, now, n->hostname[0] ? n->hostname : node, "link", true);
-    if (n->is_lost)
-        fact(m, "node.back", 1, "the machine %s is heard again after %lld s; what it kept meanwhile comes with its own times", node,
-             (long long)(n->down_ns ? (now - n->down_ns) / MMR_NS_PER_S : 0));
+    if (n->is_lost) {
+        (void)snprintf(text, sizeof text, "the machine %s is heard again after %lld s; what it kept meanwhile comes with its own times", node,
+                       (long long)(n->down_ns ? (now - n->down_ns) / MMR_NS_PER_S : 0));
+        fact(m, "node.back", 1, text);
+    }
     n->is_lost = n->is_bye = false;
     n->is_seen_due = true;
     if (m->has_next && !knows_next(m, n))
@@ -303,6 +302,7 @@ void mmr_membership_gone(struct mmr_membership *m, const char *node, bool is_bye
 
 static void look_for_silent(struct mmr_membership *m)
 {
+    char text[FACT_MAX];
     int64_t now = mmr_clock_wall_ns();
     const bool is_young = mmr_clock_mono_ns() - m->l->started_ns < START_GRACE_S * MMR_NS_PER_S;
     for (size_t i = 0; i < m->l->roster.n_nodes; i++) {
@@ -312,8 +312,9 @@ static void look_for_silent(struct mmr_membership *m)
             continue;
         n->is_lost = true;
         mmr_log(MMR_LOG_WARN, "node.lost", "node=%s", n->name);
-        fact(m, "node.lost", 3, "the machine %s is silent: nothing watches there, and nothing is defended there, until it is heard again",
-             n->name);
+        (void)snprintf(text, sizeof text, "the machine %s is silent: nothing watches there, and nothing is defended there, until it is heard again",
+                       n->name);
+        fact(m, "node.lost", 3, text);
     }
 }
 

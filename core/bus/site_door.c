@@ -82,7 +82,7 @@ void *mmr_hub_monitor(struct mmr_bus *bus, void *sock, struct mmr_error *err)
 /* Of a descriptor that may be closed already, or another's by now: good for a log line, for nothing else. */
 static void peer_of(int fd, char *buf, size_t cap)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
     const void *raw = NULL;
     if (getpeername(fd, (struct sockaddr *)(void *)&a, &len) != 0)

@@ -345,13 +345,13 @@ static size_t on_poll(struct mmr_bus_part *p, zmq_pollitem_t *items)
 {
     struct mmr_site_node *n = node_of(p);
     short in = mmr_bus_has_room(p->bus) ? ZMQ_POLLIN : 0;
-    for (unsigned i = 0; i < MMR_SITE_CONNECTIONS; i++) {
+    for (size_t i = 0; i < MMR_SITE_CONNECTIONS; i++) {
         items[2 * i] = (zmq_pollitem_t){.socket = n->conn[i].monitor, .events = ZMQ_POLLIN};
         items[2 * i + 1] = (zmq_pollitem_t){
             .socket = n->conn[i].sock,
             .events = (short)(in | (n->conn[i].is_choked && n->conn[i].state == UP ? ZMQ_POLLOUT : 0))};
     }
-    return 2 * MMR_SITE_CONNECTIONS;
+    return (size_t)2 * MMR_SITE_CONNECTIONS;
 }
 
 static void on_welcome(struct mmr_site_node *n, unsigned i, const struct mmr_envelope *e, int64_t now_ns)
@@ -505,7 +505,7 @@ static void on_ready(struct mmr_bus_part *p, const zmq_pollitem_t *items, size_t
     (void)count;
     for (unsigned i = 0; i < MMR_SITE_CONNECTIONS; i++) {
         enum mmr_link_event ev;
-        if (items[2 * i].revents & ZMQ_POLLIN)
+        if (items[(size_t)2 * i].revents & ZMQ_POLLIN)
             while ((ev = mmr_link_monitor_next(n->conn[i].monitor))) {
                 if (ev == MMR_LINK_REFUSED) {
                     tell(n, OP_REFUSED, 0, 0, "the hub does not admit this node's key");
@@ -515,9 +515,9 @@ static void on_ready(struct mmr_bus_part *p, const zmq_pollitem_t *items, size_t
                 }
                 go_down(n, i, ev == MMR_LINK_CONNECTED ? WANTS_HELLO : DOWN);
             }
-        if (items[2 * i + 1].revents & ZMQ_POLLOUT)
+        if (items[(size_t)2 * i + 1].revents & ZMQ_POLLOUT)
             n->conn[i].is_choked = false;
-        if (!(items[2 * i + 1].revents & ZMQ_POLLIN))
+        if (!(items[(size_t)2 * i + 1].revents & ZMQ_POLLIN))
             continue;
         for (unsigned t = 0; t < MMR_BUS_TURN_MAX && mmr_bus_has_room(p->bus); t++) {
             struct mmr_bus_msg *m;
@@ -742,7 +742,7 @@ int mmr_site_node_rotate(struct mmr_site_node *node, const struct mmr_keys *next
 
 int mmr_site_node_hub_next(struct mmr_site_node *node, const struct mmr_public_keys *next)
 {
-    struct mmr_bus_msg *m = mmr_bus_msg_new(&node->part, OP_HUB_NEXT, 2 * MMR_KEY);
+    struct mmr_bus_msg *m = mmr_bus_msg_new(&node->part, OP_HUB_NEXT, (size_t)2 * MMR_KEY);
     if (!m)
         return MMR_ENOMEM;
     memcpy(m->bytes, next->curve, MMR_KEY);

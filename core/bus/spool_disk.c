@@ -371,7 +371,7 @@ static struct row *open_row(struct mmr_spool_disk *s, struct lane *l, size_t nee
 {
     struct row *x = l->n_wait ? &l->wait[l->n_wait - 1] : NULL;
     if (!x || x->n == MMR_BATCH_RECORDS_MAX || x->bytes + need > MMR_BATCH_BYTES_MAX) {
-        if (l->n_wait == l->cap_wait) {
+        if (!l->wait || l->n_wait == l->cap_wait) {
             size_t cap = l->cap_wait ? 2 * l->cap_wait : 8;
             struct row *bigger = realloc(l->wait, cap * sizeof *bigger);
             if (!bigger)

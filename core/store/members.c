@@ -292,7 +292,7 @@ static int end(struct mmr_members *m, int r, struct mmr_error *err)
 
 static int decide(struct mmr_members *m, const char *name, enum mmr_member_state state, int64_t now_ns, struct mmr_error *err)
 {
-    struct mmr_member x;
+    struct mmr_member x = {0};
     autostmt *s = prepare(m, "UPDATE member SET state = ?, decided = ?, next_curve = NULL, next_sign = NULL WHERE name = ?");
     int r = mmr_members_get(m, name, &x, err);
     if (r || !s)
