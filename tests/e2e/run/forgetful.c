@@ -84,11 +84,12 @@ static int make_durable_name(const char *path)
         d->was[0] = '\0';
     }
     if (S_ISDIR(st.st_mode))
-        return mkdir(b, st.st_mode & 07777) != 0 && errno != EEXIST ? -errno : 0;
+        return (mkdir(b, st.st_mode & 07777) != 0 && errno != EEXIST) || lchown(b, st.st_uid, st.st_gid) != 0 ? -errno : 0;
     int fd = open(b, O_WRONLY | O_CREAT, st.st_mode & 07777);
     if (fd < 0)
         return -errno;
     (void)fchmod(fd, st.st_mode & 07777);
+    (void)!fchown(fd, st.st_uid, st.st_gid);
     (void)close(fd);
     return 0;
 }
@@ -334,12 +335,12 @@ int main(int argc, char **argv)
         .read = fs_read, .write = fs_write, .truncate = fs_truncate, .release = fs_release, .readdir = fs_readdir, .fsync = fs_fsync,
         .fsyncdir = fs_fsyncdir,
     };
-    char foreground[] = "-f", dir[PATH_LEN];
+    char foreground[] = "-f", option[] = "-oallow_other", dir[PATH_LEN];
     if (argc != 4 || !realpath(argv[2], live) || !realpath(argv[3], durable) || !realpath(argv[1], dir)) {
         (void)fprintf(stderr, "usage: forgetful MOUNT LIVE DURABLE (folders that exist)\n");
         return 2;
     }
     umask(0);
-    char *args[] = {argv[0], foreground, dir, NULL};
-    return fuse_main(3, args, &ops, NULL);
+    char *args[] = {argv[0], foreground, option, dir, NULL};
+    return fuse_main(4, args, &ops, NULL);
 }
