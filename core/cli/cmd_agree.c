@@ -152,6 +152,20 @@ static void quoted(FILE *to, const char *text) /* a JSON string is a YAML string
     json_object_put(o);
 }
 
+/* Sensors that may make a suspect stand still by themselves do it only where pausing programs was agreed to. */
+static void write_holds(FILE *to, const struct agree *a)
+{
+    const struct mmr_config *c = a->site.config;
+    size_t k = 0;
+    while (k < VERBS && verbs[k].verb != MMR_VERB_FREEZE_PROCESS)
+        k++;
+    for (size_t i = 0; c && k < VERBS && a->is_chosen[k] && i < mmr_config_instances(c); i++) {
+        const struct mmr_instance_conf *x = mmr_config_instance(c, i);
+        if (strcmp(x->plugin, "org.mamori.ransom") == 0)
+            (void)fprintf(to, "plugins:\n  %s: {config: {hold: 3s}} # files that are being encrypted\n", x->name);
+    }
+}
+
 /* returned; free() */
 static char *content(const struct agree *a)
 {
@@ -173,6 +187,7 @@ static char *content(const struct agree *a)
     (void)fputs("]\n  agreed_by: ", f);
     quoted(f, a->by_text);
     (void)fprintf(f, "\n  agreed_at: \"%s\"\n", a->at);
+    write_holds(f, a);
     bool is_bad = ferror(f) != 0;
     if (fclose(f) != 0 || is_bad) {
         free(text);

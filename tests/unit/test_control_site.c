@@ -63,6 +63,7 @@ static void agreement_is_written_and_taken_back(void **state)
     char text[8192];
     expect(w, RUN(w, "agree", "--by", "Hanako"), 2); /* nobody is there to be asked */
     assert_false(has_file(w->conf, "90-agreed.yaml"));
+    put_file(w->conf, "30-ransom.yaml", "plugins: {ransom: {plugin: org.mamori.ransom}}\n");
     expect(w, RUN(w, "agree", "--by", "Hanako \"H\" 山田", "--yes", "--json"), 0);
     struct json_object *o = parse(w->out);
     assert_string_equal(json_object_get_string(member(o, "mode")), "auto");
@@ -76,6 +77,7 @@ static void agreement_is_written_and_taken_back(void **state)
     has(text, "agreed_by: \"Hanako \\\"H\\\" 山田\"");
     has(text, "# ");
     has_not(text, "isolate.host");
+    has(text, "ransom: {config: {hold: 3s}}"); /* pausing programs was agreed to */
     expect(w, RUN(w, "config", "show", "--origin"), 0);
     has(w->out, "Hanako");
     has(w->out, "90-agreed.yaml:");
@@ -84,12 +86,14 @@ static void agreement_is_written_and_taken_back(void **state)
     expect(w, RUN(w, "agree", "--yes", "--verbs", "block.addr,cut.flow"), 0);
     get_file(w->conf, "90-agreed.yaml", text, sizeof text);
     has(text, "auto_actions_agreed: [block.addr, cut.flow]\n");
+    has_not(text, "hold");
     listen_here(w);
     expect(w, RUN(w, "agree", "--withdraw", "--yes"), 0);
     assert_string_equal(w->asked, "reload ");
     has(w->out, "It is in force now.");
     get_file(w->conf, "90-agreed.yaml", text, sizeof text);
     has(text, "  mode: dry_run\n  auto_actions_agreed: []\n");
+    has_not(text, "hold");
 }
 
 static void agreement_refuses_what_it_cannot_stand_for(void **state)
@@ -120,13 +124,14 @@ static void every_way_out_needs_a_sensor(void **state)
     has(w->out, "sensor_down");
     has(w->out, "\"running\":false");
     listen_here(w);
-    w->status = "{\"hosts\":[{\"name\":\"k\",\"state\":\"running\",\"instances\":[{\"name\":\"keeper\",\"caps\":[],"
-                "\"sees\":{\"in\":true,\"out\":true},\"captured\":1000,\"capture_dropped\":1}]}]}";
+    w->status = "{\"hosts\":[{\"name\":\"k\",\"state\":\"running\",\"instances\":[{\"name\":\"keeper\",\"caps\":[]}]}],"
+                "\"brain\":{\"captures\":[{\"instance\":\"keeper\",\"interface\":\"tap0\",\"captured\":600,\"dropped\":1,\"sees\":{\"in\":true,\"out\":false}},"
+                "{\"instance\":\"keeper\",\"interface\":\"tap1\",\"captured\":400,\"dropped\":0,\"sees\":{\"in\":false,\"out\":true}}]}}";
     expect(w, RUN(w, "coverage", "net", "--json"), 0);
     assert_string_equal(w->out, "{\"coverage\":\"net\",\"state\":\"ok\",\"have\":1,\"want\":1,\"gaps\":[],\"more\":0,"
                                 "\"not_measured\":[],\"running\":true}\n");
-    w->status = "{\"hosts\":[{\"name\":\"k\",\"state\":\"running\",\"instances\":[{\"name\":\"keeper\",\"caps\":[],"
-                "\"sees\":{\"in\":true,\"out\":false},\"captured\":1000,\"capture_dropped\":2}]}]}";
+    w->status = "{\"hosts\":[{\"name\":\"k\",\"state\":\"running\",\"instances\":[{\"name\":\"keeper\",\"caps\":[]}]}],"
+                "\"brain\":{\"captures\":[{\"instance\":\"keeper\",\"interface\":\"tap0\",\"captured\":1000,\"dropped\":2,\"sees\":{\"in\":true,\"out\":false}}]}}";
     expect(w, RUN(w, "coverage", "net", "--json"), 1);
     has(w->out, "one_way");
     has(w->out, "drops");

@@ -185,7 +185,7 @@ class Office:
              "defence": {"mode": "auto", "auto_actions_agreed": ["all"]},
              "plugins": {"proc": {"config": {"scope": "netns"}},
                          "files": {"config": {"scope": "netns", "places": ["/tmp", "/home", "/root", "/srv", "/var/www", "/etc/cron.d", "/var/spool/cron"]}},
-                         "ransom": {"config": {"scope": "netns", "places": ["/home", "/srv"]}},
+                         "ransom": {"config": {"scope": "netns", "places": ["/home", "/srv"], "hold": "3s"}},
                          "log": {"config": {"files": [self.auth]}}, "contain": {"config": {"scope": "netns"}}}}
         for base, more in ((h, hub), (p, pc)):
             for k, v in more.items():
