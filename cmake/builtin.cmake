@@ -77,6 +77,7 @@ const struct mmr_command *const mmr_commands[] = {
   add_executable(mamori ${cli_sources} ${template} ${PROJECT_BINARY_DIR}/builtin_plugins.c ${PROJECT_BINARY_DIR}/commands.c)
   target_include_directories(mamori PRIVATE ${PROJECT_SOURCE_DIR}/core)
   target_link_libraries(mamori PRIVATE mmr_cli_rooms mmr_warnings)
+  target_compile_options(mamori PRIVATE "$<$<CONFIG:Release>:-Os;-Wno-maybe-uninitialized>") # commands run once
   if(MMR_BUILTIN)
     # A linked-in plugin keeps its names to itself, as a .so does: its objects and the libraries that only plugins use
     # become one object of which nothing but the descriptor is visible. So two plugins may both have a finding_build().

@@ -1,5 +1,6 @@
 # Every library from the distribution, as one imported target each: mmr_lib_<name>.
 find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
 
 # mmr_library(name module...): the first module that exists wins (msgpack has two names).
 function(mmr_library name)

@@ -10,4 +10,8 @@ function(mmr_room name)
   add_library(mmr_${name} STATIC ${sources})
   target_include_directories(mmr_${name} PUBLIC ${PROJECT_SOURCE_DIR}/core)
   target_link_libraries(mmr_${name} PUBLIC mamori-sdk ${ARGN} PRIVATE mmr_warnings)
+  # Only these rooms see every event; the others are small rather than fast.
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT name MATCHES "^(util|event|bus|model|entity|correlate)$")
+    target_compile_options(mmr_${name} PRIVATE -Os -Wno-maybe-uninitialized) # which guesses wrong where little is inlined
+  endif()
 endfunction()

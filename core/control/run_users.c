@@ -5,6 +5,7 @@
 #include "control/run_internal.h"
 
 #include "util/id.h"
+#include "util/log.h"
 #include "util/scope.h"
 
 #include <dirent.h>
@@ -118,6 +119,13 @@ uint32_t mmr_run_user(const struct mmr_run_state *s, const char *host)
     return s->first_user + at;
 }
 
+/* What could not be handed over is the new user's loss, not a reason to stop the others. */
+static void give(int result, const char *name)
+{
+    if (result != 0)
+        mmr_log(MMR_LOG_WARN, "user.not_handed_over", "file=%s reason=\"%s\"", name, strerror(errno));
+}
+
 /* What a host left behind under another user. Nothing is followed, and a file with a second name is left alone: its
  * other name may be anything. */
 static void hand_over(int parent, const char *name, uid_t user, int depth)
@@ -127,7 +135,7 @@ static void hand_over(int parent, const char *name, uid_t user, int depth)
     if (fd < 0 || fstat(fd, &st) != 0)
         return;
     if (st.st_uid != user || st.st_gid != user)
-        (void)fchown(fd, user, user);
+        give(fchown(fd, user, user), ".");
     int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = again >= 0 ? fdopendir(again) : NULL;
     if (!d && again >= 0)
@@ -140,7 +148,7 @@ static void hand_over(int parent, const char *name, uid_t user, int depth)
         if (S_ISDIR(in.st_mode) && depth < DEPTH_MAX)
             hand_over(fd, e->d_name, user, depth + 1);
         else if (S_ISREG(in.st_mode) && in.st_nlink == 1 && in.st_uid != user && (in.st_uid == 0 || (in.st_mode & 06000) == 0))
-            (void)fchownat(fd, e->d_name, user, user, AT_SYMLINK_NOFOLLOW);
+            give(fchownat(fd, e->d_name, user, user, AT_SYMLINK_NOFOLLOW), e->d_name);
     }
     if (d)
         (void)closedir(d);
