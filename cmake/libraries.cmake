@@ -1,6 +1,6 @@
 # Every library from the distribution, as one imported target each: mmr_lib_<name>.
 find_package(PkgConfig REQUIRED)
-find_package(Threads REQUIRED)
+find_package(Threads REQUIRED) # here, at the top: the office build links it in this folder for plugins that use it
 
 # mmr_library(name module...): the first module that exists wins (msgpack has two names).
 function(mmr_library name)

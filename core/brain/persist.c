@@ -161,7 +161,7 @@ static struct put *new_put(enum put_what what, const char *name, int64_t time_ns
     x->time_ns = time_ns;
     x->len = len;
     (void)snprintf(x->name, sizeof x->name, "%s", name);
-    if (len)
+    if (bytes && len)
         memcpy(x->bytes, bytes, len);
     return x;
 }

@@ -100,7 +100,7 @@ static bool is_printable(const char *s)
 int mmr_join_request_read(const void *body, size_t len, struct mmr_join_request *ret, struct mmr_error *err)
 {
     struct mmr_wire_cursor c = {body, (const uint8_t *)body + len, false};
-    struct mmr_join_request r;
+    struct mmr_join_request r = {0};
     if (!get_bin(&c, r.token_id, MMR_TOKEN_ID) || !get_bin(&c, r.pub.curve, MMR_KEY) || !get_bin(&c, r.pub.sign, MMR_KEY) ||
         !get_text(&c, r.name, sizeof r.name) || !get_text(&c, r.hostname, sizeof r.hostname) || !get_bin(&c, r.mac, MMR_JOIN_MAC) ||
         c.p != c.end)
@@ -114,7 +114,7 @@ int mmr_join_request_read(const void *body, size_t len, struct mmr_join_request 
 int mmr_join_answer_read(const void *body, size_t len, struct mmr_join_answer *ret, struct mmr_error *err)
 {
     struct mmr_wire_cursor c = {body, (const uint8_t *)body + len, false};
-    struct mmr_join_answer a;
+    struct mmr_join_answer a = {0};
     uint64_t result = mmr_wire_uint(&c), state = mmr_wire_uint(&c), port;
     bool is_good = get_text(&c, a.name, sizeof a.name) && get_bin(&c, a.hub_sign, MMR_KEY);
     port = is_good ? mmr_wire_uint(&c) : 0;

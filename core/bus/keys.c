@@ -181,7 +181,7 @@ int mmr_public_keys_parse(const char *text, struct mmr_public_keys *ret_pub, str
     size_t got;
     if (len != want || memcmp(text, PUBLIC_HEAD, sizeof PUBLIC_HEAD - 1) != 0 ||
         !take_hex(&p, text + len, k.curve, MMR_KEY, ' ') ||
-        sodium_hex2bin(k.sign, MMR_KEY, p, (size_t)(2 * MMR_KEY), NULL, &got, NULL) != 0 || got != MMR_KEY)
+        sodium_hex2bin(k.sign, MMR_KEY, p, (size_t)2 * MMR_KEY, NULL, &got, NULL) != 0 || got != MMR_KEY)
         return mmr_fail(err, MMR_EBADMSG, "public keys '%.24s…': expected \"mamori-public-1 HEX HEX\" of 64 digits each",
                         text);
     *ret_pub = k;

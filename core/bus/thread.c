@@ -131,7 +131,7 @@ static void own_command(struct mmr_bus *bus, struct mmr_bus_msg *m)
 static void *run(void *arg)
 {
     struct mmr_bus *bus = arg;
-    size_t counts[MMR_BUS_PARTS_MAX];
+    size_t counts[MMR_BUS_PARTS_MAX] = {0};
 
     (void)pthread_setname_np(pthread_self(), "mamori-bus");
     while (!atomic_load(&bus->stop)) {

@@ -96,7 +96,8 @@ static void begin_flow(struct mmr_probe *pr, struct mmr_probe_rng *rng, int64_t 
     static const uint16_t ports[] = {22, 25, 53, 80, 443, 445, 88, 389, 50000};
     static uint64_t id;
     (void)pr;
-    flow = (struct mmr_flow){.struct_size = sizeof flow, .ip_version = 4, .proto = mmr_rng_below(rng, 4) ? 6 : 17, .id = ++id,
+    id++;
+    flow = (struct mmr_flow){.struct_size = sizeof flow, .ip_version = 4, .proto = mmr_rng_below(rng, 4) ? 6 : 17, .id = id,
                              .tcp_state = MMR_TCP_ESTABLISHED, .first_ns = now, .last_ns = now,
                              .client_port = (uint16_t)(1024 + mmr_rng_below(rng, 60000)),
                              .server_port = ports[mmr_rng_below(rng, sizeof ports / sizeof ports[0])]};

@@ -87,7 +87,7 @@ static int read_facts(struct json_object *o, struct mmr_facts_in *ret, struct mm
     if (r == 0)
         r = get_word(o, "D", "none, in_progress, unverified, partial, failed, lapsed, verified", &d,
                      err);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (strcmp(h, "yes") == 0)
         in.harm = 'y';

@@ -3,6 +3,7 @@
 
 #include "util/clock.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,6 +209,7 @@ static void arm_renewal(struct lease *e, int64_t now_ns)
 int mmr_leases_hold(struct mmr_leases *l, const struct mmr_action_rec *a, uint64_t reason,
                     int64_t now_ns, bool *ret_is_first, struct mmr_error *err)
 {
+    assert(l->v || (l->n == 0 && l->cap == 0));
     struct lease *e = find(l, a->id);
     for (size_t i = 0; !e && i < l->n; i++)
         if (is_live(&l->v[i].a) && same_element(&l->v[i].a, a))

@@ -253,7 +253,7 @@ static int act_b(struct mmr_scene *s, struct mmr_error *err)
     mmr_check_own_processes(s);
     mmr_check_office_works(s);
     mmr_check_evidence(s);
-    return r;
+    return 0;
 }
 
 static int act_c(struct mmr_scene *s, struct mmr_error *err)

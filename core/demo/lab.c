@@ -313,11 +313,11 @@ static int run_tool(const struct mmr_machine *m, void *arg)
     char *argv[16];
     size_t n = 0;
     (void)m;
-    for (; t->argv[n] && n < 15; n++)
+    for (; n < 15 && t->argv[n]; n++)
         argv[n] = (char *)(uintptr_t)t->argv[n]; /* execvp() does not write to them */
     argv[n] = NULL;
     (void)setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    if (dup2(t->in, 0) < 0 || dup2(t->out, 1) < 0 || dup2(t->out, 2) < 0)
+    if (!argv[0] || dup2(t->in, 0) < 0 || dup2(t->out, 1) < 0 || dup2(t->out, 2) < 0)
         return 3;
     (void)execvp(argv[0], argv);
     (void)fprintf(stderr, "%s: %s", argv[0], strerror(errno));
@@ -329,7 +329,7 @@ int mmr_lab_tool(struct mmr_lab *lab, struct mmr_machine *m, const char *const *
     int in[2], out[2], status = 0;
     char text[TOOL_TEXT] = "";
     size_t at = 0;
-    pid_t pid;
+    pid_t pid = -1;
     if (pipe2(in, O_CLOEXEC) != 0)
         return mmr_fail(err, MMR_EIO, "pipe: %s", strerror(errno));
     if (pipe2(out, O_CLOEXEC) != 0) {

@@ -379,7 +379,7 @@ int mmr_incident_pack(const struct mmr_incident *i, uint8_t **ret, size_t *ret_l
 /* The lists, each item read into a local and added through the container, which keeps the ceilings. */
 static void read_lists(struct walk *w, struct mmr_incident *i, struct mmr_error *err)
 {
-    uint32_t n;
+    uint32_t n = 0;
     int e = 0;
     count(w, &n, MMR_INCIDENT_EVIDENCE_MAX, "evidence");
     for (uint32_t k = 0; k < n && !w->is_bad && e == 0; k++) {

@@ -3,6 +3,7 @@
 
 #include "util/id.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { CLASS_INCIDENT = 2005, ATTACKS_MAX = 32 };
@@ -174,6 +175,7 @@ static void finding_list(struct mmr_js *w, const struct mmr_incident *i)
     for (uint32_t k = 0; k < i->n_evidence; k++) {
         const struct mmr_finding *f = i->evidence[k].finding;
         struct json_object *o = json_object_new_object();
+        assert(f); /* evidence is its finding */
         mmr_uuid_format(f->id, uid);
         mmr_js_text(w, o, "uid", uid);
         mmr_js_text(w, o, "title", f->title ? f->title : f->rule);

@@ -13,7 +13,7 @@ void mmr_group_free(struct mmr_group *g)
 {
     if (!g)
         return;
-    for (size_t i = 0; i < g->n; i++) {
+    for (size_t i = 0; g->instances && i < g->n; i++) {
         struct mmr_group_instance *in = &g->instances[i];
         for (size_t j = 0; j < in->n_actions; j++)
             free(in->actions[j]);

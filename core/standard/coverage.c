@@ -60,7 +60,7 @@ static void check_exit(const struct mmr_way_out *e, struct mmr_coverage *c)
         gap(c, MMR_GAP_DROPS, e->name,
             "capture at exit '%.60s' dropped %llu packets of %llu; at most 0.1 %% is allowed",
             e->name, (unsigned long long)e->dropped,
-            (unsigned long long)(e->captured + e->dropped));
+            (unsigned long long)e->captured + e->dropped);
     if (c->n_gaps + c->more == before)
         c->have++;
 }

@@ -86,7 +86,7 @@ static int compare_op(struct text *t, uint8_t *ret)
 static int kw_byte_test(struct parse *p, const struct keyword *k, struct text arg)
 {
     struct byte_op op = op_none;
-    int64_t bytes, value, offset;
+    int64_t bytes = 0, value = 0, offset = 0;
     struct text t = mmr_text_cut(&arg, ',');
     int rc = number_or_var(p, k->name, t, 0, 23, &bytes, &op.var_bytes);
     if (rc < 0)
@@ -123,7 +123,7 @@ static int kw_byte_test(struct parse *p, const struct keyword *k, struct text ar
 static int kw_byte_jump(struct parse *p, const struct keyword *k, struct text arg)
 {
     struct byte_op op = op_none;
-    int64_t bytes, offset, v;
+    int64_t bytes = 0, offset = 0, v = 0;
     int rc = number_or_var(p, k->name, mmr_text_cut(&arg, ','), 0, 23, &bytes, &op.var_bytes);
     if (rc == 0)
         rc = number_or_var(p, k->name, mmr_text_cut(&arg, ','), -65535, 65535, &offset, &op.var_offset);
@@ -162,7 +162,7 @@ static int kw_byte_jump(struct parse *p, const struct keyword *k, struct text ar
 static int kw_byte_extract(struct parse *p, const struct keyword *k, struct text arg)
 {
     struct byte_op op = op_none;
-    int64_t bytes, offset, v;
+    int64_t bytes = 0, offset = 0, v = 0;
     struct text b = mmr_text_cut(&arg, ','), o = mmr_text_cut(&arg, ','), name = mmr_text_cut(&arg, ',');
     if (!mmr_text_int(b, &bytes) || bytes < 1 || bytes > 23 || !mmr_text_int(o, &offset) || offset < -65535 ||
         offset > 65535)

@@ -322,7 +322,7 @@ static double bench_ours(bool is_disk)
 {
     static struct hub h;
     struct node n = {0};
-    struct mmr_bus *bus;
+    struct mmr_bus *bus = NULL;
     struct mmr_site_node *node;
     struct mmr_spool_memory *memory = NULL;
     struct mmr_spool_disk *disk = NULL;

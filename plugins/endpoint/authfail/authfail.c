@@ -229,7 +229,7 @@ static struct mmr_slice source_of(const struct mmr_event_view *v)
     return h;
 }
 
-static void log_line(struct authfail_self *s, struct failure *f)
+static void log_line(struct authfail_self *s, const struct failure *when)
 {
     struct mmr_slice line = text_of(&s->view, "message"), provider = text_of(&s->view, "metadata.log_provider");
     struct mmr_auth_hit hit;
@@ -241,13 +241,14 @@ static void log_line(struct authfail_self *s, struct failure *f)
         head.app = provider;
     if (!mmr_auth_match(s->matcher, head.app, head.msg, &hit))
         return;
-    f->service = hit.pattern->service;
-    f->klass = hit.pattern->klass;
-    f->title = hit.pattern->klass == MMR_AUTH_FAIL ? "Failed log-in" : "Probing or abuse";
-    f->host = (struct mmr_slice){hit.host, (uint32_t)strlen(hit.host), 0};
-    f->user = hit.user;
-    f->other = hit.is_ambiguous ? hit.other : NULL;
-    failed(s, f);
+    struct failure f = *when;
+    f.service = hit.pattern->service;
+    f.klass = hit.pattern->klass;
+    f.title = hit.pattern->klass == MMR_AUTH_FAIL ? "Failed log-in" : "Probing or abuse";
+    f.host = (struct mmr_slice){hit.host, (uint32_t)strlen(hit.host), 0};
+    f.user = hit.user;
+    f.other = hit.is_ambiguous ? hit.other : NULL;
+    failed(s, &f);
 }
 
 static int authfail_event(void *self, const void *msgpack, size_t len, struct mmr_error *err)

@@ -118,7 +118,8 @@ static void plain_host(const char *p, size_t n, char out[256])
     struct in_addr a4;
     if (n >= sizeof text)
         n = sizeof text - 1;
-    memcpy(text, p, n);
+    if (n) /* a group of the pattern that took no part is at no place */
+        memcpy(text, p, n);
     text[n] = '\0';
     if (text[0] == '[') {
         size_t close = strcspn(text, "]");

@@ -47,7 +47,7 @@ static void unhex(struct mmr_slice *s, char *at)
         if (hex(s->p[i]) < 0 || (s->p[i] >= 'a' && s->p[i] <= 'f'))
             return;
     for (uint32_t i = 0; i < s->n / 2; i++) {
-        char c = (char)(hex(s->p[2 * i]) << 4 | hex(s->p[2 * i + 1]));
+        char c = (char)((unsigned)hex(s->p[2 * i]) << 4 | (unsigned)hex(s->p[2 * i + 1]));
         at[i] = c ? c : ' ';
     }
     s->n /= 2;

@@ -106,7 +106,7 @@ static pid_t run(const char *dir, const char *const *argv)
         if (dir && chdir(dir) != 0)
             _exit(126);
         char *args[16] = {NULL};
-        for (int i = 0; argv[i] && i < 15; i++)
+        for (int i = 0; i < 15 && argv[i]; i++)
             args[i] = strdup(argv[i]);
         (void)execv(argv[0], args);
         _exit(127);

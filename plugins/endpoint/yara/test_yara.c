@@ -297,8 +297,9 @@ static void *fake_clamd(void *ctx)
             size_t len = (size_t)size[0] << 24 | (size_t)size[1] << 16 | (size_t)size[2] << 8 | size[3];
             if (!len)
                 break;
-            data = realloc(data, n + len + 1);
-            is_ok = data && all(c, data + n, len);
+            void *more = realloc(data, n + len + 1);
+            data = more ? more : data;
+            is_ok = more && all(c, data + n, len);
             n += len;
         }
         k->bytes = n;

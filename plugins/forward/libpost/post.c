@@ -198,7 +198,11 @@ int mmr_post_secret(const char *path, char buf[MMR_SECRET_MAX], struct mmr_error
         code = mmr_fail(err, MMR_EIO, "cannot read '%s': %s", path, strerror(errno));
     if (fd >= 0)
         (void)close(fd);
-    size_t len = code || n < 0 || n == MMR_SECRET_MAX ? 0 : strcspn((buf[n] = '\0', buf), "\r\n");
+    size_t len = 0;
+    if (!code && n < MMR_SECRET_MAX) {
+        buf[n] = '\0';
+        len = strcspn(buf, "\r\n");
+    }
     buf[len] = '\0';
     if (!code && !len)
         code = mmr_fail(err, MMR_EBADMSG, "'%s' must hold one line of at most %d bytes", path, MMR_SECRET_MAX - 1);

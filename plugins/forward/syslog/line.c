@@ -82,7 +82,7 @@ static void summary(FILE *f, struct json_object *o, size_t room)
         title = text_at(o, "message", NULL);
     if (!*title)
         title = text_at(o, "text", NULL);
-    for (size_t n = 0; title[n] && n < room; n++)
+    for (size_t n = 0; n < room && title[n]; n++)
         (void)fputc((unsigned char)title[n] < 0x20 ? ' ' : title[n], f);
 }
 

@@ -58,6 +58,7 @@ int known_open(const char *dir, int64_t now_s, struct known **ret, struct mmr_er
             (void)put(k, key_of(mac, (uint16_t)port));
         }
     }
+    (void)fseek(k->file, 0, SEEK_END); /* from reading to writing */
     if (!k->since_s) {
         k->since_s = now_s;
         (void)fprintf(k->file, "since %lld\n", (long long)now_s);

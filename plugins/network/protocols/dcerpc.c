@@ -285,7 +285,11 @@ bool rpc_data(struct proto *m, struct proto_flow *pf, struct rpc *r, const struc
             }
         }
         uint8_t *buf = r->dir[dir].p;
-        if (!buf && !(buf = r->dir[dir].p = malloc(65536))) /* the length field's range */
+        if (!buf) {
+            buf = r->dir[dir].p = malloc(65536); /* the length field's range */
+            have = 0; /* as it is: nothing could be kept without it */
+        }
+        if (!buf)
             return false;
         size_t want = have < PDU_HEAD ? PDU_HEAD : pdu_len(buf);
         size_t take = want - have < n ? want - have : n;

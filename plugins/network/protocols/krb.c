@@ -184,7 +184,7 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_chu
     if (!read_message(p, n, &k))
         return false;
     bool is_request = k.type == AS_REQ || k.type == TGS_REQ || k.type == AP_REQ;
-    const char *name = k.type == ERROR ? "KRB-ERROR" : names[k.type - AS_REQ];
+    const char *name = k.type >= AS_REQ && k.type <= AP_REP ? names[k.type - AS_REQ] : "KRB-ERROR";
     m->n_bufs = 0;
     proto_buf(m, "krb5.cname", k.client, strlen(k.client));
     proto_buf(m, "krb5.sname", k.service, strlen(k.service));

@@ -338,7 +338,11 @@ static bool smb_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
                 }
             }
         }
-        if (!s->dir[dir].p && !(s->dir[dir].p = malloc(SMB_MESSAGE_MAX)))
+        if (!s->dir[dir].p) {
+            s->dir[dir].p = malloc(SMB_MESSAGE_MAX);
+            s->dir[dir].want = s->dir[dir].n = s->dir[dir].total = 0; /* as they are: nothing could be kept without it */
+        }
+        if (!s->dir[dir].p)
             return false;
         uint8_t *buf = s->dir[dir].p;
         size_t want = s->dir[dir].want ? s->dir[dir].want : 4;

@@ -95,7 +95,7 @@ static void alternative_names(const struct net_der *value, struct tls_cert *ret)
 static void extensions(struct net_cursor tbs, struct tls_cert *ret)
 {
     static const uint8_t san[] = {0x55, 0x1d, 0x11};
-    struct net_der d, list, one;
+    struct net_der d = {0}, list, one;
     while (der_next(&tbs, &d) && d.tag != 0xa3)
         continue;
     if (d.tag != 0xa3)

@@ -272,7 +272,7 @@ static const void *extension(const char *id)
 
 static const struct mmr_sensor_ops sensor = {.struct_size = sizeof sensor, .start = start, .stop = stop};
 static const struct mmr_analyzer_ops analyzer = {.struct_size = sizeof analyzer, .event = event};
-static const struct mmr_responder_ops responder = {.struct_size = sizeof responder, .act = act, .reconcile = reconcile};
+__attribute__((unused)) static const struct mmr_responder_ops responder = {.struct_size = sizeof responder, .act = act, .reconcile = reconcile};
 
 #ifdef BROKEN_EXPORT
 __attribute__((visibility("default"))) int another_name(void);
