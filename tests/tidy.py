@@ -9,13 +9,15 @@ import concurrent.futures, hashlib, json, os, re, shlex, subprocess, sys
 # Left out beside what the style guide leaves out: sizeof-expression takes every array of pointers for a slip; no-int-to-ptr,
 # every number in a callback's cookie; narrowing is -Wconversion's business; err33 is the (void) rule's; implicit-widening takes
 # each product of constants; err34, reads of texts whose shape was checked; unix.Malloc and DeadStores do not know that a
-# variable may free or close itself at its scope's end (the sanitizers do); valist is blind behind a call.
+# variable may free or close itself at its scope's end (the sanitizers do); valist is blind behind a call; not-null-terminated
+# takes every buffer whose length stands beside it for a string.
 CHECKS = [
     "-*", "bugprone-*", "cert-*", "clang-analyzer-*", "performance-*", "portability-*",
     "-bugprone-branch-clone",
     "-bugprone-easily-swappable-parameters",
     "-bugprone-implicit-widening-of-multiplication-result",
     "-bugprone-narrowing-conversions",
+    "-bugprone-not-null-terminated-result",
     "-bugprone-reserved-identifier", "-cert-dcl37-c", "-cert-dcl51-cpp",
     "-bugprone-sizeof-expression",
     "-cert-err33-c",

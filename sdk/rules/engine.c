@@ -365,7 +365,7 @@ static struct window *window_of(struct mmr_rules_engine *e, struct flow_state *s
         e->window_bytes += sizeof *w;
         st->win[dir] = w;
     }
-    if (w->cap < need) {
+    if (!w->data || w->cap < need) {
         uint32_t cap = need < 4096 ? 4096 : need;
         if (e->window_bytes + cap - w->cap > e->opt.stream_bytes_max)
             return NULL;

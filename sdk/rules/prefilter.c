@@ -64,7 +64,8 @@ static struct plain *plain_new(const struct literal *lits, uint32_t n)
         uint32_t w = lits[i].len < WINDOW ? lits[i].len : WINDOW;
         if (!w)
             continue;
-        if (!pl->head[w - 1] && !(pl->head[w - 1] = calloc(BUCKETS, sizeof(uint32_t)))) {
+        uint32_t *heads = pl->head[w - 1];
+        if (!heads && !(heads = pl->head[w - 1] = calloc(BUCKETS, sizeof *heads))) {
             is_ok = false;
             break;
         }
@@ -72,7 +73,7 @@ static struct plain *plain_new(const struct literal *lits, uint32_t n)
         pl->len[i] = lits[i].len;
         for (uint32_t k = 0; k < lits[i].len; k++)
             pl->bytes[used++] = fold(lits[i].p[k]);
-        uint32_t *head = &pl->head[w - 1][hash_at(lits[i].p, w)];
+        uint32_t *head = &heads[hash_at(lits[i].p, w)];
         pl->next[i] = *head;
         *head = i + 1;
     }

@@ -321,13 +321,13 @@ int sigma_corr_resolve(struct mmr_sigma *s, struct mmr_error *err)
         k->groups = calloc((size_t)BUCKETS * WAYS, sizeof *k->groups);
         k->links = calloc(n_links + 1, sizeof *k->links);
         k->first_link = calloc(s->n_rules + 1, sizeof *k->first_link);
-        k->at_end = calloc(n_corr, sizeof *k->at_end);
+        k->at_end = calloc(n_corr + 1, sizeof *k->at_end);
         k->next_end_ns = INT64_MAX;
     }
     s->correlator = k;
     if (!k || !k->groups || !k->links || !k->first_link || !k->at_end)
         return mmr_fail(err, MMR_ENOMEM, "Sigma correlations: out of memory");
-    bool *is_shown = calloc(s->n_rules, sizeof *is_shown), *is_used = calloc(s->n_rules, sizeof *is_used);
+    bool *is_shown = calloc(s->n_rules + 1, sizeof *is_shown), *is_used = calloc(s->n_rules + 1, sizeof *is_used);
     if (!is_shown || !is_used) {
         free(is_shown);
         free(is_used);

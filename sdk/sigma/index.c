@@ -60,7 +60,7 @@ static uint32_t intern2(struct maker *mk, const char *a, size_t n, const char *b
     if (n + k > sizeof buf)
         return UINT32_MAX;
     memcpy(buf, a, n);
-    memcpy(buf + n, b, k); // NOLINT(bugprone-not-null-terminated-result): a text with its length
+    memcpy(buf + n, b, k);
     return intern(mk, buf, n + k);
 }
 

@@ -78,7 +78,8 @@ static bool same_atom(const struct sigma_atom *a, const struct sigma_atom *b)
            a->field == b->field && a->other == b->other && a->re_flags == b->re_flags && a->lit_op == b->lit_op &&
            a->lit_len == b->lit_len && same_bytes(a->lit, b->lit, a->lit_len) && a->pat_len == b->pat_len &&
            same_bytes(a->pat, b->pat, a->pat_len * sizeof *a->pat) && !a->regex == !b->regex &&
-           (!a->regex || !strcmp(a->regex, b->regex)) && !memcmp(&a->number, &b->number, sizeof a->number) &&
+           (!a->regex || !strcmp(a->regex, b->regex)) &&
+           !memcmp(&a->number, &b->number, sizeof a->number) && // NOLINT(*-memory-comparison,cert-*): the same bits, as they are hashed
            !memcmp(&a->cidr, &b->cidr, sizeof a->cidr);
 }
 

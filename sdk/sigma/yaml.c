@@ -1,6 +1,7 @@
 /* yaml.c - libfyaml's event stream turned into our own small tree, with every limit checked on the way. */
 #include "sigma/yaml.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libfyaml.h>
@@ -154,6 +155,7 @@ static int open_node(struct builder *b, const struct fy_event *ev, enum sigma_ya
 static int close_node(struct builder *b)
 {
     struct frame *f = &b->stack[--b->depth];
+    assert(f->node);
     if (b->depth) { /* a value's weight reaches its parent when it is complete */
         f->node->weight = 1;
         for (const struct sigma_yaml *c = f->node->child; c; c = c->next)

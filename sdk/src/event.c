@@ -297,7 +297,7 @@ static void read_value(struct cursor *c, struct mmr_value *v)
         v->n.i = b;
     } else if (b >= 0xe0) {
         v->type = MMR_VAL_INT;
-        v->n.i = (int8_t)b;
+        v->n.i = (int64_t)b - 256;
     } else if (b >= 0xa0 && b <= 0xbf) {
         read_bytes(c, v, MMR_VAL_STR, b & 0x1f);
     } else if (b >= 0x90 && b <= 0x9f) {

@@ -212,7 +212,7 @@ void mmr_out_account(struct mmr_outev *o, const char *prefix, struct mmr_slice s
     size_t n = strlen(prefix);
     if (!s.p || !s.n || n > sizeof key - 8)
         return;
-    memcpy(key, prefix, n); // NOLINT(bugprone-not-null-terminated-result): the word that follows ends it
+    memcpy(key, prefix, n);
     const char *cut = memchr(s.p, '\\', s.n);
     if (cut) {
         memcpy(key + n, "domain", 7);

@@ -64,7 +64,7 @@ static const char *find_script(struct mmr_proc *p, const char *args, size_t len,
 
 static bool is_interpreter(const char *path)
 {
-    return path && (mmr_name_traits(mmr_name_base(path)) & (MMR_NAME_SHELL | MMR_NAME_RUNTIME));
+    return mmr_name_traits(mmr_name_base(path)) & (MMR_NAME_SHELL | MMR_NAME_RUNTIME);
 }
 
 static void started(struct mmr_proc *p, const struct mmr_start *s)
