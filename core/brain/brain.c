@@ -6,6 +6,7 @@
 
 #include "brain/live.h"
 #include "brain/membership.h"
+#include "brain/uplink.h"
 #include "plugin/describe.h"
 #include "plugin/sandbox.h"
 #include "util/clock.h"
@@ -329,6 +330,7 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
         r = mmr_membership_open(l, &l->membership, err);
     if (r)
         return r;
+    l->uplink = mmr_uplink_open(l);
     int restored = mmr_persist_restore(l->persist, l->pipeline, mmr_clock_wall_ns(), err);
     if (restored > 0)
         mmr_log(MMR_LOG_INFO, "incidents.restored", "n=%d", restored);
@@ -424,6 +426,7 @@ static void done(struct mmr_live *l)
         event_free(l->timer);
     if (l->forward_timer)
         event_free(l->forward_timer);
+    mmr_uplink_close(l->uplink);
     mmr_membership_close(l->membership);
     mmr_local_server_free(l->server);
     if (l->bus)

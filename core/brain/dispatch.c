@@ -1,6 +1,7 @@
 /* dispatch.c - orders to the responder that was chosen, behind the rails; records to the forwarders. */
 #include "brain/live.h"
 
+#include "brain/uplink.h"
 #include "plugin/describe.h"
 #include "plugin/order.h"
 #include "util/clock.h"
@@ -179,6 +180,7 @@ void mmr_live_forward(struct mmr_live *l)
     struct mmr_error err = {.struct_size = sizeof err};
     int64_t now = mmr_clock_mono_ns();
     l->has_news = false;
+    mmr_uplink_offer(l->uplink);
     for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
         for (uint32_t i = 0; l->roster.slot[s].is_up && l->roster.slot[s].instance && i < MMR_LOCAL_INSTANCES_MAX; i++) {
             const struct mmr_roster_instance *x = &l->roster.slot[s].instance[i];

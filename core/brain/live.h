@@ -25,6 +25,7 @@ struct json_object;
 enum { MMR_LIVE_MADE_UP_MAX = 256, MMR_LIVE_INFLIGHT_MAX = 128, MMR_LIVE_FORWARDERS_MAX = 16, MMR_LIVE_UNDO_MAX = 256 };
 
 struct mmr_membership;
+struct mmr_uplink;
 struct mmr_made_up { /* a receipt nobody sent: the order could not be handed over, or the rails refused it */
     uint64_t id;
     struct mmr_receipt receipt;
@@ -50,6 +51,7 @@ struct mmr_live {
     struct mmr_local_server *server;
     struct mmr_site_hub *hub; /* the membership's; NULL: no other machines */
     struct mmr_membership *membership;
+    struct mmr_uplink *uplink; /* NULL: no provider's collector */
     struct mmr_roster roster;
     struct mmr_watch *watch;
     struct mmr_sights *sights;

@@ -1,0 +1,49 @@
+/* upstream.c - see upstream.h. What is read comes from a site: known, but not trusted. */
+#include "bus/upstream.h"
+
+#include "bus/frame.h"
+
+#include <string.h>
+
+size_t mmr_upstream_put(const struct mmr_upstream_part *p, uint8_t *buf)
+{
+    size_t n = mmr_wire_put_str(buf, p->kind, strlen(p->kind));
+    n += mmr_wire_put_int(buf + n, p->at_ns);
+    n += mmr_wire_put_uint(buf + n, p->part);
+    n += mmr_wire_put_uint(buf + n, p->parts);
+    return n + mmr_wire_put_bin(buf + n, p->bytes, p->len);
+}
+
+static bool is_kind(const uint8_t *s, size_t len)
+{
+    if (len == 0 || len > MMR_UPSTREAM_KIND_MAX)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (s[i] != '_' && (s[i] < 'a' || s[i] > 'z'))
+            return false;
+    return true;
+}
+
+int mmr_upstream_read(const void *bytes, size_t len, struct mmr_upstream_part *ret, struct mmr_error *err)
+{
+    struct mmr_wire_cursor c = {bytes, (const uint8_t *)bytes + len, false};
+    struct mmr_upstream_part p = {.at_ns = 0};
+    size_t kind_len = 0;
+    const uint8_t *kind = mmr_wire_bin(&c, &kind_len);
+    p.at_ns = mmr_wire_int(&c);
+    uint64_t part = mmr_wire_uint(&c), parts = mmr_wire_uint(&c);
+    p.bytes = mmr_wire_bin(&c, &p.len);
+    if (c.bad || !kind || !p.bytes || c.p != c.end)
+        return mmr_fail(err, MMR_EBADMSG, "a record of %zu bytes is cut short or has bytes behind its end", len);
+    if (!is_kind(kind, kind_len))
+        return mmr_fail(err, MMR_EBADMSG, "a record's kind has %zu bytes or other letters than a to z; expected 1 to %d", kind_len,
+                        MMR_UPSTREAM_KIND_MAX);
+    if (parts == 0 || parts > MMR_UPSTREAM_PARTS_MAX || part >= parts || p.len > MMR_UPSTREAM_PART_MAX)
+        return mmr_fail(err, MMR_EBADMSG, "part %llu of %llu with %zu bytes: at most %d parts of %d bytes", (unsigned long long)part,
+                        (unsigned long long)parts, p.len, MMR_UPSTREAM_PARTS_MAX, MMR_UPSTREAM_PART_MAX);
+    memcpy(p.kind, kind, kind_len);
+    p.part = (uint32_t)part;
+    p.parts = (uint32_t)parts;
+    *ret = p;
+    return 0;
+}
