@@ -75,6 +75,8 @@ static int offer(void *ctx, const struct mmr_outbox_row *row)
     uint64_t last = 0;
     if (is_in_flight(u, row->seq))
         return 0;
+    if (lane != MMR_LANE_URGENT && u->n_lane[MMR_LANE_URGENT]) /* two connections keep no order: what is severe is there first */
+        return 1;
     if (u->n_lane[lane] == EACH_MAX || u->bytes + row->len > FLIGHT_BYTES_MAX || u->n_never == 2 * EACH_MAX)
         return 1;
     int r = send_row(u, row, &last);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define UPSTREAM_FILE "80-upstream.yaml"
-enum { TIMEOUT_MS = 10000 };
+enum { FIRST_MS = 3000, TIMEOUT_MS = 10000 };
 
 struct joining {
     struct mmr_cli_site site;
@@ -112,7 +112,10 @@ static int join(struct joining *j)
     /* keys for this link alone: the hub's own change without the provider */
     if (mmr_site_own_keys(j->dir, &j->keys, &err) != 0)
         return said(&err, MMR_EXIT_FAILED);
-    if (mmr_join_ask(&j->token, &j->keys, j->name ? j->name : j->own_name, host, TIMEOUT_MS, &j->answer, j->host, &err) != 0)
+    /* twice: a collector opens its door within a second after the token was made, and who was turned away is not let in on that connection */
+    const char *name = j->name ? j->name : j->own_name;
+    if (mmr_join_ask(&j->token, &j->keys, name, host, FIRST_MS, &j->answer, j->host, &err) != 0 &&
+        mmr_join_ask(&j->token, &j->keys, name, host, TIMEOUT_MS, &j->answer, j->host, &err) != 0)
         return said(&err, MMR_EXIT_FAILED);
     if (j->answer.result != MMR_JOIN_TAKEN) {
         (void)fprintf(stderr, "mamori upstream join: ");

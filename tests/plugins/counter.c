@@ -6,6 +6,7 @@
 #include <mamori/plugin.h>
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,11 +15,13 @@ enum { TIMER = 1 };
 struct counter_config {
     const char *name;    /* machines are called <name>-<number> */
     int64_t every, last; /* milliseconds between two; the last number */
+    int64_t grave_every; /* each so many is grave; 0: none */
 };
 static const struct mmr_cfg_key config_keys[] = {
     MMR_CFG(struct counter_config, name, MMR_CFG_STR, MMR_CFG_REQUIRED, NULL, 0, 0, "what the machines are called"),
     MMR_CFG(struct counter_config, every, MMR_CFG_MSEC, 0, "20ms", 1, 60000, "time between two findings"),
     MMR_CFG(struct counter_config, last, MMR_CFG_INT, 0, "1000", 1, 1000000, "how many"),
+    MMR_CFG(struct counter_config, grave_every, MMR_CFG_INT, 0, "0", 0, 1000000, "each so many is grave; 0: none"),
     {0},
 };
 struct counter {
@@ -56,14 +59,15 @@ static int emit(struct counter *c, uint64_t n)
 {
     char host[80], ip[24], title[80];
     struct mmr_event ev;
+    const bool is_grave = c->config->grave_every && n % (uint64_t)c->config->grave_every == 0;
     (void)snprintf(host, sizeof host, "%.40s-%" PRIu64, c->config->name, n);
     (void)snprintf(title, sizeof title, "counted %.40s-%" PRIu64 "!", c->config->name, n);
     (void)snprintf(ip, sizeof ip, "198.18.%u.%u", (unsigned)(n / 250 % 256), (unsigned)(n % 250 + 1));
-    mmr_event_begin(&ev, c->buf, sizeof c->buf, "finding", MMR_CLASS_FINDING, 1, c->host->now_ns(c->host->impl, MMR_CLOCK_WALL), 3);
+    mmr_event_begin(&ev, c->buf, sizeof c->buf, "finding", MMR_CLASS_FINDING, 1, c->host->now_ns(c->host->impl, MMR_CLOCK_WALL), is_grave ? 5 : 3);
     mmr_event_str(&ev, "mamori.rule", title);
     mmr_event_str(&ev, "finding_info.title", title);
-    mmr_event_str(&ev, "mamori.phase", "foothold.process");
-    mmr_event_str(&ev, "mamori.potential", "low");
+    mmr_event_str(&ev, "mamori.phase", c->config->grave_every && !is_grave ? "attempt.user" : "foothold.process");
+    mmr_event_str(&ev, "mamori.potential", is_grave ? "high" : c->config->grave_every ? "info" : "low");
     mmr_event_str(&ev, "mamori.direction", "local");
     mmr_event_str(&ev, "device.hostname", host);
     return mmr_event_emit(&ev, c->host);

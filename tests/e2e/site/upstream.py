@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""upstream.py MAMORI PLUGINS TEST_PLUGINS - a provider's collector and the hubs of two offices, each in a network namespace. Hubs count incidents
+aloud while collector and brains are killed and a line is cut: in the end each incident state stands in the collector's file once, what is severe
+came before what is not, and an office that fell silent was named."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from site_lab import Site, case, failed, until, usable
+
+VALIDATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "..", "shared", "tools", "ocsf-validate")
+LAST, GRAVE = 60, 5
+
+
+class Collector:
+    """`mamori upstream` on a machine of the lab."""
+
+    def __init__(self, machine, file):
+        self.m, self.file, self.p = machine, file, None
+
+    def start(self):
+        with open(self.m.log_path, "ab") as log:
+            self.p = subprocess.Popen(self.m.command("upstream", "--config", self.m.site), stdout=log, stderr=log)
+
+    def pid(self):  # the shell of the lab execs: it is the program itself
+        return self.p.pid
+
+    def kill(self):
+        os.kill(self.pid(), signal.SIGKILL)
+        self.p.wait()
+
+    def end(self):
+        if self.p and self.p.poll() is None:
+            self.p.send_signal(signal.SIGTERM)
+            try:
+                return self.p.wait(30)
+            except subprocess.TimeoutExpired:
+                self.p.kill()
+                self.p.wait()
+        return None
+
+    def records(self):
+        if not os.path.exists(self.file):
+            return []
+        with open(self.file, encoding="utf-8") as f:
+            return [json.loads(line) for line in f if line.endswith("\n")]
+
+    def list(self):
+        rc, out, err = self.m.cli3("upstream", "list", "--json")
+        try:
+            return json.loads(out)
+        except ValueError:
+            return {"running": False, "sites": [], "severe": [], "failed": (rc, out, err)}
+
+    def state(self, name):
+        return next((s["state"] for s in self.list()["sites"] if s["site"] == name), None)
+
+
+def incidents(records, site):
+    """Title by incident, of what a site sent."""
+    return {r["metadata"]["uid"]: "".join(re.findall(r"counted (\w+-\d+)!", r["message"]))
+            for r in records if r["class_uid"] == 2005 and r["metadata"].get("tenant_uid") == site}
+
+
+def severe_of(records, site):
+    return [r["unmapped"]["mamori"]["class"] == "severe" for r in records if r["class_uid"] == 2005 and r["metadata"].get("tenant_uid") == site]
+
+
+def run(site, so):
+    at_provider, hubs = site.machine("collector"), [site.machine(n) for n in ("hub1", "hub2")]
+    for m in (at_provider, *hubs):
+        site.connect(m)
+    file = os.path.join(site.root, "sites.jsonl")
+    at_provider.configure({"deployment": "none", "site": {"listen": f"tcp://{at_provider.address}:7500"}, "collector": {"file": file, "silent_after": "10s"}})
+    collector = Collector(at_provider, file)
+    try:
+        flow(site, so, collector, hubs)
+    finally:
+        collector.end()
+
+
+def flow(site, so, collector, hubs):
+    supervise = {"restart_delay": "50ms", "quarantine_after": 1000}
+    for h in hubs:
+        h.configure({"deployment": "none", "supervise": supervise, "trust": {"require": "any"}, "plugins": {"counter": {
+            "plugin": "org.example.counter", "file": os.path.join(so, "counter.so"), "side": "endpoint", "host": "counter",
+            "config": {"name": h.name, "every": "100ms", "last": LAST, "grave_every": GRAVE}}}})
+    collector.start()
+    case("the_collector_runs", until(lambda: "collector.ready" in collector.m.log(), 60) and collector.list()["running"], collector.m.log())
+    second = subprocess.run(collector.m.command("upstream", "--config", collector.m.site), capture_output=True, text=True, timeout=60)
+    case("only_one_over_a_folder", second.returncode == 3 and "already" in second.stderr, second.stderr)
+    for h in hubs:
+        rc, out, err = collector.m.cli3("token", "new", "--name", f"acme.{h.name}")
+        token = out.strip()
+        rc, out, err = h.cli3("upstream", "join", token, "--json")
+        joined = json.loads(out) if rc == 0 else {}
+        case(f"{h.name}_joins", rc == 0 and joined["site"] == f"acme.{h.name}" and joined["state"] == "approved", err)
+    rc, _, err = hubs[0].cli3("upstream", "join", token)
+    case("a_token_is_good_for_one_site", rc == 1 and "used by another machine" in err, err)
+
+    hubs[0].start()
+    case("its_hub_connects", until(lambda: collector.state("acme.hub1") == "up", 60), collector.m.log() + hubs[0].log())
+    case("incidents_arrive", until(lambda: len(incidents(collector.records(), "acme.hub1")) >= 3, 60), collector.m.log() + hubs[0].log())
+    case("severe_ones_are_listed", until(lambda: any(i["site"] == "acme.hub1" for i in collector.list()["severe"]), 60), collector.list())
+
+    # each end killed, and the line cut, while it counts
+    for what in ("collector", "brain", "line", "brain", "collector"):
+        time.sleep(1)
+        if what == "collector":
+            collector.kill()
+            time.sleep(1)
+            collector.start()
+        elif what == "brain":
+            case("the_brain_was_killed", hubs[0].kill("brain"), hubs[0].status())
+        else:
+            site.cut(hubs[0])
+            time.sleep(2)
+            site.join(hubs[0])
+    want = {f"hub1-{n}" for n in range(1, LAST + 1)}
+    arrived = until(lambda: set(incidents(collector.records(), "acme.hub1").values()) >= want, 240)
+    got = incidents(collector.records(), "acme.hub1")
+    case("every_incident_arrives", arrived, (sorted(want - set(got.values())), collector.m.log()[-2000:], hubs[0].log()[-2000:]))
+    case("each_is_one_incident", len(got) == len(set(got.values())), got)
+    lines = [json.dumps(r, sort_keys=True) for r in collector.records()]
+    case("and_each_state_stands_there_once", len(lines) == len(set(lines)), len(lines) - len(set(lines)))
+
+    # what gathered while there was no collector comes severe first
+    collector.kill()
+    before = len(collector.records())
+    hubs[1].start()
+    want = {f"hub2-{n}" for n in range(1, LAST + 1)}
+    counted = until(lambda: os.path.exists(os.path.join(hubs[1].state, "mamori.db")), 60) and until(lambda: {t for b in site.evidence(hubs[1], "incident.class") for t in re.findall(r"hub2-\d+", json.dumps(b))} >= want, 120)
+    case("the_second_counts_alone", counted, hubs[1].log())
+    time.sleep(3)
+    collector.start()
+    case("and_is_heard_when_the_collector_is_back", until(lambda: set(incidents(collector.records(), "acme.hub2").values()) >= want, 180),
+         collector.m.log() + hubs[1].log())
+    order = severe_of(collector.records()[before:], "acme.hub2")
+    first_other = order.index(False) if False in order else len(order)
+    case("severe_first", False in order and sum(order[:first_other]) >= LAST // GRAVE, order)
+
+    # silence
+    site.cut(hubs[1])
+    case("a_silent_site_is_named", until(lambda: "site.silent site=acme.hub2" in collector.m.log(), 120), collector.m.log())
+    case("and_listed", collector.state("acme.hub2") == "silent" and collector.state("acme.hub1") == "up", collector.list())
+    rc, out, _ = collector.m.cli3("upstream", "list")
+    case("for_people_too", rc == 1 and "acme.hub2" in out, out)
+    site.join(hubs[1])
+    case("and_its_return", until(lambda: collector.state("acme.hub2") == "up" and "site.back site=acme.hub2" in collector.m.log(), 120), collector.m.log())
+    rc, _, err = collector.m.cli3("node", "revoke", "acme.hub2")
+    case("a_revoked_site_is_shut_out", rc == 0 and until(lambda: collector.state("acme.hub2") != "up", 60), err + collector.m.log())
+    os.rename(collector.file, collector.file + ".1")
+    collector.p.send_signal(signal.SIGHUP)
+    case("the_collector_ends_cleanly", collector.end() == 0, collector.m.log())
+    if os.access(VALIDATE, os.X_OK) and subprocess.run([sys.executable, "-c", "import jsonschema"], capture_output=True).returncode == 0:
+        valid = subprocess.run([VALIDATE, "--strict", collector.file + ".1"], capture_output=True, text=True)
+        if valid.returncode == 2:
+            valid = subprocess.run([VALIDATE, "--strict"], stdin=open(collector.file + ".1"), capture_output=True, text=True)
+        case("all_of_it_is_valid_ocsf", valid.returncode == 0, valid.stdout + valid.stderr)
+
+
+def main():
+    if not usable(sys.argv[2]):
+        return 77
+    root = tempfile.mkdtemp(prefix="mamori-upstream-")
+    site = Site(root, sys.argv[1], sys.argv[2], "10.83.0")
+    try:
+        run(site, sys.argv[3])
+    finally:
+        site.end()
+        shutil.rmtree(root, ignore_errors=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
