@@ -134,6 +134,8 @@ static int read_instances(struct loader *l)
         i->name = e->key;
         i->plugin = scalar_of(e, "plugin");
         i->file = scalar_of(e, "file");
+        if (!i->file && (i->file = scalar_of(e, "exec")) != NULL)
+            i->is_program = true;
         i->host = scalar_of(e, "host");
         i->node = mmr_yaml_child(e, "config");
         i->is_enabled = true;
@@ -143,6 +145,11 @@ static int read_instances(struct loader *l)
         }
         if (!i->plugin && !i->file) {
             mmr_yaml_diag(count_diag, l, e, "'plugins.%s' needs 'plugin:' with a plugin id, or 'file:'", e->key);
+            continue;
+        }
+        if (mmr_yaml_child(e, "exec") && (mmr_yaml_child(e, "file") || i->host)) {
+            mmr_yaml_diag(count_diag, l, mmr_yaml_child(e, "exec"), "'plugins.%s.exec': a program is a process of its own; take %s away", e->key,
+                          i->host ? "'host:'" : "'file:'");
             continue;
         }
         if (!i->host)

@@ -49,9 +49,10 @@ size_t mmr_config_names(const struct mmr_config *c, const char *path, const char
 struct mmr_instance_conf {
     const char *name;   /* the entry's key */
     const char *plugin; /* plugin id, "org.mamori.capture" */
-    const char *file;   /* .so to load; NULL: built in, or <plugin_dir>/<ident>.so found by id */
+    const char *file;   /* .so to load, or program; NULL: built in, or <plugin_dir>/<ident>.so found by id */
     const char *host;   /* host group; the instance's own name when not given */
     uint32_t side;      /* enum mmr_side; 0: the descriptor's only side */
+    bool is_program;    /* file was given with `exec:` */
     bool is_service_user; /* its host runs as the user mamori runs as */
     bool is_enabled, is_dry_run;
     bool is_tool_named; /* its `tool:` names an entry of `tools:` */

@@ -111,6 +111,7 @@ const struct mmr_schema_row mmr_schema[] = {
     {"trust.manifest", MMR_CFG_STR, "/etc/mamori/tools.yaml", NULL, 0, 0, "the signed tool manifest; its signature lies beside it, with .minisig behind its name"},
     {"plugins.*.plugin", MMR_CFG_STR, NULL, NULL, 0, 0, "plugin id"},
     {"plugins.*.file", MMR_CFG_STR, NULL, NULL, 0, 0, "the .so to load; without it the bundled plugin of that id"},
+    {"plugins.*.exec", MMR_CFG_STR, NULL, NULL, 0, 0, "the program that is this plugin, in any language: docs/plugin-protocol.md"},
     {"plugins.*.host", MMR_CFG_STR, NULL, NULL, 0, 0, "process shared by instances that name the same"},
     {"plugins.*.user", MMR_CFG_CHOICE, "own", "own service", 0, 0,
      "service: its host runs as the user mamori runs as, for what only that user may do, such as a socket in a folder of root's"},

@@ -91,7 +91,7 @@ uint64_t mmr_run_conf_hash(const struct mmr_config *c, const char *host)
         char text[512];
         if (!x->is_enabled || strcmp(x->host, host) != 0)
             continue;
-        int n = snprintf(text, sizeof text, "%s|%s|%s|%u|%d|%d|%d", x->name, x->plugin ? x->plugin : "", x->file ? x->file : "", x->side,
+        int n = snprintf(text, sizeof text, "%s|%s|%s|%d|%u|%d|%d|%d", x->name, x->plugin ? x->plugin : "", x->file ? x->file : "", x->is_program, x->side,
                          x->is_dry_run, x->is_tool_named, x->is_service_user);
         h = mmr_hash64(text, n > 0 && (size_t)n < sizeof text ? (size_t)n : sizeof text - 1, h);
         h = add_paths(c, x, h);
@@ -140,7 +140,7 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
         mmr_run_note_tool(&h->tool[n], &in[n]);
         (void)snprintf(dirs[n], sizeof dirs[n], "%s/plugins/%s", state, x->name);
         inst[n] = (struct mmr_host_instance){.name = x->name, .plugin = x->plugin, .file_fd = in[n].fd, .side = x->side, .needs = in[n].needs,
-                                             .actions = in[n].actions, .state_dir = dirs[n], .is_tool_named = x->is_tool_named};
+                                             .actions = in[n].actions, .state_dir = dirs[n], .is_tool_named = x->is_tool_named, .is_program = x->is_program};
         r = make_dir(dirs[n], 0700, err);
         if (!r)
             mmr_run_own_folder(dirs[n], h->user);

@@ -4,6 +4,7 @@
 #include "plugin/describe.h"
 #include "plugin/instances.h"
 #include "plugin/load.h"
+#include "plugin/program.h"
 #include "util/scope.h"
 
 #include <limits.h>
@@ -97,6 +98,14 @@ static int take_grant(struct mmr_admission *a, struct mmr_error *err)
     return 0;
 }
 
+/* Not what the entry says it is: left out like any other refused file, the others run. */
+static int refuse_kind(struct mmr_admission *a, struct mmr_error *err, const char *what)
+{
+    a->verdict.reason = MMR_TRUST_KIND;
+    (void)snprintf(a->verdict.text, sizeof a->verdict.text, "'%.80s' %s", a->path, what);
+    return mmr_fail(err, MMR_EPERM, "'%.80s' %s", a->path, what);
+}
+
 int mmr_plugin_admit(const struct mmr_config *c, const struct mmr_trust *t, const struct mmr_plugin *const *builtins,
                      const struct mmr_instance_conf *conf, struct mmr_admission *ret, struct mmr_error *err)
 {
@@ -106,6 +115,11 @@ int mmr_plugin_admit(const struct mmr_config *c, const struct mmr_trust *t, cons
     int r = mmr_plugin_lookup(c, builtins, conf->plugin, conf->file, ret, err);
     if (r)
         return r;
+    ret->is_program = ret->fd >= 0 && mmr_program_is(ret->fd);
+    if (conf->is_program && !ret->is_program)
+        return refuse_kind(ret, err, "holds no description of a program, expected one in the file's own text (docs/plugin-protocol.md); a shared object is named with 'file:'");
+    if (!conf->is_program && ret->is_program)
+        return refuse_kind(ret, err, "is a program; name it with 'exec:', not with 'file:'");
     const struct mmr_trust_ask ask = {.id = conf->plugin, .path = ret->path, .fd = ret->fd, .is_bundled = ret->is_bundled};
     r = mmr_trust_judge(t, &ask, &ret->verdict, err);
     return r == 0 && ret->verdict.has_registration ? take_grant(ret, err) : r;

@@ -7,9 +7,10 @@
 #include <mamori/plugin.h>
 
 struct mmr_admission {
-    char *path;  /* where the .so lies; NULL: built in */
+    char *path;  /* where the .so or the program lies; NULL: built in */
     int fd;      /* its sealed copy; -1: built in */
     bool is_bundled;
+    bool is_program;          /* program.h; after mmr_plugin_admit() */
     uint32_t needs;           /* granted, enum mmr_need; all where no registration says less */
     struct mmr_strv actions;  /* granted; v NULL: all */
     char *words;              /* the texts of actions */

@@ -10,15 +10,18 @@
 #include "plugin/host_pending.h"
 #include "plugin/load.h"
 #include "plugin/order.h"
+#include "plugin/program.h"
 #include "plugin/sandbox.h"
 #include "plugin/supervise.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/scope.h"
 
 #include <event2/event.h>
 
 #include <mamori/action.h>
 
+#include <limits.h>
 #include <signal.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -41,7 +44,7 @@ struct assigned {
     size_t packed_len;
     char *verbs[MMR_EVENT_ARRAY_MAX];
     size_t n_verbs;
-    bool has_file, has_verbs, is_tool_named;
+    bool has_file, has_verbs, is_tool_named, is_program;
     int fd;
     uint32_t side, needs;
     const struct mmr_plugin *found;
@@ -374,6 +377,7 @@ static void take_instance(struct host *h, const struct mmr_message *m)
             in->n_verbs++;
     in->fd = *m->fd;
     *m->fd = -1; /* ours now */
+    in->is_program = in->fd >= 0 && mmr_program_is(in->fd);
     in->packed = malloc(m->tail_len + 1);
     if (!in->packed || (in->has_file && in->fd < 0)) {
         refuse(h, "an instance came without its file, or there is no memory");
@@ -445,12 +449,36 @@ static void send_info(struct host *h, size_t i)
     (void)mmr_tether_send(h->link, MMR_MSG_INFO, &map, NULL, 0, -1);
 }
 
+/* What starts a program: itself, its interpreter with what that keeps in /etc, the loader. */
+static int program_needs(struct host *h, struct mmr_sandbox *box, struct mmr_host_paths *reads, struct mmr_host_paths *execs, struct mmr_error *err)
+{
+    static const char *const loaders[] = {"/lib", "/lib64", "/usr/lib", "/usr/lib64"};
+    char interpreter[PATH_MAX], own[PATH_MAX + 8];
+    if (h->n != 1)
+        return mmr_fail(err, MMR_EINVAL, "instance '%s' is a program, which is a host of its own; no other entry may name 'host: %s'", h->inst[0].name,
+                        h->name);
+    int r = mmr_program_interpreter(h->inst[0].fd, h->inst[0].name, interpreter, err);
+    for (size_t i = 0; r == 0 && i < sizeof loaders / sizeof loaders[0]; i++)
+        mmr_host_paths_put(execs, loaders[i]);
+    if (r == 0 && interpreter[0]) {
+        mmr_host_paths_put(execs, interpreter);
+        (void)snprintf(own, sizeof own, "/etc%s", strrchr(interpreter, '/'));
+        mmr_host_paths_put(reads, own);
+    }
+    box->exec_fd = MMR_PROGRAM_FD;
+    return r;
+}
+
 /* Privileges first, then code: what is granted to any instance stays for loading, what is also declared for running. */
 static int load_all(struct host *h, struct mmr_error *err)
 {
     struct mmr_sandbox box = h->sandbox;
-    struct mmr_host_paths reads = {.n = 0}, writes = {.n = 0};
+    struct mmr_host_paths reads = {.n = 0}, writes = {.n = 0}, execs = {.n = 0};
     box.needs = 0;
+    int r = 0;
+    for (size_t i = 0; i < h->n && r == 0; i++)
+        if (h->inst[i].is_program)
+            r = program_needs(h, &box, &reads, &execs, err);
     for (size_t i = 0; i < h->n; i++) {
         box.needs |= h->inst[i].needs;
         mmr_host_paths_add(&reads, h->inst[i].packed, h->inst[i].packed_len);
@@ -459,7 +487,9 @@ static int load_all(struct host *h, struct mmr_error *err)
     }
     box.reads = (const char *const *)reads.v;
     box.writes = (const char *const *)writes.v;
-    int r = mmr_sandbox_enter(&box, NULL, err);
+    box.execs = (const char *const *)execs.v;
+    if (r == 0)
+        r = mmr_sandbox_enter(&box, NULL, err);
     box.needs = 0;
     for (size_t i = 0; i < h->n && r == 0; i++) {
         r = find_plugin(h, &h->inst[i], err);
@@ -470,6 +500,7 @@ static int load_all(struct host *h, struct mmr_error *err)
         r = mmr_sandbox_enter(&box, &h->report, err);
     mmr_host_paths_done(&reads);
     mmr_host_paths_done(&writes);
+    mmr_host_paths_done(&execs);
     return r;
 }
 
@@ -534,6 +565,23 @@ static int run_all(struct host *h, struct mmr_error *err)
     return r;
 }
 
+/* This process becomes the program, whose tether, sandbox and limits are this one's. Returns only when it cannot. */
+static int become_program(struct host *h, struct mmr_error *err)
+{
+    const struct assigned *in = &h->inst[0];
+    const struct mmr_program_start start = {.host = h->name, .instance = in->name, .node = h->node, .endpoint = h->endpoint,
+                                            .state_dir = in->state_dir, .secret = h->secret, .side = in->side, .needs = in->needs & in->found->needs,
+                                            .wants = h->wants, .plugin = in->found, .packed = in->packed, .packed_len = in->packed_len};
+    mmr_autofree uint8_t *assignment = NULL;
+    size_t len = 0;
+    int r = mmr_program_assignment(&start, &assignment, &len, err);
+    if (r)
+        return r;
+    send_sandbox(h);
+    send_info(h, 0);
+    return mmr_program_exec(in->fd, in->name, assignment, len, err);
+}
+
 static void go(struct host *h)
 {
     struct mmr_error err = {.struct_size = sizeof err};
@@ -542,6 +590,8 @@ static void go(struct host *h)
         return;
     }
     int r = load_all(h, &err);
+    if (r == 0 && h->inst[0].is_program)
+        r = become_program(h, &err);
     if (r == 0)
         r = connect_bus(h, &err);
     if (r == 0)

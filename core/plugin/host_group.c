@@ -36,6 +36,7 @@ static bool copy_instance(struct mmr_group_instance *in, const struct mmr_host_i
     (void)snprintf(in->plugin, sizeof in->plugin, "%s", from->plugin);
     in->side = from->side;
     in->is_tool_named = from->is_tool_named;
+    in->is_program = from->is_program;
     in->needs = from->needs;
     in->state_dir = strdup(from->state_dir ? from->state_dir : "");
     if (!in->state_dir)

@@ -2,6 +2,7 @@
 #include "plugin/load.h"
 
 #include "plugin/describe.h"
+#include "plugin/program.h"
 #include "trust/place.h"
 #include "util/scope.h"
 
@@ -147,6 +148,8 @@ int mmr_plugin_locate(const char *dir, const char *id, char **ret_path, struct m
 int mmr_plugin_load(int fd, const char *name, const struct mmr_plugin **ret_p, struct mmr_error *err)
 {
     char path[64];
+    if (mmr_program_is(fd))
+        return mmr_program_read(fd, name, ret_p, err);
     /* The dynamic linker takes a name it has seen for the same file, so the number must never come again:
      * this copy of the descriptor stays open as long as the plugin, that is, for ever. */
     int kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);

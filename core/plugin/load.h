@@ -31,7 +31,8 @@ int mmr_plugin_locate(const char *dir, const char *id, char **ret_path, struct m
 int mmr_plugin_seal(const char *path, int *ret_fd, struct mmr_error *err);
 
 /*
- * mmr_plugin_load - dlopen() the sealed file (its constructors run) and find its descriptor. Never unloaded.
+ * mmr_plugin_load - dlopen() the sealed file (its constructors run) and find its descriptor. Never unloaded. Of a program
+ * (program.h) the description is read instead, and nothing runs.
  *
  * fd      borrowed, from mmr_plugin_seal()
  * name    what to call it in messages

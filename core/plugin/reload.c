@@ -49,6 +49,10 @@ static int ask(const struct mmr_reload_item *item, struct mmr_error *err)
     in->next_len = item->packed_len;
     if (c->state != MMR_CHILD_RUNNING)
         return 0;
+    if (in->is_program) { /* it reads its configuration once, at its start */
+        c->is_restart_due = true;
+        return 0;
+    }
     mmr_event_begin_map(&map, buf, sizeof buf);
     mmr_event_int(&map, "index", (int64_t)item->instance);
     int r = mmr_channel_send(c->channel, MMR_MSG_PREPARE, &map, item->packed, item->packed_len, -1);
@@ -137,7 +141,7 @@ static void finish(struct mmr_supervisor *sup, bool is_commit)
             }
             in->next_packed = NULL;
         }
-        if (is_changed && c->channel)
+        if (is_changed && c->channel && !c->group->instances[0].is_program)
             (void)mmr_channel_send(c->channel, is_commit ? MMR_MSG_COMMIT : MMR_MSG_ABORT, NULL, NULL, 0, -1);
         /* one that was starting read the old configuration */
         if (is_changed && is_commit && (c->is_restart_due || c->state == MMR_CHILD_STARTING))

@@ -164,7 +164,7 @@ int mmr_sandbox_enter(const struct mmr_sandbox *s, struct mmr_sandbox_report *re
     if (r == 0)
         mmr_sandbox_confine(s, &report);
     if (r == 0)
-        r = mmr_sandbox_filter(s->needs, false, err);
+        r = mmr_sandbox_filter(s->needs, s->exec_fd, false, err);
     if (r == 0 && ret)
         *ret = report;
     return r;
@@ -190,5 +190,5 @@ int mmr_sandbox_core(struct mmr_error *err)
         r = mmr_fail(err, MMR_EPERM, "sandbox: capabilities: %s", strerror(errno));
     (void)cap_free(want);
     (void)cap_free(have);
-    return r ? r : mmr_sandbox_filter(MMR_NEED_LISTEN | MMR_NEED_NET_OUT | MMR_NEED_RUN, true, err);
+    return r ? r : mmr_sandbox_filter(MMR_NEED_LISTEN | MMR_NEED_NET_OUT | MMR_NEED_RUN, 0, true, err);
 }

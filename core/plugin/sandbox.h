@@ -11,6 +11,8 @@ struct mmr_sandbox {
     int64_t memory_bytes;   /* address space limit follows from it; 0: none */
     const char *const *reads, *const *writes; /* files and folders it may open besides what every program needs, each a
                                                * NULL-terminated list or NULL; those that are not there are left out */
+    const char *const *execs; /* files and folders it may execute from, beside what its needs say; NULL: none */
+    int exec_fd;            /* execveat() of this descriptor stays allowed: it will become that program; 0: none */
 };
 struct mmr_sandbox_report { /* what is in force, for status */
     int landlock;           /* version of the kernel's interface that confines files and TCP; 0: not in force */
@@ -36,8 +38,8 @@ int mmr_sandbox_die_with_parent(struct mmr_error *err);
 
 /* ---- its steps, each in a file of its own ---- */
 
-/* sandbox_calls.c: is_core: the filter of mmr_sandbox_core(). errors MMR_EIO */
-int mmr_sandbox_filter(uint32_t needs, bool is_core, struct mmr_error *err);
+/* sandbox_calls.c: exec_fd: see above; is_core: the filter of mmr_sandbox_core(). errors MMR_EIO */
+int mmr_sandbox_filter(uint32_t needs, int exec_fd, bool is_core, struct mmr_error *err);
 /* sandbox_paths.c: what cannot be done is a reason in ret, no error. */
 void mmr_sandbox_confine(const struct mmr_sandbox *s, struct mmr_sandbox_report *ret);
 

@@ -7,6 +7,7 @@
 #include <seccomp.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static const struct {
     {"vhangup", 0}, {"syslog", 0}, {"io_uring_setup", 0}, {"io_uring_enter", 0}, {"io_uring_register", 0},
     {"listen", MMR_NEED_LISTEN}, {"accept", MMR_NEED_LISTEN}, {"accept4", MMR_NEED_LISTEN},
 };
-static const char *const runs[] = {"execve", "execveat", "fork", "vfork"};
+static const char *const runs[] = {"execve", "fork", "vfork"}; /* and execveat */
 static const char *const signals[] = {"kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"};
 static const char *const signals_by_other[] = {"tkill", "pidfd_send_signal"};
 
@@ -74,7 +75,7 @@ static int add_sockets(scmp_filter_ctx ctx, uint32_t needs)
 }
 
 /* Threads are made, processes are not; and no signal goes to another process. */
-static int add_processes(scmp_filter_ctx ctx, uint32_t needs)
+static int add_processes(scmp_filter_ctx ctx, uint32_t needs, int exec_fd)
 {
     const struct scmp_arg_cmp no_thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
     const struct scmp_arg_cmp other = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0);
@@ -84,6 +85,14 @@ static int add_processes(scmp_filter_ctx ctx, uint32_t needs)
         return r;
     for (size_t i = 0; r == 0 && i < sizeof runs / sizeof runs[0]; i++)
         r = add(ctx, EPERM, runs[i], 0, NULL);
+    if (r == 0 && exec_fd) { /* the one descriptor it may become: itself */
+        const struct scmp_arg_cmp other_fd = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)exec_fd, 0), by_path = SCMP_A4(SCMP_CMP_NE, AT_EMPTY_PATH, 0);
+        r = add(ctx, EPERM, "execveat", 1, &other_fd);
+        if (r == 0)
+            r = add(ctx, EPERM, "execveat", 1, &by_path);
+    } else if (r == 0) {
+        r = add(ctx, EPERM, "execveat", 0, NULL);
+    }
     if (r == 0 && !MMR_IS_SANITIZED)
         r = add(ctx, EPERM, "clone", 1, &no_thread);
     if (r == 0 && !MMR_IS_SANITIZED)
@@ -97,7 +106,7 @@ static int add_processes(scmp_filter_ctx ctx, uint32_t needs)
     return r;
 }
 
-int mmr_sandbox_filter(uint32_t needs, bool is_core, struct mmr_error *err)
+int mmr_sandbox_filter(uint32_t needs, int exec_fd, bool is_core, struct mmr_error *err)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     int r = ctx ? 0 : -ENOMEM;
@@ -107,7 +116,7 @@ int mmr_sandbox_filter(uint32_t needs, bool is_core, struct mmr_error *err)
     if (r == 0 && !is_core)
         r = add_sockets(ctx, needs);
     if (r == 0 && !is_core)
-        r = add_processes(ctx, needs);
+        r = add_processes(ctx, needs, exec_fd);
     if (r == 0)
         r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
     if (r == 0)

@@ -99,6 +99,7 @@ static void add_rules(int set, const struct mmr_sandbox *s, uint64_t handled)
     allow_all(set, devices, (READ_FILE | WRITE_FILE | TRUNCATE) & handled);
     allow_all(set, s->reads, READ & handled);
     allow_all(set, s->writes, (READ | CHANGE) & handled);
+    allow_all(set, s->execs, (READ | EXECUTE) & handled);
     if (s->needs & MMR_NEED_LISTEN) /* a unix socket is a name in a folder */
         allow_parents(set, s->reads, (MAKE_SOCK | REMOVE_FILE) & handled);
     if (s->needs & (MMR_NEED_CAPTURE | MMR_NEED_NETFILTER))

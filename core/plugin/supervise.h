@@ -110,7 +110,7 @@ struct mmr_host_instance { /* all borrowed by mmr_host_new(), which copies */
     const char *state_dir;
     const uint8_t *packed;     /* mmr_config_pack() */
     size_t packed_len;
-    bool is_tool_named;        /* config.h */
+    bool is_tool_named, is_program; /* config.h */
 };
 struct mmr_host_conf {
     const char *name;          /* host group */

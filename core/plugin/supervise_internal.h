@@ -18,7 +18,7 @@ struct mmr_group_instance {
     size_t n_actions;
     int file_fd;
     uint32_t side, needs;
-    bool is_tool_named;
+    bool is_tool_named, is_program;
     uint8_t *packed, *next_packed; /* next: while a reload is under way */
     size_t packed_len, next_len;
     struct mmr_host_info info;

@@ -14,7 +14,7 @@
 
 static const char *const level_names[] = {"any", "registered", "signed", "manifest"};
 static const char *const reason_names[] = {"ok", "unregistered", "registration", "unsigned", "signature", "key", "hash", "no_manifest",
-                                           "unlisted", "version", "owner"};
+                                           "unlisted", "version", "owner", "kind"};
 _Static_assert(sizeof reason_names / sizeof reason_names[0] == MMR_TRUST_REASONS, "a name for each reason");
 
 const char *mmr_trust_level_name(enum mmr_trust_level l)

@@ -19,6 +19,7 @@ enum mmr_trust_reason {
     MMR_TRUST_OK = 0, MMR_TRUST_UNREGISTERED, MMR_TRUST_REGISTRATION, /* damaged, or in an unsafe place */
     MMR_TRUST_UNSIGNED, MMR_TRUST_SIGNATURE, MMR_TRUST_KEY, MMR_TRUST_HASH, MMR_TRUST_NO_MANIFEST, MMR_TRUST_UNLISTED, MMR_TRUST_VERSION,
     MMR_TRUST_OWNER, /* owner, mode, folder: said by mmr_plugin_seal() */
+    MMR_TRUST_KIND,  /* a program where a shared object was expected, or the other way round: said by mmr_plugin_admit() */
     MMR_TRUST_REASONS,
 };
 const char *mmr_trust_level_name(enum mmr_trust_level l);   /* "any", "registered", … */
