@@ -217,6 +217,7 @@ static void on_misbehaved(void *ctx, uint32_t slot, uint64_t count, const char *
     const struct mmr_agent *a = ctx;
     mmr_log(MMR_LOG_WARN, "plugin.misbehaves", "host=%s count=%llu what=\"%s\"", a->roster.slot[slot].host,
             (unsigned long long)count, what);
+    mmr_tell_misbehaved(a->tether, slot, what);
 }
 
 const struct mmr_local_server_ops mmr_agent_local_ops = {.hello = on_hello, .record = on_record, .gone = on_gone,

@@ -377,7 +377,7 @@ static void on_message(void *ctx, const struct mmr_message *m)
         r = mmr_roster_instance(&l->roster, m->map, &err);
         slot = (uint32_t)mmr_event_get_int(m->map, "slot", 0);
         if (!r) {
-            l->roster.slot[slot].is_ready = true;
+            mmr_live_known(l, slot);
             mmr_live_eyes_slot(l, slot);
         }
         if (!r && l->roster.slot[slot].is_up)

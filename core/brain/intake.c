@@ -4,6 +4,7 @@
 
 #include "plugin/describe.h"
 #include "plugin/order.h"
+#include "plugin/roles.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -92,11 +93,11 @@ static bool has_network_sensor(const struct mmr_roster_slot *s) /* eyes.c keeps 
     return false;
 }
 
-static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
+static void welcome(struct mmr_live *l, uint32_t slot)
 {
-    struct mmr_live *l = ctx;
     struct mmr_roster_slot *s = &l->roster.slot[slot];
-    memcpy(s->epoch, epoch, 16);
+    const uint8_t *epoch = s->epoch;
+    s->is_asking = false;
     s->has_epoch = s->is_up = true;
     s->is_reconciled = false;
     s->up_ns = mmr_clock_wall_ns();
@@ -112,6 +113,23 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
     mmr_live_responders(l);
     if (l->is_settled) /* before, somebody else would be asked for what a responder that is about to connect holds */
         mmr_pipeline_reconsider(l->pipeline, s->up_ns);
+}
+
+static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
+{
+    struct mmr_live *l = ctx;
+    struct mmr_roster_slot *s = &l->roster.slot[slot];
+    memcpy(s->epoch, epoch, 16);
+    s->is_asking = true;
+    if (s->is_ready)
+        welcome(l, slot);
+}
+
+void mmr_live_known(struct mmr_live *l, uint32_t slot)
+{
+    l->roster.slot[slot].is_ready = true;
+    if (l->roster.slot[slot].is_asking)
+        welcome(l, slot);
 }
 
 static void on_record(void *ctx, const struct mmr_local_record *r)
@@ -149,7 +167,7 @@ static void on_gone(void *ctx, uint32_t slot, bool is_bye)
     struct mmr_live *l = ctx;
     if (l->roster.slot[slot].is_up)
         l->roster.slot[slot].down_ns = mmr_clock_wall_ns();
-    l->roster.slot[slot].is_up = false;
+    l->roster.slot[slot].is_up = l->roster.slot[slot].is_asking = false;
     mmr_live_eyes_slot_gone(l, slot, is_bye);
     mmr_live_responders(l);
 }
@@ -177,6 +195,7 @@ static void on_misbehaved(void *ctx, uint32_t slot, uint64_t count, const char *
     const struct mmr_live *l = ctx;
     mmr_log(MMR_LOG_WARN, "plugin.misbehaves", "host=%s count=%llu what=\"%s\"", l->roster.slot[slot].host,
             (unsigned long long)count, what);
+    mmr_tell_misbehaved(l->tether, slot, what);
 }
 
 const struct mmr_local_server_ops mmr_live_local_ops = {.hello = on_hello, .record = on_record, .gone = on_gone,

@@ -94,6 +94,7 @@ int mmr_live_put_received(struct mmr_live *l, struct mmr_error *err);  /* into t
 
 /* eyes.c */
 int mmr_live_eyes_restore(struct mmr_live *l, struct mmr_error *err); /* makes l->watch from what was kept */
+void mmr_live_known(struct mmr_live *l, uint32_t slot); /* what is in it: a host that asked is welcome now */
 void mmr_live_eyes_slot(struct mmr_live *l, uint32_t slot); /* it said hello, or we learnt what is in it */
 void mmr_live_eyes_slot_gone(struct mmr_live *l, uint32_t slot, bool is_ended); /* is_ended: else it fell silent */
 void mmr_live_eyes_slot_lost(struct mmr_live *l, uint32_t slot, int64_t first_ns); /* its telemetry, since then */

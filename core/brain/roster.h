@@ -23,6 +23,7 @@ struct mmr_roster_instance {
 struct mmr_roster_slot {
     bool is_used, is_up, has_epoch, is_reconciled;
     bool is_ready; /* its instances run */
+    bool is_asking; /* said HELLO before we knew its instances: WELCOME waits, or what it sends would be nobody's */
     char host[64];
     uint8_t epoch[16];
     uint64_t upto[MMR_LANES], acked[MMR_LANES]; /* handled; told the host after the commit */

@@ -2,6 +2,7 @@
 #include "cli/plugin_facts.h"
 #include "cli/site.h"
 #include "plugin/describe.h"
+#include "plugin/program.h"
 #include "util/clock.h"
 #include "util/id.h"
 #include "util/scope.h"
@@ -129,7 +130,8 @@ static int do_register(const struct asked *a, const char *what)
         (void)printf("%s %s of %s is registered\n  sha256   %s\n  signed   %s%s%s\n  needs    %s\n  actions  %s\n", g->id, g->version,
                      g->maker[0] ? g->maker : "an unnamed maker", g->sha256, g->key[0] ? g->key : "no", owner[0] ? " of " : "", owner,
                      g->needs[0] ? g->needs : "none", g->actions[0] ? g->actions : "none");
-        (void)printf("It runs once it is configured: plugins: {NAME: {plugin: %s, file: %s}}, then 'mamori reload'.\n", g->id, g->file);
+        (void)printf("It runs once it is configured: plugins: {NAME: {plugin: %s, %s: %s}}, then 'mamori reload'.\n", g->id,
+                     mmr_program_is(in.fd) ? "exec" : "file", g->file);
     }
     json_object_put(facts);
     mmr_admission_done(&in);

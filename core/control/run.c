@@ -56,6 +56,8 @@ static void on_message(void *ctx, struct mmr_child *c, const struct mmr_message 
     struct mmr_run_state *s = ctx;
     if (c == s->core && m->type == MMR_TELL_ANSWER)
         mmr_run_answered(s, m);
+    if (c == s->core && m->type == MMR_TELL_MISBEHAVED)
+        mmr_run_misbehaved(s, m);
 }
 
 static void stop(struct mmr_run_state *s)

@@ -202,6 +202,19 @@ int mmr_run_make_hosts(struct mmr_run_state *s, struct mmr_error *err)
     return r;
 }
 
+void mmr_run_misbehaved(struct mmr_run_state *s, const struct mmr_message *m)
+{
+    int64_t slot = mmr_event_get_int(m->map, "slot", -1);
+    char text[200];
+    struct mmr_child_status core;
+    mmr_child_status(s->core, &core);
+    /* one that is about to end knows the slots and secrets of the configuration before */
+    if (slot < 0 || (uint64_t)slot >= s->n_hosts || core.state != MMR_CHILD_RUNNING)
+        return;
+    (void)mmr_log_quote(m->tail, m->tail_len, text, sizeof text);
+    mmr_child_nonsense(s->host[slot].child, text);
+}
+
 struct mmr_run_host *mmr_run_host_of(struct mmr_run_state *s, const struct mmr_child *c, size_t *ret_slot)
 {
     for (size_t i = 0; i < s->n_hosts; i++)

@@ -116,6 +116,7 @@ int mmr_run_pass_folder(const struct mmr_run_state *s, const char *path, uint32_
 /* run_status.c */
 void mmr_run_request(void *ctx, uint64_t client, const char *command, struct json_object *args);
 void mmr_run_answered(struct mmr_run_state *s, const struct mmr_message *m);
+void mmr_run_misbehaved(struct mmr_run_state *s, const struct mmr_message *m); /* the core about a host */
 void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, const char *text, struct json_object *pending);
 void mmr_run_unanswered(struct mmr_run_state *s); /* the core ended: nobody will answer what it was asked */
 bool mmr_run_is_tested(const struct mmr_run_state *s);

@@ -170,12 +170,21 @@ int mmr_group_assign(struct mmr_child *c, struct mmr_error *err)
     return r ? mmr_fail(err, r, "host '%s': its assignment does not fit into messages", c->name) : 0;
 }
 
+bool mmr_group_is_program(const struct mmr_child *c)
+{
+    return c->group && c->group->n == 1 && c->group->instances[0].is_program;
+}
+
 void mmr_group_info(struct mmr_child *c, const struct mmr_message *m)
 {
     int64_t i = mmr_event_get_int(m->map, "index", -1);
     if (!c->group || i < 0 || (uint64_t)i >= c->group->n)
         return;
     struct mmr_host_info *info = &c->group->instances[i].info;
+    if (info->is_known && mmr_group_is_program(c)) { /* what it may be was said before it was started */
+        mmr_child_nonsense(c, "it describes itself anew on its tether");
+        return;
+    }
     *info = (struct mmr_host_info){
         .is_known = true, .side = (uint32_t)mmr_event_get_int(m->map, "side", 0),
         .caps = (uint32_t)mmr_event_get_int(m->map, "caps", 0), .roles = (uint32_t)mmr_event_get_int(m->map, "roles", 0),
@@ -194,6 +203,10 @@ void mmr_group_sandbox(struct mmr_child *c, const struct mmr_message *m)
     if (!c->group)
         return;
     struct mmr_host_sandbox *x = &c->group->sandbox;
+    if (c->group->instances[0].info.is_known && mmr_group_is_program(c)) { /* the host says it before INFO */
+        mmr_child_nonsense(c, "it describes its sandbox anew on its tether");
+        return;
+    }
     *x = (struct mmr_host_sandbox){.is_known = true, .landlock = (int)mmr_event_get_int(m->map, "landlock", 0),
                                    .has_ceiling = c->has_ceiling,
                                    .user = (uint32_t)mmr_event_get_int(m->map, "user", 0)};

@@ -23,3 +23,14 @@ void mmr_tell_answer(struct mmr_tether *t, int64_t id, int status, const char *j
         left -= n;
     } while (left);
 }
+
+void mmr_tell_misbehaved(struct mmr_tether *t, uint32_t slot, const char *what)
+{
+    uint8_t buf[64];
+    struct mmr_event map;
+    if (!t)
+        return;
+    mmr_event_begin_map(&map, buf, sizeof buf);
+    mmr_event_int(&map, "slot", slot);
+    (void)mmr_tether_send(t, MMR_TELL_MISBEHAVED, &map, what, strnlen(what, 200), -1);
+}

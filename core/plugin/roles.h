@@ -16,10 +16,14 @@ enum mmr_tell {
     MMR_TELL_FACT,     /* tail: an event of the core itself (sensor.lost, …), not stamped */
     MMR_TELL_REQUEST,  /* id, command, [text]: asked over the control socket */
     /* role -> supervisor */
+    MMR_TELL_MISBEHAVED = MMR_MSG_OWN + 33, /* slot; tail: what broke the bus protocol, one line */
     MMR_TELL_ANSWER = MMR_MSG_OWN + 32, /* id, more (0: the last part), status; tail: part of the JSON */
 };
 
 /* Answer a MMR_TELL_REQUEST: json is cut into parts that fit a message. */
 void mmr_tell_answer(struct mmr_tether *t, int64_t id, int status, const char *json);
+
+/* A plugin host broke the bus protocol; the supervisor decides. */
+void mmr_tell_misbehaved(struct mmr_tether *t, uint32_t slot, const char *what);
 
 #endif

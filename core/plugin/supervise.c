@@ -137,7 +137,9 @@ static void describe_end(struct mmr_child *c, int status)
             (void)snprintf(what, sizeof what, "used %lld MiB, allowed are %lld MiB", (long long)(c->rss_bytes >> 20),
                            (long long)(c->limits.memory_bytes >> 20));
         break;
-    case MMR_CAUSE_NONSENSE: (void)snprintf(what, sizeof what, "sent nonsense on its control channel"); break;
+    case MMR_CAUSE_NONSENSE:
+        (void)snprintf(what, sizeof what, "sent nonsense%s%.200s", c->refusal[0] ? ": " : " on its control channel", c->refusal);
+        break;
     case MMR_CAUSE_STOPPED: (void)snprintf(what, sizeof what, "stopped"); break;
     default:
         if (is_signal)
@@ -261,6 +263,14 @@ void mmr_child_kill(struct mmr_child *c, enum mmr_child_cause cause)
     (void)kill(c->pid, SIGKILL); /* the pid is ours until waitpid(), which follows on the pidfd */
 }
 
+void mmr_child_nonsense(struct mmr_child *c, const char *text)
+{
+    if (!mmr_group_is_program(c) || !c->pid)
+        return;
+    (void)snprintf(c->refusal, sizeof c->refusal, "%s", text);
+    mmr_child_kill(c, MMR_CAUSE_NONSENSE);
+}
+
 /* ---- messages and deadlines ---- */
 
 static void on_ready(struct mmr_child *c)
@@ -279,11 +289,15 @@ static void on_beat(struct mmr_child *c, const struct mmr_message *m)
 {
     size_t head = offsetof(struct mmr_beat, counters);
     struct mmr_beat b = {0};
-    if (m->tail_len < head || m->tail_len > sizeof b)
+    bool is_good = m->tail_len >= head && m->tail_len <= sizeof b;
+    if (is_good) {
+        memcpy(&b, m->tail, m->tail_len);
+        is_good = b.n <= MMR_RUNTIME_INSTANCES_MAX && m->tail_len == head + b.n * sizeof b.counters[0];
+    }
+    if (!is_good) {
+        mmr_child_nonsense(c, "a heartbeat of the wrong length on its tether");
         return;
-    memcpy(&b, m->tail, m->tail_len);
-    if (b.n > MMR_RUNTIME_INSTANCES_MAX || m->tail_len != head + b.n * sizeof b.counters[0])
-        return;
+    }
     c->beat = b;
     if (c->state == MMR_CHILD_RUNNING)
         set_deadline(c, c->limits.stuck_ms);
@@ -302,7 +316,9 @@ static void on_message(void *ctx, const struct mmr_message *m)
         (void)mmr_log_quote(m->tail, m->tail_len < 200 ? m->tail_len : 200, c->refusal, sizeof c->refusal);
         break;
     default:
-        if (m->type >= MMR_MSG_OWN && c->sup->ops.message)
+        if (mmr_group_is_program(c))
+            mmr_child_nonsense(c, "a message on its tether of a type programs do not send");
+        else if (m->type >= MMR_MSG_OWN && c->sup->ops.message)
             c->sup->ops.message(c->sup->ctx, c, m);
     }
 }
@@ -311,7 +327,9 @@ static void on_message(void *ctx, const struct mmr_message *m)
 static void on_channel_end(void *ctx, const char *why)
 {
     struct mmr_child *c = ctx;
-    if (why)
+    if (why && mmr_group_is_program(c))
+        mmr_child_nonsense(c, why);
+    else if (why)
         mmr_child_kill(c, MMR_CAUSE_NONSENSE);
     else if (c->state == MMR_CHILD_RUNNING || c->state == MMR_CHILD_STARTING)
         set_deadline(c, 1000);

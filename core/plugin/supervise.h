@@ -162,6 +162,9 @@ int mmr_reload_prepare(struct mmr_supervisor *sup, const struct mmr_reload_item 
 void mmr_reload_commit(struct mmr_supervisor *sup);
 void mmr_reload_abort(struct mmr_supervisor *sup);
 
+/* It broke a protocol, in the way text says. A program (mmr_host_instance) is ended for it; of other hosts it is known from the log. */
+void mmr_child_nonsense(struct mmr_child *c, const char *text);
+
 /* ---- status ---- */
 
 struct mmr_child_status {

@@ -91,6 +91,7 @@ void mmr_child_limits(struct mmr_supervise_limits *l, const struct mmr_supervise
 int mmr_group_assign(struct mmr_child *c, struct mmr_error *err);
 void mmr_group_free(struct mmr_group *g);
 void mmr_group_info(struct mmr_child *c, const struct mmr_message *m);
+bool mmr_group_is_program(const struct mmr_child *c);
 void mmr_group_sandbox(struct mmr_child *c, const struct mmr_message *m);
 /* reload.c */
 void mmr_reload_answer(struct mmr_child *c, const struct mmr_message *m);

@@ -3,6 +3,7 @@
 description stands below, and it speaks the plugin protocol (docs/plugin-protocol.md) with python3-zmq and python3-msgpack."""
 import json
 import os
+import re
 import select
 import socket
 import struct
@@ -202,9 +203,11 @@ class Lines:
 
 
 def finding(path, text):
-    return {"mamori.kind": "finding", "class_uid": 2004, "activity_id": 1, "time": time.time_ns(), "severity_id": 4,
-            "mamori.rule": "org.example.linewatch.line", "finding_info.title": text[:200], "message": text[:1000], "mamori.phase": "foothold.process",
-            "mamori.potential": "high", "mamori.direction": "local", "device.hostname": socket.gethostname(), "file.path": path}
+    who = re.search(r"\buser=([^\s,;]{1,64})", text)
+    return {**({"user.name": who.group(1)} if who else {}),
+            "mamori.rule": "org.example.linewatch.line", "finding_info.title": text[:200], "message": text[:1000], "file.path": path,
+            "mamori.kind": "finding", "class_uid": 2004, "activity_id": 1, "time": time.time_ns(), "severity_id": 4,
+            "mamori.phase": "foothold.process", "mamori.potential": "high", "mamori.direction": "local", "device.hostname": socket.gethostname()}
 
 
 def main():
