@@ -2,7 +2,7 @@
 #include "blocker.h"
 
 #include "acts.h"
-#include "conntrack.h"
+#include "letgo.h"
 #include "deny.h"
 #include "guard.h"
 
@@ -18,7 +18,8 @@ struct mmr_blocker {
     struct mmr_deny *deny;
     struct mmr_acts *acts;
     struct mmr_guard guard;
-    unsigned forgotten; /* connections let go by the order at hand */
+    struct mmr_letgo *letgo;
+    uint64_t told_gone;
 };
 struct keys {
     struct mmr_deny_key k[KEYS_MAX];
@@ -139,11 +140,6 @@ static void answer(struct mmr_blocker *n, const struct mmr_act *act, const struc
     int r = read_back(n, ks, &out, &err);
     out.verified = r == 0 ? "confirmed" : r == MMR_ENOENT ? "refuted" : "inconclusive";
     out.detail = r ? err.text : "the address is in the kernel's deny set and the rules that use it are in place";
-    char text[160];
-    if (!r && n->forgotten) {
-        (void)snprintf(text, sizeof text, "%.110s; %u open connections were let go", out.detail, n->forgotten);
-        out.detail = text;
-    }
     mmr_receipt_send(n->host, act->id, 0, &out);
 }
 
@@ -170,14 +166,8 @@ static int apply(struct mmr_blocker *n, const struct mmr_action *o, const struct
         return r;
     }
     mmr_acts_applied(n->acts, act, o->ttl_ms);
-    n->forgotten = 0;
-    for (uint32_t i = 0; i < ks->n && (i == 0 || memcmp(&ks->k[i].addr, &ks->k[0].addr, sizeof ks->k[0].addr) != 0); i++) {
-        struct mmr_error no_table = {.struct_size = sizeof no_table}; /* the block holds without it */
-        if (mmr_conntrack_forget(&ks->k[i], &n->forgotten, &no_table) != 0 && no_table.code != MMR_EUNSUPPORTED)
-            n->host->log(n->host->impl, MMR_LOG_WARN, no_table.text);
-    }
-    answer(n, act, ks, "applied");
-    n->forgotten = 0;
+    answer(n, act, ks, "applied"); /* the block holds without what follows */
+    mmr_letgo_add(n->letgo, &ks->k[0]); /* both directions name one address */
     arm(n);
     return 0;
 }
@@ -304,6 +294,20 @@ static void expire(struct mmr_blocker *n)
     arm(n);
 }
 
+static void tell_letgo(struct mmr_blocker *n)
+{
+    struct mmr_letgo_count c = mmr_letgo_count(n->letgo);
+    char text[320];
+    if (c.error.code)
+        n->host->log(n->host->impl, MMR_LOG_WARN, c.error.text);
+    if (c.connections == n->told_gone)
+        return;
+    (void)snprintf(text, sizeof text, "connections.let_go total=%llu left_out=%llu", (unsigned long long)c.connections,
+                   (unsigned long long)c.left_out);
+    n->host->log(n->host->impl, MMR_LOG_INFO, text);
+    n->told_gone = c.connections;
+}
+
 void mmr_blocker_timer(struct mmr_blocker *n, uint64_t cookie)
 {
     if (cookie == COOKIE_EXPIRY) {
@@ -312,6 +316,7 @@ void mmr_blocker_timer(struct mmr_blocker *n, uint64_t cookie)
     }
     expire(n);
     sweep(n);
+    tell_letgo(n);
     if (cookie == COOKIE_SWEEP)
         (void)n->host->set_timer(n->host->impl, n->cfg->sweep_ms, COOKIE_SWEEP);
 }
@@ -326,6 +331,7 @@ void mmr_blocker_free(struct mmr_blocker *n)
 {
     if (!n)
         return;
+    mmr_letgo_free(n->letgo);
     mmr_acts_close(n->acts); /* blocks stay: the kernel ends them with their leases */
     mmr_deny_close(n->deny);
     free(n);
@@ -368,6 +374,8 @@ int mmr_blocker_new(const struct mmr_host *host, const struct mmr_blocker_config
         r = mmr_deny_setup(n->deny, cfg->never_block.v, cfg->never_block.n, err);
     if (!r)
         r = mmr_acts_open(host, cfg->dir, &n->acts, &damaged, err);
+    if (!r)
+        r = mmr_letgo_new(&n->letgo, err);
     if (r) {
         mmr_blocker_free(n);
         return r;

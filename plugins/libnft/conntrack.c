@@ -14,10 +14,12 @@ enum { BUF_BYTES = 32768, TUPLE_BYTES = 128, WAIT_S = 2 };
 
 struct found { /* the original direction's tuple, as the kernel wrote it; it names the connection */
     uint16_t len, zone;
+    uint8_t family;
     uint8_t bytes[TUPLE_BYTES];
 };
 struct search {
     const struct mmr_deny_key *k;
+    size_t n_keys;
     struct found *list;
     unsigned n;
 };
@@ -68,21 +70,29 @@ static bool tuple_is(const struct mmr_deny_key *k, const struct nlattr *tuple)
            (addr_of(ip.tb[CTA_IP_V4_DST], ip.tb[CTA_IP_V6_DST], &a) && mmr_deny_covers(k, &a));
 }
 
+static bool is_denied(const struct search *s, const struct nlattr *orig, const struct nlattr *reply)
+{
+    for (size_t i = 0; i < s->n_keys; i++)
+        /* the reply's tuple too: behind address translation the other end shows only there */
+        if (tuple_is(&s->k[i], orig) || (!s->k[i].port && reply && tuple_is(&s->k[i], reply)))
+            return true;
+    return false;
+}
+
 static int on_connection(const struct nlmsghdr *h, void *data)
 {
     struct search *s = data;
     struct attrs t = {{0}};
     (void)mnl_attr_parse(h, sizeof(struct nfgenmsg), collect, &t);
     const struct nlattr *orig = t.tb[CTA_TUPLE_ORIG];
-    /* the reply's tuple too: behind address translation the other end shows only there */
-    if (!orig || s->n == MMR_CONNTRACK_MAX ||
-        !(tuple_is(s->k, orig) || (!s->k->port && t.tb[CTA_TUPLE_REPLY] && tuple_is(s->k, t.tb[CTA_TUPLE_REPLY]))))
+    if (!orig || s->n == MMR_CONNTRACK_MAX || !is_denied(s, orig, t.tb[CTA_TUPLE_REPLY]))
         return MNL_CB_OK;
     uint16_t len = mnl_attr_get_payload_len(orig);
     if (len > TUPLE_BYTES)
         return MNL_CB_OK;
     struct found *f = &s->list[s->n++];
     f->len = len;
+    f->family = ((const struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family;
     f->zone = t.tb[CTA_ZONE] ? mnl_attr_get_u16(t.tb[CTA_ZONE]) : 0;
     memcpy(f->bytes, mnl_attr_get_payload(orig), len);
     return MNL_CB_OK;
@@ -119,15 +129,14 @@ static int ask(struct mnl_socket *nl, struct nlmsghdr *h, mnl_cb_t cb, void *dat
     return 0;
 }
 
-int mmr_conntrack_forget(const struct mmr_deny_key *k, unsigned *ret_n, struct mmr_error *err)
+int mmr_conntrack_forget(const struct mmr_deny_key *k, size_t n_keys, unsigned *ret_n, struct mmr_error *err)
 {
     const struct timeval wait = {.tv_sec = WAIT_S};
-    const uint8_t family = mmr_deny_is_v4(&k->addr) ? AF_INET : AF_INET6;
     uint32_t seq = (uint32_t)time(NULL);
     unsigned n = 0;
     int code = 0;
     char *buf = malloc(BUF_BYTES), req[512];
-    struct search s = {.k = k, .list = calloc(MMR_CONNTRACK_MAX, sizeof *s.list)};
+    struct search s = {.k = k, .n_keys = n_keys, .list = calloc(MMR_CONNTRACK_MAX, sizeof *s.list)};
     struct mnl_socket *nl = buf && s.list ? mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC) : NULL;
     if (!buf || !s.list) {
         free(buf);
@@ -138,9 +147,9 @@ int mmr_conntrack_forget(const struct mmr_deny_key *k, unsigned *ret_n, struct m
         setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
         code = errno;
     if (!code)
-        code = ask(nl, put_head(req, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq++, family), on_connection, &s, buf);
+        code = ask(nl, put_head(req, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq++, AF_UNSPEC), on_connection, &s, buf);
     for (unsigned i = 0; !code && i < s.n; i++) {
-        struct nlmsghdr *h = put_head(req, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq++, family);
+        struct nlmsghdr *h = put_head(req, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq++, s.list[i].family);
         mnl_attr_put(h, NLA_F_NESTED | CTA_TUPLE_ORIG, s.list[i].len, s.list[i].bytes);
         if (s.list[i].zone)
             mnl_attr_put_u16(h, CTA_ZONE, s.list[i].zone);

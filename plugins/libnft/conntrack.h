@@ -8,12 +8,12 @@
 enum { MMR_CONNTRACK_MAX = 4096 }; /* most connections forgotten by one call */
 
 /*
- * mmr_conntrack_forget - delete the tracked connections one of whose ends is denied by k (any address of a network; with k's port only those to
- * that service).
+ * mmr_conntrack_forget - delete the tracked connections one of whose ends is denied by one of the n_keys (any address of a network; with a key's
+ * port only those to that service). One passage through the kernel's table for all of them; it blocks for tens of milliseconds.
  *
  * ret_n   how many were deleted
  * errors  MMR_EUNSUPPORTED no connection tracking here; MMR_EPERM; MMR_EIO; MMR_ENOMEM
  */
-int mmr_conntrack_forget(const struct mmr_deny_key *k, unsigned *ret_n, struct mmr_error *err);
+int mmr_conntrack_forget(const struct mmr_deny_key *k, size_t n_keys, unsigned *ret_n, struct mmr_error *err);
 
 #endif

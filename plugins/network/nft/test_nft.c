@@ -224,19 +224,19 @@ static void tracked_connections_of_the_address_are_let_go(void **state)
     struct mmr_error err = {.struct_size = sizeof err};
     unsigned n = 0;
     assert_true(mmr_deny_parse("203.0.113.99", &k));
-    assert_int_equal(mmr_conntrack_forget(&k, &n, &err), 0);
+    assert_int_equal(mmr_conntrack_forget(&k, 1, &n, &err), 0);
     assert_int_equal(n, 0); /* somebody else's is left alone */
     assert_true(mmr_deny_parse("203.0.113.88", &k));
     k.proto = IPPROTO_TCP;
     k.port = 4456;
-    assert_int_equal(mmr_conntrack_forget(&k, &n, &err), 0);
+    assert_int_equal(mmr_conntrack_forget(&k, 1, &n, &err), 0);
     assert_int_equal(n, 0); /* another service of it */
     k.proto = 0;
     k.port = 0;
-    if (mmr_conntrack_forget(&k, &n, &err) != 0)
+    if (mmr_conntrack_forget(&k, 1, &n, &err) != 0)
         fail_msg("%s", err.text);
     assert_int_equal(n, 1);
-    assert_int_equal(mmr_conntrack_forget(&k, &n, &err), 0);
+    assert_int_equal(mmr_conntrack_forget(&k, 1, &n, &err), 0);
     assert_int_equal(n, 0);
     (void)close(c);
     (void)close(s);
