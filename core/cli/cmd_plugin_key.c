@@ -211,7 +211,7 @@ static int run(int argc, char **argv)
         case 'j': a.site.is_json = true; break;
         default: return MMR_EXIT_USAGE;
         }
-    const char *what = optind < argc ? argv[optind] : "", *of = optind + 1 < argc ? argv[optind + 1] : NULL;
+    const char *what = optind < argc ? argv[optind] : "", *of = optind + 1 < argc ? argv[optind + 1] : "";
     bool has_one = optind + 2 == argc, has_none = optind + 1 == argc;
     if (strcmp(what, "new") == 0 && has_one)
         return new_pair(of);
