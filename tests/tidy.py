@@ -53,7 +53,8 @@ def key(entry, tool):
     if made.returncode != 0:
         return None
     paths = made.stdout.split(":", 1)[1].replace("\\\n", " ").split()
-    return " ".join([tool, digest(os.path.join(entry["directory"], p) for p in paths), entry["command"], *TIDY])
+    # no path of this checkout, so that what was found can be copied to another one
+    return " ".join([tool, digest(os.path.join(entry["directory"], p) for p in paths), entry["command"].replace(os.getcwd() + "/", ""), *TIDY])
 
 
 def look(name, entry, folder, tool):
