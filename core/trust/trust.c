@@ -133,7 +133,7 @@ static int judge_registered(const struct mmr_trust *t, const struct mmr_trust_as
                             struct mmr_error *err)
 {
     const struct mmr_ring_key *key = NULL;
-    char signature[MMR_SHA256_TEXT];
+    char signature[MMR_SHA256_TEXT] = "";
     enum mmr_trust_reason reason;
     struct mmr_registration *g = &v->registration;
     int r = mmr_registration_load(t->register_dir, a->id, g, err);

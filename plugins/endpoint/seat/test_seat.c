@@ -67,7 +67,7 @@ static void start(const char *listen, const char *senders, const char *key, cons
         fail_msg("%s", err.text);
     (void)mmr_testhost_logged(th, MMR_LOG_INFO, &said);
     assert_non_null(strstr(said, "seat.listens"));
-    port = atoi(strstr(said, "port=") + 5);
+    port = (int)strtol(strstr(said, "port=") + 5, NULL, 10);
     assert_true(port > 0);
 }
 
@@ -612,7 +612,7 @@ static void a_silent_machine_is_told_and_told_when_it_is_back(void **state)
     assert_int_equal(mmr_testhost_add(th, &mmr_plugin_seat, cfg, &err), 0);
     assert_int_equal(mmr_testhost_start(th, &err), 0);
     (void)mmr_testhost_logged(th, MMR_LOG_INFO, &said);
-    port = atoi(strstr(said, "port=") + 5);
+    port = (int)strtol(strstr(said, "port=") + 5, NULL, 10);
     mmr_testhost_advance(th, 120 * MMR_TH_S);
     int ev = mmr_testhost_find(th, "seat.state", 0);
     assert_true(ev >= 0);
