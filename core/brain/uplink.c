@@ -34,6 +34,7 @@ struct mmr_uplink {
     uint64_t never[2 * EACH_MAX]; /* rows the link will never take */
     uint32_t n_never;
     uint8_t *buf;
+    uint64_t marked; /* up to this record the evidence's checkpoint was sent on this link */
 };
 
 /* ---- rows ---- */
@@ -100,6 +101,24 @@ static void note(struct mmr_uplink *u, uint64_t row, int level, const char *deta
         mmr_log(MMR_LOG_WARN, "upstream.not_recorded", "row=%llu reason=\"%s\"", (unsigned long long)row, err.text);
 }
 
+/* The newest checkpoint of the evidence: again at each start, and whenever there is a newer one. Repeated it changes nothing. */
+static void send_mark(struct mmr_uplink *u, struct mmr_db *db)
+{
+    struct mmr_evidence_mark m;
+    struct mmr_upstream_checkpoint c;
+    uint8_t buf[MMR_UPSTREAM_CHECKPOINT_MAX];
+    if (mmr_evidence_last_mark(db, &m, NULL) != 0 || m.seq == u->marked)
+        return;
+    c.seq = m.seq;
+    c.time_ns = m.time_ns;
+    memcpy(c.hash, m.hash, sizeof c.hash);
+    memcpy(c.key, m.key, sizeof c.key);
+    memcpy(c.sig, m.sig, sizeof c.sig);
+    size_t n = mmr_upstream_put_checkpoint(&c, buf);
+    if (mmr_site_node_send(u->link, MMR_LANE_OTHER, "evidence", MMR_UPSTREAM_CHECKPOINT, m.seq, buf, n, NULL) == 0)
+        u->marked = m.seq;
+}
+
 void mmr_uplink_offer(struct mmr_uplink *u)
 {
     struct mmr_error err = {.struct_size = sizeof err};
@@ -109,6 +128,7 @@ void mmr_uplink_offer(struct mmr_uplink *u)
     u->n_never = 0;
     if (mmr_store_outbox_pending(db, MMR_UPLINK_FORWARDER, 2 * EACH_MAX, offer, u, &err) < 0)
         mmr_log(MMR_LOG_WARN, "upstream.outbox_not_read", "reason=\"%s\"", err.text);
+    send_mark(u, db);
     for (uint32_t i = 0; i < u->n_never; i++)
         note(u, u->never[i], MMR_DELIVERY_FAILED, "the link does not take it");
 }

@@ -47,3 +47,36 @@ int mmr_upstream_read(const void *bytes, size_t len, struct mmr_upstream_part *r
     *ret = p;
     return 0;
 }
+
+size_t mmr_upstream_put_checkpoint(const struct mmr_upstream_checkpoint *c, uint8_t buf[MMR_UPSTREAM_CHECKPOINT_MAX])
+{
+    size_t n = mmr_wire_put_uint(buf, c->seq);
+    n += mmr_wire_put_int(buf + n, c->time_ns);
+    n += mmr_wire_put_bin(buf + n, c->hash, sizeof c->hash);
+    n += mmr_wire_put_bin(buf + n, c->key, sizeof c->key);
+    return n + mmr_wire_put_bin(buf + n, c->sig, sizeof c->sig);
+}
+
+static void bytes_of(struct mmr_wire_cursor *c, uint8_t *to, size_t want)
+{
+    size_t len = 0;
+    const uint8_t *p = mmr_wire_bin(c, &len);
+    if (p && len == want)
+        memcpy(to, p, want);
+    else
+        c->bad = true;
+}
+
+int mmr_upstream_read_checkpoint(const void *bytes, size_t len, struct mmr_upstream_checkpoint *ret, struct mmr_error *err)
+{
+    struct mmr_wire_cursor c = {bytes, (const uint8_t *)bytes + len, false};
+    struct mmr_upstream_checkpoint x = {.seq = mmr_wire_uint(&c)};
+    x.time_ns = mmr_wire_int(&c);
+    bytes_of(&c, x.hash, sizeof x.hash);
+    bytes_of(&c, x.key, sizeof x.key);
+    bytes_of(&c, x.sig, sizeof x.sig);
+    if (c.bad || c.p != c.end || x.seq == 0 || x.seq > INT64_MAX)
+        return mmr_fail(err, MMR_EBADMSG, "a checkpoint of %zu bytes that is none: expected number, time, hash, key and signature", len);
+    *ret = x;
+    return 0;
+}

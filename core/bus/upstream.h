@@ -11,7 +11,8 @@
 #include "bus/site.h"
 
 enum {
-    MMR_UPSTREAM_RECORD = 96, /* hub -> collector */
+    MMR_UPSTREAM_RECORD = 96,     /* hub -> collector */
+    MMR_UPSTREAM_CHECKPOINT = 97, /* hub -> collector: how far its evidence is signed */
     MMR_UPSTREAM_KIND_MAX = 23,
     MMR_UPSTREAM_PART_MAX = 96 * 1024,       /* bytes of content in one part */
     MMR_UPSTREAM_BYTES_MAX = 4 * 1024 * 1024, /* of a whole record: what an outbox takes */
@@ -30,5 +31,15 @@ struct mmr_upstream_part {
 size_t mmr_upstream_put(const struct mmr_upstream_part *p, uint8_t *buf);
 /* ret->bytes points into bytes. errors MMR_EBADMSG naming what is wrong */
 int mmr_upstream_read(const void *bytes, size_t len, struct mmr_upstream_part *ret, struct mmr_error *err);
+
+/* A signed checkpoint of the site's evidence chain (store/evidence.h): [seq, time, hash, key, signature]. */
+enum { MMR_UPSTREAM_HASH = 32, MMR_UPSTREAM_CHECKPOINT_MAX = 192 };
+struct mmr_upstream_checkpoint {
+    uint64_t seq;
+    int64_t time_ns;
+    uint8_t hash[MMR_UPSTREAM_HASH], key[MMR_KEY], sig[MMR_SIGNATURE];
+};
+size_t mmr_upstream_put_checkpoint(const struct mmr_upstream_checkpoint *c, uint8_t buf[MMR_UPSTREAM_CHECKPOINT_MAX]);
+int mmr_upstream_read_checkpoint(const void *bytes, size_t len, struct mmr_upstream_checkpoint *ret, struct mmr_error *err);
 
 #endif

@@ -15,7 +15,7 @@ struct listing {
     struct mmr_cli_site site;
     struct mmr_db *db;
     struct json_object *sites;
-    uint64_t silent, severe;
+    uint64_t silent, severe, doubts;
     int64_t silent_after_ns, now_ns;
     bool is_running;
 };
@@ -41,6 +41,27 @@ static int add_site(void *ctx, const struct mmr_collected_site *s)
     return 0;
 }
 
+/* After the sites were read: a question inside a question would lose the first one's place. */
+static int add_evidence(struct listing *l, struct mmr_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < json_object_array_length(l->sites) && !r; i++) {
+        struct json_object *o = json_object_array_get_idx(l->sites, i);
+        char doubt[MMR_COLLECTED_DOUBT_MAX + 1];
+        uint64_t seq = 0;
+        int64_t time_ns = 0;
+        r = mmr_collected_evidence(l->db, mmr_cli_json_text(o, "site"), &seq, &time_ns, doubt, err);
+        if (r)
+            break;
+        mmr_cli_json_int(o, "evidence_signed_upto", (int64_t)seq);
+        mmr_cli_json_time(o, "evidence_signed_at", time_ns);
+        if (doubt[0])
+            mmr_cli_json_str(o, "evidence_doubt", doubt);
+        l->doubts += doubt[0] != '\0';
+    }
+    return r;
+}
+
 static int add_severe(void *ctx, const struct mmr_collected_incident *i)
 {
     struct json_object *o = json_object_new_object();
@@ -62,6 +83,9 @@ static void print_people(const struct listing *l, struct json_object *severe)
         struct json_object *o = json_object_array_get_idx(l->sites, i);
         (void)printf("%-7s %-39s %s  ", mmr_cli_json_text(o, "state"), mmr_cli_json_text(o, "site"), mmr_cli_json_text(o, "seen"));
         (void)printf(mmr_cli_word(s, "重大 %lld 件\n", "%lld severe\n"), (long long)mmr_cli_json_number(o, "severe_open"));
+        if (*mmr_cli_json_text(o, "evidence_doubt"))
+            (void)printf(mmr_cli_word(s, "        証跡に矛盾があります: %s\n", "        its evidence contradicts what it signed before: %s\n"),
+                         mmr_cli_json_text(o, "evidence_doubt"));
     }
     if (n == 0)
         (void)puts(mmr_cli_word(s, "まだ拠点がありません。「mamori token new --name 会社.拠点」で追加します。", "No site yet: 'mamori token new --name TENANT.SITE' makes a token for one."));
@@ -79,6 +103,8 @@ static int list(struct listing *l)
     struct json_object *severe = json_object_new_array();
     int r = mmr_collected_sites(l->db, add_site, l, &err);
     if (!r)
+        r = add_evidence(l, &err);
+    if (!r)
         r = mmr_collected_severe(l->db, NULL, SEVERE_MAX, add_severe, severe, &err);
     if (r) {
         (void)fprintf(stderr, "mamori upstream list: %s; is this a collector's folder?\n", err.text);
@@ -95,7 +121,7 @@ static int list(struct listing *l)
         print_people(l, severe);
         json_object_put(severe);
     }
-    return !l->is_running || l->silent || l->severe ? MMR_EXIT_NO : MMR_EXIT_OK;
+    return !l->is_running || l->silent || l->severe || l->doubts ? MMR_EXIT_NO : MMR_EXIT_OK;
 }
 
 static int run(int argc, char **argv)
@@ -134,8 +160,9 @@ MMR_COMMAND(upstream_list) = {
              "\n"
              "Each site with its state (up; away: not connected; silent: not heard for collector.silent_after), when it was last heard,\n"
              "and how many incidents are severe and open there; then those incidents, newest first.\n"
-             "Status 1: a site is silent, something severe is open, or the collector does not run.\n"
-             "--json: {\"running\":...,\"sites\":[{\"site\",\"tenant\",\"state\",\"seen\",\"last_record\",\"records\",\"severe_open\"}],\n"
+             "Status 1: a site is silent, something severe is open, a site's evidence contradicts what it signed before, or the collector does not run.\n"
+             "--json: {\"running\":...,\"sites\":[{\"site\",\"tenant\",\"state\",\"seen\",\"last_record\",\"records\",\"severe_open\",\n"
+             "\"evidence_signed_upto\",\"evidence_signed_at\",\"evidence_doubt\"}],\n"
              "\"severe\":[{\"site\",\"id\",\"band\",\"title\",\"last\"}]}\n",
     .run = run,
 };

@@ -25,6 +25,8 @@ static const char tables[] =
     " silent INTEGER NOT NULL, records INTEGER NOT NULL, record INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS collected_incident(site TEXT NOT NULL, uid TEXT NOT NULL, class TEXT NOT NULL, band TEXT NOT NULL,"
     " status INTEGER NOT NULL, last INTEGER NOT NULL, logged INTEGER NOT NULL, title TEXT NOT NULL, PRIMARY KEY(site, uid)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS collected_checkpoint(site TEXT NOT NULL, seq INTEGER NOT NULL, time INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " key BLOB NOT NULL, sig BLOB NOT NULL, doubt TEXT NOT NULL, PRIMARY KEY(site, seq)) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS collected_severe ON collected_incident(site, last) WHERE class = 'severe' AND status < 4;";
 
 int mmr_collected_open(struct mmr_db *db, struct mmr_error *err)

@@ -66,6 +66,18 @@ struct mmr_collected_incident { /* borrowed for the call */
 int mmr_collected_severe(struct mmr_db *db, const char *site, uint32_t limit, int (*fn)(void *ctx, const struct mmr_collected_incident *i),
                          void *ctx, struct mmr_error *err);
 
+struct mmr_evidence_mark;
+enum { MMR_COLLECTED_DOUBT_MAX = 120 };
+/*
+ * mmr_collected_checkpoint - part of the batch: keep a checkpoint of a site's evidence, by which its log can be held to what it was.
+ *
+ * ret_doubt  MMR_COLLECTED_DOUBT_MAX + 1 bytes: "" or how it contradicts what the site signed before (kept, too)
+ * errors     MMR_EBADMSG its signature is not its key's: it is nothing; others: the batch is broken
+ */
+int mmr_collected_checkpoint(struct mmr_db *db, const char *site, const struct mmr_evidence_mark *m, char *ret_doubt, struct mmr_error *err);
+/* Up to which record a site's evidence is signed (0: nothing came), and the newest doubt ("": none). ret_doubt as above */
+int mmr_collected_evidence(struct mmr_db *db, const char *site, uint64_t *ret_seq, int64_t *ret_time_ns, char *ret_doubt, struct mmr_error *err);
+
 /* What every outlet is done with goes when it is older than done_before_ns; the memory of records (a later repetition would count
  * again) and incidents that are closed when older than before_ns. */
 int mmr_collected_trim(struct mmr_db *db, int64_t done_before_ns, int64_t before_ns, struct mmr_error *err);

@@ -29,6 +29,15 @@ int mmr_evidence_checkpoint(struct mmr_evidence_log *e, int64_t time_ns, struct 
 bool mmr_evidence_is_checkpoint_due(const struct mmr_evidence_log *e,
                                     int64_t now_ns); /* 256 records or 10 min */
 
+struct mmr_evidence_mark { /* a signed checkpoint: record seq existed, with this hash */
+    uint64_t seq;
+    int64_t time_ns;
+    uint8_t hash[MMR_EVIDENCE_HASH], key[32], sig[64];
+};
+/* The newest checkpoint. errors MMR_ENOENT there is none yet */
+int mmr_evidence_last_mark(struct mmr_db *db, struct mmr_evidence_mark *ret, struct mmr_error *err);
+bool mmr_evidence_mark_is_signed(const struct mmr_evidence_mark *m); /* by its own key */
+
 struct mmr_evidence_report {
     uint64_t records, checkpoints, signed_upto; /* signed_upto: seq of the last good checkpoint */
     uint64_t bad_seq;                           /* 0: all good */

@@ -2,6 +2,7 @@
 #include "upstream/collector_internal.h"
 
 #include "bus/upstream.h"
+#include "store/evidence.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -64,6 +65,25 @@ static int take(struct mmr_collector *c, const struct mmr_site_record *r, bool *
     return mmr_collected_put(c->db, &x, mmr_clock_wall_ns(), ret_is_new, err);
 }
 
+static int take_checkpoint(struct mmr_collector *c, const struct mmr_site_record *r, struct mmr_error *err)
+{
+    struct mmr_upstream_checkpoint x;
+    struct mmr_evidence_mark m;
+    char doubt[MMR_COLLECTED_DOUBT_MAX + 1];
+    int e = mmr_upstream_read_checkpoint(r->bytes, r->len, &x, err);
+    if (e)
+        return e;
+    m.seq = x.seq;
+    m.time_ns = x.time_ns;
+    memcpy(m.hash, x.hash, sizeof m.hash);
+    memcpy(m.key, x.key, sizeof m.key);
+    memcpy(m.sig, x.sig, sizeof m.sig);
+    e = mmr_collected_checkpoint(c->db, r->node, &m, doubt, err);
+    if (!e && doubt[0])
+        mmr_log(MMR_LOG_ERR, "site.evidence_doubtful", "site=%s what=\"%s\"", r->node, doubt);
+    return e;
+}
+
 static void on_record(void *ctx, const struct mmr_site_record *r)
 {
     struct mmr_collector *c = ctx;
@@ -72,8 +92,10 @@ static void on_record(void *ctx, const struct mmr_site_record *r)
     bool is_new = true;
     if (!s || c->is_broken || !s->has_epoch || memcmp(s->epoch, r->epoch, 16) != 0 || r->lane >= MMR_LANES || r->seq <= s->upto[r->lane])
         return; /* the last: handed over twice by a connection that began anew */
-    int e = r->kind == MMR_UPSTREAM_RECORD ? take(c, r, &is_new, &err)
-                                           : mmr_fail(&err, MMR_EBADMSG, "a record of kind %u; expected %d", r->kind, MMR_UPSTREAM_RECORD);
+    int e = r->kind == MMR_UPSTREAM_RECORD       ? take(c, r, &is_new, &err)
+            : r->kind == MMR_UPSTREAM_CHECKPOINT ? take_checkpoint(c, r, &err)
+                                                 : mmr_fail(&err, MMR_EBADMSG, "a record of kind %u; expected %d or %d", r->kind,
+                                                            MMR_UPSTREAM_RECORD, MMR_UPSTREAM_CHECKPOINT);
     if (e == MMR_EBADMSG) {
         refuse(c, s, &err);
     } else if (e) {

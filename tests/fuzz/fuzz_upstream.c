@@ -10,6 +10,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mmr_upstream_part p, q;
+    struct mmr_upstream_checkpoint c, d;
+    uint8_t buf[MMR_UPSTREAM_CHECKPOINT_MAX];
+    if (mmr_upstream_read_checkpoint(data, size, &c, NULL) == 0) {
+        size_t len = mmr_upstream_put_checkpoint(&c, buf);
+        if (len > sizeof buf || mmr_upstream_read_checkpoint(buf, len, &d, NULL) != 0 || c.seq != d.seq || c.time_ns != d.time_ns ||
+            memcmp(c.hash, d.hash, sizeof c.hash) != 0 || memcmp(c.sig, d.sig, sizeof c.sig) != 0)
+            abort();
+    }
     if (mmr_upstream_read(data, size, &p, NULL) != 0)
         return 0;
     if (p.len > MMR_UPSTREAM_PART_MAX || p.part >= p.parts || p.parts > MMR_UPSTREAM_PARTS_MAX || !p.kind[0])

@@ -1,6 +1,7 @@
 /* test_store_collected.c - a collector's store: a record counts once, whoever repeats it; long ones come in parts; severe ones are known. */
 #include "store/collected.h"
 
+#include "store/chain.h"
 #include "store/incidents.h"
 #include "util/clock.h"
 
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +191,60 @@ static void how_far_is_known_for_the_last_epoch_only(void **state)
     close_world(&w);
 }
 
+/* A checkpoint as a site's evidence log signs it. */
+static struct mmr_evidence_mark mark(uint64_t seq, int64_t time_ns, uint8_t hash, uint8_t key)
+{
+    uint8_t seed[crypto_sign_SEEDBYTES] = {key}, secret[crypto_sign_SECRETKEYBYTES], bytes[MMR_CHAIN_SIGNED_BYTES];
+    struct mmr_evidence_mark m = {.seq = seq, .time_ns = time_ns, .hash = {hash}};
+    (void)crypto_sign_seed_keypair(m.key, secret, seed);
+    mmr_chain_signed_bytes(seq, time_ns, m.hash, bytes);
+    (void)crypto_sign_detached(m.sig, NULL, bytes, sizeof bytes, secret);
+    return m;
+}
+
+static void evidence_that_contradicts_what_was_signed_is_named(void **state)
+{
+    static const struct {
+        const char *why;
+        uint64_t seq;
+        int64_t time_ns;
+        uint8_t hash, key;
+        const char *doubt; /* a part of it; NULL: none */
+    } rows[] = {
+        {"the first", 10, 100, 1, 1, NULL},
+        {"a later one", 20, 200, 2, 1, NULL},
+        {"the same again", 20, 200, 2, 1, NULL},
+        {"an older one that came late", 15, 150, 3, 1, NULL},
+        {"the same record, another hash", 10, 300, 9, 1, "another hash"},
+        {"fewer records, signed later", 12, 400, 4, 1, "cut or put back"},
+        {"another key", 30, 500, 5, 2, "another key"},
+    };
+    struct world w;
+    char doubt[MMR_COLLECTED_DOUBT_MAX + 1];
+    uint64_t seq;
+    int64_t at;
+    (void)state;
+    assert_true(sodium_init() >= 0);
+    open_world(&w);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mmr_evidence_mark m = mark(rows[i].seq, rows[i].time_ns, rows[i].hash, rows[i].key);
+        assert_int_equal(mmr_collected_checkpoint(w.db, "acme.one", &m, doubt, &w.err), 0);
+        if (rows[i].doubt ? !strstr(doubt, rows[i].doubt) : doubt[0] != '\0')
+            fail_msg("%s: \"%s\"", rows[i].why, doubt);
+    }
+    assert_int_equal(mmr_collected_evidence(w.db, "acme.one", &seq, &at, doubt, &w.err), 0);
+    assert_int_equal(seq, 30);
+    assert_int_equal(at, 500);
+    assert_non_null(strstr(doubt, "another key"));
+    struct mmr_evidence_mark m = mark(40, 600, 6, 1);
+    m.hash[5] ^= 1;
+    assert_int_equal(mmr_collected_checkpoint(w.db, "acme.one", &m, doubt, &w.err), MMR_EBADMSG);
+    assert_int_equal(mmr_collected_evidence(w.db, "acme.two", &seq, &at, doubt, &w.err), 0);
+    assert_int_equal(seq, 0);
+    assert_string_equal(doubt, "");
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +252,7 @@ int main(void)
         cmocka_unit_test(what_is_severe_follows_the_latest_state),
         cmocka_unit_test(what_is_no_event_is_refused_and_changes_nothing),
         cmocka_unit_test(long_records_come_whole_or_not_at_all),
+        cmocka_unit_test(evidence_that_contradicts_what_was_signed_is_named),
         cmocka_unit_test(how_far_is_known_for_the_last_epoch_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

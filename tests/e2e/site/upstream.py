@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from site_lab import Site, case, failed, until, usable
 
 VALIDATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "..", "shared", "tools", "ocsf-validate")
-LAST, GRAVE = 60, 5
+LAST, GRAVE = 300, 5  # more than 256 records of evidence: a signed checkpoint
 
 
 class Collector:
@@ -92,7 +92,7 @@ def flow(site, so, collector, hubs):
     for h in hubs:
         h.configure({"deployment": "none", "supervise": supervise, "trust": {"require": "any"}, "plugins": {"counter": {
             "plugin": "org.example.counter", "file": os.path.join(so, "counter.so"), "side": "endpoint", "host": "counter",
-            "config": {"name": h.name, "every": "100ms", "last": LAST, "grave_every": GRAVE}}}})
+            "config": {"name": h.name, "every": "40ms", "last": LAST, "grave_every": GRAVE}}}})
     collector.start()
     case("the_collector_runs", until(lambda: "collector.ready" in collector.m.log(), 60) and collector.list()["running"], collector.m.log())
     second = subprocess.run(collector.m.command("upstream", "--config", collector.m.site), capture_output=True, text=True, timeout=60)
@@ -132,6 +132,8 @@ def flow(site, so, collector, hubs):
     lines = [json.dumps(r, sort_keys=True) for r in collector.records()]
     case("and_each_state_stands_there_once", len(lines) == len(set(lines)), len(lines) - len(set(lines)))
 
+    marked = until(lambda: next((s for s in collector.list()["sites"] if s["site"] == "acme.hub1" and s["evidence_signed_upto"] >= 256), None), 60)
+    case("its_evidence_is_signed_where_it_cannot_reach", marked and "evidence_doubt" not in marked, collector.list()["sites"])
     # what gathered while there was no collector comes severe first
     collector.kill()
     before = len(collector.records())
