@@ -132,8 +132,6 @@ def flow(site, so, collector, hubs):
     lines = [json.dumps(r, sort_keys=True) for r in collector.records()]
     case("and_each_state_stands_there_once", len(lines) == len(set(lines)), len(lines) - len(set(lines)))
 
-    marked = until(lambda: next((s for s in collector.list()["sites"] if s["site"] == "acme.hub1" and s["evidence_signed_upto"] >= 256), None), 60)
-    case("its_evidence_is_signed_where_it_cannot_reach", marked and "evidence_doubt" not in marked, collector.list()["sites"])
     # what gathered while there was no collector comes severe first
     collector.kill()
     before = len(collector.records())
@@ -148,6 +146,9 @@ def flow(site, so, collector, hubs):
     order = severe_of(collector.records()[before:], "acme.hub2")
     first_other = order.index(False) if False in order else len(order)
     case("severe_first", False in order and sum(order[:first_other]) >= LAST // GRAVE, order)
+
+    marked = until(lambda: next((s for s in collector.list()["sites"] if s["site"] == "acme.hub2" and s["evidence_signed_upto"] >= 256), None), 60)
+    case("its_evidence_is_signed_where_it_cannot_reach", marked and "evidence_doubt" not in marked, collector.list()["sites"])
 
     # silence
     site.cut(hubs[1])
