@@ -3,6 +3,7 @@
 
 #include "brain/membership.h"
 #include "brain/request.h"
+#include "brain/uplink.h"
 #include "plugin/describe.h"
 #include "plugin/roles.h"
 #include "util/clock.h"
@@ -82,6 +83,23 @@ static struct json_object *seats_json(const struct mmr_live *l)
     return list;
 }
 
+/* The provider's collector, also where its link could not be opened. */
+static void add_upstream(const struct mmr_live *l, struct json_object *o, struct json_object *outbox)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    int64_t since_ns = l->started_ns;
+    uint64_t pending = 0;
+    if (!mmr_config_str(l->config, "upstream.collector"))
+        return;
+    struct json_object *u = json_object_new_object();
+    add_str(u, "collector", mmr_config_str(l->config, "upstream.collector"));
+    add_bool(u, "up", mmr_uplink_is_up(l->uplink, &since_ns));
+    add_int(u, "for_s", (uint64_t)((mmr_clock_mono_ns() - since_ns) / MMR_NS_PER_S));
+    json_object_object_add(o, "upstream", u);
+    if (mmr_store_outbox_count(mmr_persist_db(l->persist), MMR_UPLINK_FORWARDER, &pending, &err) == 0)
+        add_int(outbox, MMR_UPLINK_FORWARDER, pending);
+}
+
 static struct json_object *status_json(struct mmr_live *l)
 {
     struct json_object *o = json_object_new_object(), *instances = json_object_new_array();
@@ -152,6 +170,7 @@ static struct json_object *status_json(struct mmr_live *l)
         if (mmr_store_outbox_count(mmr_persist_db(l->persist), l->forwarder[i].name, &pending, &err) == 0)
             add_int(outbox, l->forwarder[i].name, pending);
     }
+    add_upstream(l, o, outbox);
     return o;
 }
 

@@ -240,6 +240,11 @@ static void show_brain(const struct mmr_cli_site *s, struct json_object *brain)
         }
         (void)fputc('\n', stdout);
     }
+    struct json_object *upstream = child(brain, "upstream");
+    if (upstream)
+        (void)printf(is_true(upstream, "up") ? mmr_cli_word(s, "事業者の収集サーバー  接続中 %lld秒\n", "provider's collector  connected for %lld s\n")
+                                             : mmr_cli_word(s, "■ 事業者の収集サーバーに接続できていません  %lld秒\n", "■ provider's collector  not connected for %lld s\n"),
+                     (long long)mmr_cli_json_number(upstream, "for_s"));
     show_notices(s, child(brain, "notices"));
     show_nodes(s, brain);
 }

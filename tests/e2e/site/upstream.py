@@ -108,6 +108,7 @@ def flow(site, so, collector, hubs):
 
     hubs[0].start()
     case("its_hub_connects", until(lambda: collector.state("acme.hub1") == "up", 60), collector.m.log() + hubs[0].log())
+    case("and_says_so", until(lambda: ((hubs[0].status()["brain"] or {}).get("upstream") or {}).get("up"), 30), hubs[0].status())
     case("incidents_arrive", until(lambda: len(incidents(collector.records(), "acme.hub1")) >= 3, 60), collector.m.log() + hubs[0].log())
     case("severe_ones_are_listed", until(lambda: any(i["site"] == "acme.hub1" for i in collector.list()["severe"]), 60), collector.list())
 
