@@ -4,6 +4,7 @@
 #include "check/probe.h"
 #include "plugin/describe.h"
 #include "plugin/load.h"
+#include "plugin/program.h"
 #include "plugin/sandbox.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -270,6 +271,9 @@ static int open_file(struct run *r, struct mmr_error *err)
         int e = mmr_plugin_seal(r->opts->path, &r->fd, err);
         if (e)
             return e;
+        if (mmr_program_is(r->fd))
+            return mmr_fail(err, MMR_EUNSUPPORTED, "'%.120s' is a program; these rules are for shared objects. `mamori plugin info FILE` checks its description",
+                            r->opts->path);
     }
     if (n < 0 || (size_t)n >= sizeof r->scratch || !mkdtemp(r->scratch)) {
         r->scratch[0] = '\0';

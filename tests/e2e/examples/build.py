@@ -29,10 +29,16 @@ def cache(name):
 def examples_run(prefix, names):
     """As configured by drop-ins, under the installed mamori, in a namespace of their own."""
     here = tempfile.mkdtemp(prefix="mamori-examples-")
+    program = os.path.join(prefix, "lib", "mamori", "linewatch.py")
+    os.makedirs(os.path.dirname(program), exist_ok=True)
+    shutil.copyfile(os.path.join(SOURCE, "examples", "sensor-python", "linewatch.py"), program)
+    os.chmod(program, 0o755)
+    has_python = run("/usr/bin/python3", "-I", "-c", "import zmq, msgpack")[0] == 0
     lab = Lab(os.path.join(prefix, "bin", "mamori"), [
         {"plugins": OFF},
         *[open(p).read() for p in sorted(glob.glob(os.path.join(SOURCE, "examples", "*", "*.yaml")))],
-        {"plugins": {"heartbeat": {"config": {"file": f"{here}/stamp", "every": "1s", "look": "200ms"}}, "note": {"config": {"file": f"{here}/denied"}}}}])
+        {"plugins": {"heartbeat": {"config": {"file": f"{here}/stamp", "every": "1s", "look": "200ms"}}, "note": {"config": {"file": f"{here}/denied"}},
+                     "linewatch": {"exec": program, "config": {"file": f"{here}/door"}} if has_python else None}}])
     try:
         rc, out, err = lab.cli("config", "check")
         case("drop_ins_of_the_examples_are_good", rc == 0, out + err)
@@ -48,6 +54,7 @@ def examples_run(prefix, names):
             return 0
         case("the_sensor_tells_the_change_and_the_silence", lab.until(lambda: events() >= 2, 20), lab.log())
         case("the_analyzer_runs", (lab.host("endpoint") or {}).get("state") == "running", lab.log())
+        case("the_program_runs", not has_python or lab.until(lambda: (lab.host("linewatch") or {}).get("state") == "running"), lab.log())
         case("the_responder_keeps_its_list", os.path.exists(f"{here}/denied"), os.listdir(here))
     finally:
         lab.stop()
