@@ -132,6 +132,46 @@ def speaks_nonsense(lab):
     lab.cli("reload")
 
 
+FORWARDER = '''
+def take_record(told, body):
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(body)
+    for who, kind, number, data in unpacker:
+        if kind == 4:
+            with open(os.path.join(told["state_dir"], "records"), "ab") as file:
+                file.write(data + b"\\n")
+            told["bus"].number += 1
+            told["bus"].last[FINDINGS] += 1
+            told["bus"].window[FINDINGS][told["bus"].last[FINDINGS]] = (told["bus"].number, msgpack.packb(
+                [0, 5, number, struct.pack("<iq", 4, time.time_ns()) + b"kept"]))
+
+
+main()
+'''
+
+
+def forwards(lab, file):
+    """The same program as a forwarder: what the core hands it comes back as delivered, and is offered once."""
+    path = program(lab, "forwarder.py", lambda t: t.replace('"roles": ["sensor"]', '"roles": ["forwarder"]').replace('"detects": ["host"], ', "")
+                   .replace('"events": ["finding"]', '"events": []').replace("org.example.linewatch", "org.example.keeper")
+                   .replace("        # PONG: being heard", "        elif kind in (CMD, DATA):\n            take_record(self.told, body)\n        # PONG: being heard")
+                   .replace("    tether.ready()\n", '    bus.told, told["bus"] = told, bus\n    tether.ready()\n')
+                   .replace("            lines.read(bus.emit, bus.has_room)\n", "            pass\n").replace("\n\nmain()\n", FORWARDER))
+    lab.drop_in("63-keeper", {"plugins": {"keeper": {"plugin": "org.example.keeper", "exec": path, "config": {"file": "/x"}}}})
+    rc, out, err = lab.cli("plugin", "register", path)
+    case("a_forwarder_is_registered", rc == 0, out + err)
+    lab.cli("reload")
+    case("a_forwarder_runs", lab.until(lambda: lab.is_up(["brain", "keeper", "linewatch"]), 60), lab.log())
+    write(file, "alarm: wrong code user=user-kept-1\n")
+    kept = f"{lab.dir}/state/plugins/keeper/records"
+    case("it_gets_records", lab.until(lambda: os.path.exists(kept) and "user-kept-1" in open(kept).read(), 60), lab.log())
+    case("they_are_ocsf", all(json.loads(l)["class_uid"] for l in open(kept)), open(kept).read())
+    case("and_are_delivered", lab.until(lambda: lab.count("delivery where forwarder = 'keeper' and level = 4") > 0 and lab.count("todo where forwarder = 'keeper'") == 0, 30),
+         lab.log())
+    case("once", len(set(open(kept))) == len(list(open(kept))), open(kept).read())
+    os.unlink(f"{lab.site}/63-keeper.yaml")
+
+
 def refusals(lab, good):
     rc, out, err = lab.cli("plugin", "unregister", "org.example.linewatch")
     case("unregister", rc == 0, out + err)
@@ -202,6 +242,7 @@ def main():
         rc, out, err = lab.cli("reload")
         case("registered_it_runs", lab.until(lambda: lab.host("linewatch").get("state") == "running", 60), out + err + lab.log())
         runs_and_survives(lab, file)
+        forwards(lab, file)
         speaks_nonsense(lab)
         refusals(lab, good)
         wrong_entries(lab, good)
