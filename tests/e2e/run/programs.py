@@ -172,6 +172,47 @@ def forwards(lab, file):
     os.unlink(f"{lab.site}/63-keeper.yaml")
 
 
+RESPONDER = '''
+def take_record(told, body):
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(body)
+    for who, kind, number, data in unpacker:
+        if kind == 3:
+            flags, lease, length = struct.unpack_from("<iqB", data)
+            with open(os.path.join(told["state_dir"], "orders"), "a") as file:
+                print(flags, data[13:13 + length].decode(), json.dumps(msgpack.unpackb(data[13 + length:]), default=str), file=file)
+            result = {"result": "applied" if flags & 2 else "failed", "dry_run": bool(flags & 2), "verify.result": "none", "detail": "nothing is blocked"}
+            told["bus"].number += 1
+            told["bus"].last[URGENT] += 1
+            told["bus"].window[URGENT][told["bus"].last[URGENT]] = (told["bus"].number, msgpack.packb(
+                [0, 2, number, struct.pack("<i", 0) + msgpack.packb(result)]))
+
+
+main()
+'''
+
+
+def responds(lab):
+    """The same program as a responder: the core's own test asks it for a dry run, and it answers."""
+    path = program(lab, "responder.py", lambda t: t.replace('"roles": ["sensor"]', '"roles": ["responder"], "actions": ["block.addr"]')
+                   .replace('"detects": ["host"], ', "").replace('"events": ["finding"]', '"events": []').replace("org.example.linewatch", "org.example.blocker")
+                   .replace("        # PONG: being heard", "        elif kind in (CMD, DATA):\n            take_record(self.told, body)\n        # PONG: being heard")
+                   .replace("    tether.ready()\n", '    bus.told, told["bus"] = told, bus\n    tether.ready()\n')
+                   .replace("            lines.read(bus.emit, bus.has_room)\n", "            pass\n").replace("\n\nmain()\n", RESPONDER))
+    lab.drop_in("64-blocker", {"plugins": {"blocker": {"plugin": "org.example.blocker", "exec": path, "config": {"file": "/x"}}}})
+    rc, out, err = lab.cli("plugin", "register", path)
+    case("a_responder_is_registered", rc == 0 and "actions  block.addr" in out, out + err)
+    lab.cli("reload")
+    case("a_responder_runs", lab.until(lambda: lab.is_up(["brain", "blocker"]), 60), lab.log())
+
+    def tests():
+        return [t for p in json.loads(lab.cli("plugin", "list", "--json")[1])["plugins"] if p["id"] == "org.example.blocker" for t in p["selftests"]]
+    orders = f"{lab.dir}/state/plugins/blocker/orders"
+    case("it_passes_the_core_s_own_test", lab.until(lambda: any(t["result"] == "passed" for t in tests()), 60), (tests(), lab.log()))
+    case("it_was_asked_for_a_dry_run", any(l.split()[:2] == ["2", "block.addr"] for l in open(orders)), open(orders).read())
+    os.unlink(f"{lab.site}/64-blocker.yaml")
+
+
 def refusals(lab, good):
     rc, out, err = lab.cli("plugin", "unregister", "org.example.linewatch")
     case("unregister", rc == 0, out + err)
@@ -243,6 +284,7 @@ def main():
         case("registered_it_runs", lab.until(lambda: lab.host("linewatch").get("state") == "running", 60), out + err + lab.log())
         runs_and_survives(lab, file)
         forwards(lab, file)
+        responds(lab)
         speaks_nonsense(lab)
         refusals(lab, good)
         wrong_entries(lab, good)
