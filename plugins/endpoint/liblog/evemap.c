@@ -97,7 +97,7 @@ static struct category meaning(struct mmr_slice category, struct mmr_slice sever
 {
     struct category c = {"", NULL, "info"};
     for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++)
-        if (category.n == strlen(categories[i].text) && strncasecmp(category.p, categories[i].text, category.n) == 0)
+        if (category.p && category.n == strlen(categories[i].text) && strncasecmp(category.p, categories[i].text, category.n) == 0)
             c = categories[i];
     if (mmr_slice_is_nocase(severity, "informational")) {
         c.phase = NULL;

@@ -86,7 +86,7 @@ static bool grow_pending(struct mmr_seat_conn *c)
     struct mmr_seat_unit *more = calloc(cap, sizeof *more);
     if (!more)
         return false;
-    for (uint32_t i = 0; i < c->pending_n; i++)
+    for (uint32_t i = 0; c->pending_cap && i < c->pending_n; i++)
         more[i] = c->pending[(c->pending_at + i) % c->pending_cap];
     free(c->pending);
     c->pending = more;
@@ -474,7 +474,7 @@ static void on_datagrams(struct mmr_seat *t, const struct mmr_seat_listener *l)
 {
     char buf[65536 + 1];
     for (int i = 0; i < 256 && !t->is_full; i++) {
-        struct sockaddr_storage sa;
+        struct sockaddr_storage sa = {0};
         struct in6_addr a;
         socklen_t len = sizeof sa;
         uint16_t port;
@@ -516,7 +516,7 @@ void mmr_seat_on_fd(struct mmr_seat *t, uint64_t cookie, unsigned rw)
         return;
     }
     for (int i = 0; i < 16; i++) {
-        struct sockaddr_storage sa;
+        struct sockaddr_storage sa = {0};
         socklen_t len = sizeof sa;
         int fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
@@ -578,7 +578,7 @@ void mmr_seat_conns_tick(struct mmr_seat *t)
             continue;
         if (!c->x && now - c->since_ns > KNOWN_S * INT64_C(1000000000))
             end(c, "the peer did not say who it is within 30 seconds");
-        if (c->deferred > DEFERRED_MAX)
+        if (c->x && c->deferred > DEFERRED_MAX)
             c->x->quiet_ticks = 2; /* a sender whose window is full waits for us: close what is open */
         if (c->pending_n && c->l->proto->idle && t->ticks % IDLE_TICKS == 0)
             c->l->proto->idle(&c->s);
@@ -641,7 +641,7 @@ int mmr_seat_listen(struct mmr_seat *t, const char *text, struct mmr_error *err)
     is_ok = is_ok && bind(l->fd, found->ai_addr, found->ai_addrlen) == 0 && (is_udp || listen(l->fd, 64) == 0);
     int e = errno;
     freeaddrinfo(found);
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = {0};
     struct in6_addr a;
     socklen_t len = sizeof sa;
     if (!is_ok || getsockname(l->fd, (struct sockaddr *)&sa, &len) != 0) {

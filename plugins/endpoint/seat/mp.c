@@ -64,7 +64,7 @@ static int head(const uint8_t *p, size_t len, struct mmr_mp_item *r)
             r->v.u = v;
         break;
     case MMR_MP_INT: {
-        unsigned shift = 64 - 8 * bytes;
+        unsigned shift = bytes ? 64 - 8 * bytes : 0;
         as_int(r, (int64_t)(v << shift) >> shift);
         break;
     }
