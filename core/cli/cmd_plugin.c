@@ -157,7 +157,7 @@ static int show_list(const struct mmr_cli_site *s)
             show_row(o);
     }
     if (!is_running)
-        (void)puts("No mamori runs here; the states are what would be.");
+        (void)fputs("No mamori runs here; the states are what would be.\n", stderr);
     json_object_put(rows);
     return MMR_EXIT_OK;
 }

@@ -34,7 +34,9 @@ script = ["set -u", f"mount -t tmpfs tmpfs {top}", f"mkdir {top}/u {top}/w {top}
           f"mount -t tmpfs tmpfs {top}/r/usr/local; mount -t tmpfs tmpfs {top}/r/run; mount -t tmpfs -o mode=0700 tmpfs {top}/r/root",
           f"mkdir {top}/r/root/build {top}/r/root/source; mount --rbind {BUILD} {top}/r/root/build; mount --rbind {SOURCE} {top}/r/root/source",
           "ip link set lo up", f"exec chroot {top}/r bash /root/inside"]
-inside = ["set -u", "cd /root", "rm -rf /etc/mamori /var/lib/mamori", f"mkdir -p {os.path.dirname(BUILD)}; export PATH=/usr/local/bin:$PATH",
+# what is linked with a sanitized SDK must be sanitized too
+flags = re.search(r"^CMAKE_C_FLAGS:[A-Z]+=(.*)$", open(os.path.join(BUILD, "CMakeCache.txt")).read(), re.M).group(1)
+inside = ["set -u", f"export CFLAGS='{flags if '-fsanitize' in flags else ''}'", "cd /root", "rm -rf /etc/mamori /var/lib/mamori", f"mkdir -p {os.path.dirname(BUILD)}; export PATH=/usr/local/bin:$PATH",
           f"cmake --install {BUILD} --prefix /usr/local >/root/install.log 2>&1 || {{ tail -3 /root/install.log; exit 77; }}",
           "export PKG_CONFIG_PATH=$(dirname $(find /usr/local -name mamori-sdk.pc))"]
 for n, c in enumerate(first):

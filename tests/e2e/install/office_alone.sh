@@ -9,12 +9,12 @@ cp "$build/mamori" "$alone/"
 cd "$alone" || exit 1
 python3 "$here/attack.py" "$scratch/in" || exit 1
 
-# Every folder with a plugin's CMakeLists.txt is inside, under "built in", and needs no file.
+# Every folder with a plugin's CMakeLists.txt is inside, as "bundled", and needs no file.
 want=$(grep -lE '^mmr_add_plugin\(' "$source_dir"/plugins/*/*/CMakeLists.txt "$source_dir"/plugins/*/CMakeLists.txt 2>/dev/null | wc -l)
 every_plugin_is_built_in() {
   ./mamori plugin list
   local got
-  got=$(./mamori plugin list | grep -c 'built in$')
+  got=$(./mamori plugin list | grep -c '^org\.mamori\..* bundled ')
   [ "$got" -eq "$want" ] && [ "$(./mamori plugin list | wc -l)" -eq "$want" ]
 }
 check "$want plugins are built in" every_plugin_is_built_in
