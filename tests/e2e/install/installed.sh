@@ -27,7 +27,7 @@ for f in share/mamori/conf.d/10-site.yaml lib/systemd/system/mamori.service incl
 done
 finds_its_plugins() {
   "$mamori" plugin list
-  [ "$("$mamori" plugin list | wc -l)" -eq "$(ls "$build"/plugins/*.so | wc -l)" ] && "$mamori" config check
+  [ "$("$mamori" plugin list | grep -c '^org\.mamori\.')" -eq "$(ls "$build"/plugins/*.so | wc -l)" ] && "$mamori" config check
 }
 check "the installed executable finds its plugins" finds_its_plugins
 mkdir "$scratch/in"
