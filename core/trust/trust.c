@@ -134,7 +134,7 @@ static int judge_registered(const struct mmr_trust *t, const struct mmr_trust_as
 {
     const struct mmr_ring_key *key = NULL;
     char signature[MMR_SHA256_TEXT] = "";
-    enum mmr_trust_reason reason;
+    enum mmr_trust_reason reason = MMR_TRUST_SIGNATURE;
     struct mmr_registration *g = &v->registration;
     int r = mmr_registration_load(t->register_dir, a->id, g, err);
     if (r == MMR_ENOENT && v->is_listed)

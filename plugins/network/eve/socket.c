@@ -188,6 +188,8 @@ static void accept_one(struct eve_socket *s)
 void eve_socket_readable(struct eve_socket *s, uint64_t cookie)
 {
     uint64_t k = cookie - EVE_COOKIE;
+    if (!s) /* no socket is configured */
+        return;
     if (k == EVE_SENDERS_MAX && !s->is_datagram) {
         accept_one(s);
         return;

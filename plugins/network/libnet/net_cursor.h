@@ -76,7 +76,7 @@ static inline struct net_cursor cur_sub(struct net_cursor *c, size_t n)
 
 static inline uint16_t net_be16(const uint8_t *p)
 {
-    return (uint16_t)(p[0] << 8 | p[1]);
+    return (uint16_t)(p[0] << 8 | p[1]); // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): callers check the length
 }
 
 static inline uint32_t net_be32(const uint8_t *p)
