@@ -543,39 +543,39 @@ static uint32_t repost(struct mmr_tracker *t, uint32_t s, int *rc, struct mmr_er
 }
 
 /* Who touched a key, and when: a copy, because posting changes the table. Each holds its slot: it stays of this story. */
-static uint32_t touched(struct mmr_tracker *t, struct mmr_key key, struct mmr_span todo[SPANS_MAX])
+static uint32_t touched(struct mmr_tracker *t, struct mmr_key key, struct mmr_span spans[SPANS_MAX])
 {
     struct keyed *k = mmr_table_find(t->keys, key);
     if (!k)
         return 0;
     tidy(t, k);
     for (uint32_t i = 0; i < k->n; i++) {
-        todo[i] = spans_of(k)[i];
-        t->slots[todo[i].slot].refs++;
+        spans[i] = spans_of(k)[i];
+        t->slots[spans[i].slot].refs++;
     }
     return k->n;
 }
 
-static void let_go(struct mmr_tracker *t, const struct mmr_span *todo, uint32_t n)
+static void let_go(struct mmr_tracker *t, const struct mmr_span *spans, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        unref(t, todo[i].slot);
+        unref(t, spans[i].slot);
 }
 
 static int repost_key(struct mmr_tracker *t, struct mmr_key key, struct mmr_error *err)
 {
-    struct mmr_span todo[SPANS_MAX];
+    struct mmr_span spans[SPANS_MAX];
     int rc = 0;
-    uint32_t n = touched(t, key, todo);
+    uint32_t n = touched(t, key, spans);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t s = root(t, todo[i].slot);
+        uint32_t s = root(t, spans[i].slot);
         bool is_done = t->slots[s].inc == NULL;
         for (uint32_t j = 0; j < i && !is_done; j++)
-            is_done = root(t, todo[j].slot) == s;
+            is_done = root(t, spans[j].slot) == s;
         if (!is_done)
             mark(t, repost(t, s, &rc, err)); /* what the resolver knows shows in the view */
     }
-    let_go(t, todo, n);
+    let_go(t, spans, n);
     return rc;
 }
 
@@ -590,45 +590,45 @@ static const struct mmr_finding *finding_of(const struct mmr_incident *inc, uint
 /* A connection has an owner: what was found on it, the repeats that were folded included, is that process's. */
 static int learnt_conn(struct mmr_tracker *t, const struct mmr_conn *c, struct mmr_error *err)
 {
-    struct mmr_span todo[SPANS_MAX];
+    struct mmr_span spans[SPANS_MAX];
     int rc = 0;
-    uint32_t n = touched(t, mmr_key_conn(c), todo);
+    uint32_t n = touched(t, mmr_key_conn(c), spans);
     for (uint32_t i = 0; i < n; i++)
         for (unsigned end = 0; end < 2; end++) {
-            uint32_t s = root(t, todo[i].slot);
-            const struct mmr_finding *rep = t->slots[s].inc ? finding_of(t->slots[s].inc, todo[i].of) : NULL;
-            if (!rep || (end && todo[i].to_ns == todo[i].from_ns))
+            uint32_t s = root(t, spans[i].slot);
+            const struct mmr_finding *rep = t->slots[s].inc ? finding_of(t->slots[s].inc, spans[i].of) : NULL;
+            if (!rep || (end && spans[i].to_ns == spans[i].from_ns))
                 break;
             struct mmr_finding f = *rep;
             bool is_same = mmr_addr_equal(&f.src, &c->src);
             f.src_port = is_same ? c->src_port : c->dst_port;
             f.dst_port = is_same ? c->dst_port : c->src_port;
-            f.time_ns += (end ? todo[i].to_ns : todo[i].from_ns) - mmr_finding_time(&f);
+            f.time_ns += (end ? spans[i].to_ns : spans[i].from_ns) - mmr_finding_time(&f);
             mark(t, post_all(t, s, &f, &rc, err));
         }
-    let_go(t, todo, n);
+    let_go(t, spans, n);
     return rc;
 }
 
 /* A process has a parent: whoever touched the one touched the other. */
 static int learnt_process(struct mmr_tracker *t, const char *host, const char *process, struct mmr_error *err)
 {
-    struct mmr_span todo[SPANS_MAX];
+    struct mmr_span spans[SPANS_MAX];
     struct mmr_post posts[MMR_POSTS_MAX];
     int rc = 0;
-    uint32_t n = touched(t, mmr_join_key_process(host, process), todo);
+    uint32_t n = touched(t, mmr_join_key_process(host, process), spans);
     for (uint32_t i = 0; i < n; i++) {
-        size_t m = mmr_join_ancestors(t->r, host, process, &todo[i], posts);
+        size_t m = mmr_join_ancestors(t->r, host, process, &spans[i], posts);
         for (size_t k = 0; k < m; k++)
             for (unsigned end = 0; end < 2; end++) {
-                uint32_t s = root(t, todo[i].slot);
+                uint32_t s = root(t, spans[i].slot);
                 struct mmr_post p = posts[k];
-                p.span.from_ns = p.span.to_ns = end ? todo[i].to_ns : todo[i].from_ns;
-                if (t->slots[s].inc && (!end || todo[i].to_ns != todo[i].from_ns))
+                p.span.from_ns = p.span.to_ns = end ? spans[i].to_ns : spans[i].from_ns;
+                if (t->slots[s].inc && (!end || spans[i].to_ns != spans[i].from_ns))
                     mark(t, post(t, s, &p, &rc, err));
             }
     }
-    let_go(t, todo, n);
+    let_go(t, spans, n);
     return rc;
 }
 
