@@ -9,35 +9,20 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed, until  # noqa: E402
+
 HUB, PC, OUT = "10.78.0.1", "10.78.0.2", "198.51.100.1"
 ATTACKER, C2, ADMIN = "198.51.100.66", "198.51.100.80", "198.51.100.77"
 NETWORK = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour")
 ENDPOINT = ("proc", "files", "ransom", "log", "authfail", "sigma", "contain")
 OWN = ("/etc/cron.d", "/var/spool/cron", "/var/www", "/srv", "/home", "/root", "/tmp")
 PY = "/usr/bin/python3"  # the system's: one below a home folder is not on these machines
-failed = []
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-4000:]}", flush=True)
-    if not ok:
-        failed.append(name)
-    return ok
 
 
 def skip(why):
     print(f"[  SKIPPED ] {why}")
     sys.exit(77)
-
-
-def until(what, limit_s=60):
-    end = time.time() + limit_s
-    while time.time() < end:
-        r = what()
-        if r:
-            return r
-        time.sleep(0.05)
-    return None
 
 
 def sh(*args):

@@ -10,18 +10,14 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed  # noqa: E402
+
 MAMORI, BUILD = sys.argv[1:3]
 SYN, ACK, PSH = 2, 16, 8
 SERVER, ATTACKER = bytes([192, 168, 77, 5]), bytes([198, 51, 100, 7])
 IS_SANITIZED = "fsanitize" in open(os.path.join(BUILD, "CMakeCache.txt")).read()
 MORE_MB = 600 if IS_SANITIZED else 160  # over a run with the attack alone: tables and windows at their ceilings
-failed = []
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-2000:]}", flush=True)
-    if not ok:
-        failed.append(name)
 
 
 def ip(src, dst, proto, payload, ident=1, frag=0):

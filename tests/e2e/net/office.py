@@ -9,16 +9,12 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed, until  # noqa: E402
+
 LAN, WAN = "192.168.88", "203.0.113"
 GATEWAY, PC1, PC2, INTERNET = f"{LAN}.1", f"{LAN}.11", f"{LAN}.12", f"{WAN}.9"
 HOST_PARTS = ("proc", "files", "log", "authfail", "sigma", "contain")
-failed = []
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-4000:]}", flush=True)
-    if not ok:
-        failed.append(name)
 
 
 def needs(*programs):
@@ -26,16 +22,6 @@ def needs(*programs):
     if os.geteuid() != 0 or missing:
         print(f"[  SKIPPED ] needs root, namespaces and {' '.join(('ip', 'nft', *programs))}")
         sys.exit(77)
-
-
-def until(what, limit_s=60):
-    end = time.time() + limit_s
-    while time.time() < end:
-        r = what()
-        if r:
-            return r
-        time.sleep(0.2)
-    return None
 
 
 class Office:

@@ -7,15 +7,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed  # noqa: E402
+
 MAMORI, BUILD = sys.argv[1:3]
 NETWORK = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "asset")
-failed = []
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-2000:]}", flush=True)
-    if not ok:
-        failed.append(name)
 
 
 def main():

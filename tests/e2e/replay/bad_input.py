@@ -12,24 +12,18 @@ import sys
 import tempfile
 import zlib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed  # noqa: E402
+
 MAMORI = sys.argv[1]
 IS_SANITIZED = b"__asan_init" in open(MAMORI, "rb").read()
 MEMORY_MAX_KIB = (4 << 20) if IS_SANITIZED else (700 << 10)
-failed = []
 
 
 def run(args, stdin=b"", limit_s=120):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     p = subprocess.run([MAMORI, *args], input=stdin, capture_output=True, timeout=limit_s)
     return p.returncode, p.stdout, p.stderr.decode("utf-8", "replace"), max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-
-
-def case(name, ok, said=""):
-    if ok:
-        print(f"[       OK ] {name}")
-    else:
-        print(f"[  FAILED  ] {name}\n    {said[-1500:]}")
-        failed.append(name)
 
 
 def packet(payload, sport=40000, seq=1000, src="198.51.100.6", dst="192.168.1.5", dport=80):

@@ -8,16 +8,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed  # noqa: E402
+
 MAMORI, SOURCE = sys.argv[1:3]
 SHARED = os.path.join(SOURCE, "..", "shared")
 DATA = os.path.join(SHARED, "data")
-failed = []
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {said[-1500:]}")
-    if not ok:
-        failed.append(name)
 
 
 def main():

@@ -9,19 +9,11 @@ import sys
 import tempfile
 import time
 
-failed = []
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, finish, until  # noqa: E402
+
 SENSORS = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "log", "authfail", "sigma", "yara", "contain")
 AGREED = {"defence": {"mode": "auto", "auto_actions_agreed": ["all"], "per_minute": 100000, "per_hour": 1000000}}
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-3000:]}", flush=True)
-    if not ok:
-        failed.append(name)
-
-
-def finish():
-    return 1 if failed else 0
 
 
 def needs_root():
@@ -81,13 +73,7 @@ class Lab:
             return None
 
     def until(self, what, limit_s=40):
-        end = time.time() + limit_s
-        while time.time() < end:
-            r = what()
-            if r:
-                return r
-            time.sleep(0.1)
-        return None
+        return until(what, limit_s)
 
     def is_up(self, names):
         s = self.status()

@@ -6,24 +6,10 @@ import signal
 import sqlite3
 import subprocess
 import time
+import sys
 
-failed = []
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-3000:]}", flush=True)
-    if not ok:
-        failed.append(name)
-
-
-def until(what, limit_s=20):
-    end = time.time() + limit_s
-    while time.time() < end:
-        r = what()
-        if r:
-            return r
-        time.sleep(0.1)
-    return None
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed, until  # noqa: E402
 
 
 def usable(plugins):

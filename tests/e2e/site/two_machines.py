@@ -11,27 +11,13 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from cases import case, failed, until  # noqa: E402
+
 MAMORI, PLUGINS = sys.argv[1:3]
 HUB, PC = "10.77.0.1", "10.77.0.2"
 NETWORK = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour")
 ENDPOINT = ("proc", "files", "ransom", "log", "authfail", "sigma", "contain")
-failed = []
-
-
-def case(name, ok, said=""):
-    print(f"[       OK ] {name}" if ok else f"[  FAILED  ] {name}\n    {str(said)[-3000:]}", flush=True)
-    if not ok:
-        failed.append(name)
-
-
-def until(what, limit_s=20):
-    end = time.time() + limit_s
-    while time.time() < end:
-        r = what()
-        if r:
-            return r
-        time.sleep(0.1)
-    return None
 
 
 class Machine:
