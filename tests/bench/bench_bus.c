@@ -3,6 +3,8 @@
  * bench_bus.c - floors of the machine and of the libraries, and the bus beside them, in one run. One JSON object
  * a line: {"what":…, "n":…, …}. Seconds per measurement: the first argument (default 1).
  */
+#include "sample_event.h"
+
 #include "bus/link.h"
 #include "bus/site.h"
 #include "event/skim.h"
@@ -21,25 +23,6 @@
 static double seconds = 1;
 static uint8_t event[4096];
 static size_t event_len;
-
-static void make_event(void)
-{
-    struct mmr_event ev;
-    mmr_event_begin(&ev, event, sizeof event, "conn.open", MMR_CLASS_NETWORK, 1, mmr_clock_wall_ns(), 1);
-    mmr_event_str(&ev, "src_endpoint.ip", "192.0.2.17");
-    mmr_event_int(&ev, "src_endpoint.port", 49152);
-    mmr_event_str(&ev, "dst_endpoint.ip", "198.51.100.6");
-    mmr_event_int(&ev, "dst_endpoint.port", 443);
-    mmr_event_str(&ev, "connection_info.protocol_name", "tcp");
-    mmr_event_int(&ev, "process.pid", 4711);
-    mmr_event_str(&ev, "process.name", "curl");
-    mmr_event_str(&ev, "process.file.path", "/usr/bin/curl");
-    mmr_event_str(&ev, "user.name", "office");
-    mmr_event_str(&ev, "device.hostname", "pc1");
-    if (mmr_event_end(&ev) != 0)
-        exit(1);
-    event_len = ev.len;
-}
 
 static void rate(const char *what, uint64_t n, int64_t took_ns)
 {
@@ -453,7 +436,7 @@ int main(int argc, char **argv)
     }
     if (!mkdtemp(dir) || mmr_keys_new(&hub, NULL) || mmr_keys_new(&node, NULL))
         return 1;
-    make_event();
+    event_len = sample_event(event, sizeof event);
     bench_plain("mmr_skim", do_skim);
     bench_plain("msgpack unpack", do_unpack);
     bench_plain("mmr_event_read", do_read);

@@ -4,6 +4,8 @@
  * that emits it to the one that reads it, in one host. One JSON object a line. First argument: seconds a measurement (1); second:
  * the folder of plugin files (beside the program's build).
  */
+#include "sample_event.h"
+
 #include "plugin/describe.h"
 #include "plugin/load.h"
 #include "plugin/runtime.h"
@@ -154,23 +156,6 @@ static const struct mmr_plugin reader = {
     MMR_PLUGIN_HEAD, .id = "bench.reader", .name = "reader", .version = "1.0.0", .license = "Apache-2.0", .side = MMR_SIDE_ENDPOINT,
     .subscribes = (const char *const[]){"conn.open", NULL}, .create = create, .destroy = destroy, .analyzer = &analyzer, .extension = extension};
 
-static void make_event(void)
-{
-    struct mmr_event ev;
-    mmr_event_begin(&ev, event, sizeof event, "conn.open", MMR_CLASS_NETWORK, 1, mmr_clock_wall_ns(), 1);
-    mmr_event_str(&ev, "src_endpoint.ip", "192.0.2.17");
-    mmr_event_int(&ev, "src_endpoint.port", 49152);
-    mmr_event_str(&ev, "dst_endpoint.ip", "198.51.100.6");
-    mmr_event_int(&ev, "dst_endpoint.port", 443);
-    mmr_event_str(&ev, "connection_info.protocol_name", "tcp");
-    mmr_event_int(&ev, "process.pid", 4711);
-    mmr_event_str(&ev, "process.name", "curl");
-    mmr_event_str(&ev, "process.file.path", "/usr/bin/curl");
-    if (mmr_event_end(&ev) != 0)
-        exit(1);
-    event_len = ev.len;
-}
-
 static int64_t cpu_ns(void)
 {
     struct timespec ts = {0};
@@ -235,7 +220,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1)
         seconds = strtod(argv[1], NULL);
-    make_event();
+    event_len = sample_event(event, sizeof event);
     bench_loads(argc > 2 ? argv[2] : MMR_BINARY_DIR "/plugins");
     bench_hand_over(1);
     bench_hand_over(4);

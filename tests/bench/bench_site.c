@@ -5,6 +5,8 @@
  * One JSON object a line. The floor is the same work with the libraries alone: one message an event, unpack, insert, commit of
  * 256, one acknowledgement a commit, a window of 4096. Seconds per measurement: the first argument (default 1).
  */
+#include "sample_event.h"
+
 #include "bus/link.h"
 #include "bus/site.h"
 #include "bus/spool_disk.h"
@@ -41,24 +43,6 @@ static void must(bool is_good, const char *what)
         return;
     fprintf(stderr, "bench_site: %s failed\n", what);
     exit(1);
-}
-
-static void make_event(void)
-{
-    struct mmr_event ev;
-    mmr_event_begin(&ev, event, sizeof event, "conn.open", MMR_CLASS_NETWORK, 1, mmr_clock_wall_ns(), 1);
-    mmr_event_str(&ev, "src_endpoint.ip", "192.0.2.17");
-    mmr_event_int(&ev, "src_endpoint.port", 49152);
-    mmr_event_str(&ev, "dst_endpoint.ip", "198.51.100.6");
-    mmr_event_int(&ev, "dst_endpoint.port", 443);
-    mmr_event_str(&ev, "connection_info.protocol_name", "tcp");
-    mmr_event_int(&ev, "process.pid", 4711);
-    mmr_event_str(&ev, "process.name", "curl");
-    mmr_event_str(&ev, "process.file.path", "/usr/bin/curl");
-    mmr_event_str(&ev, "user.name", "office");
-    mmr_event_str(&ev, "device.hostname", "pc1");
-    must(mmr_event_end(&ev) == 0, "the event");
-    event_len = ev.len;
 }
 
 /* ---- what is measured beside the rate ---- */
@@ -534,7 +518,7 @@ int main(int argc, char **argv)
     }
     must(mkdtemp(dir) && mmr_keys_new(&hub_keys, NULL) == 0 && mmr_keys_new(&node_keys, NULL) == 0, "start");
     own_network();
-    make_event();
+    event_len = sample_event(event, sizeof event);
     bench_crowd(); /* first: it forks */
     double floor_per_s = bench_floor(), ours = bench_ours(false), disk = bench_ours(true);
     printf("{\"what\":\"durable events a second beside the floor\",\"ratio\":%.2f,\"ratio_with_disk_spool\":%.2f}\n", ours / floor_per_s, disk / floor_per_s);
