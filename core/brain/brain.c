@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 
 enum { WORK_AT_ONCE = 256, RESPONDERS_MAX = 256, FORWARD_EVERY_MS = 2000, RECONCILE_AFTER_MS = 1500, SETTLED_AFTER_MS = 3000, LOST_AFTER_S = 30,
-       CLOCK_SET_MS = 2000 };
+       CLOCK_SET_MS = 2000, TRIM_EVERY_S = 3600, DELIVERED_KEPT_DAYS = 30 };
 
 /* ---- callbacks of the pipeline ---- */
 
@@ -239,6 +239,18 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     mmr_live_settle(l);
 }
 
+/* The store would grow for ever: what every forwarder has handed over is kept a month, for who asks what became of it. */
+static void trim(struct mmr_live *l)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    const int64_t now = mmr_clock_mono_ns();
+    if (l->trimmed_ns && now - l->trimmed_ns < TRIM_EVERY_S * MMR_NS_PER_S)
+        return;
+    l->trimmed_ns = now;
+    if (mmr_persist_trim(l->persist, mmr_clock_wall_ns() - DELIVERED_KEPT_DAYS * INT64_C(86400) * MMR_NS_PER_S, &err) != 0)
+        mmr_log(MMR_LOG_ERR, "outbox.not_trimmed", "reason=\"%s\"", err.text);
+}
+
 static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
 {
     struct mmr_live *l = ctx;
@@ -270,6 +282,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     if (l->membership)
         mmr_membership_tick(l->membership);
     mmr_weekly_tick(l->weekly, mmr_clock_wall_ns());
+    trim(l);
     mmr_live_forward(l);
     mmr_live_settle(l);
 }

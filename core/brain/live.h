@@ -75,6 +75,7 @@ struct mmr_live {
     int64_t started_ns; /* monotonic */
     int64_t wall_minus_mono_ns; /* as the clocks stood when we last looked */
     int64_t started_wall_ns, alive_ns; /* alive_ns: when the store last learnt that we run */
+    int64_t trimmed_ns; /* monotonic: when delivered records were last let go */
     bool is_settled;    /* whoever is here has had the time to connect after our start */
     uint64_t events, refused;
     struct mmr_responder *responders;

@@ -22,7 +22,7 @@ struct known_action { /* the last state written, so that only news are */
     uint64_t state;
     UT_hash_handle hh;
 };
-enum put_what { PUT_INCIDENT, PUT_EVIDENCE, PUT_OUTBOX, PUT_ACTION, PUT_FORWARDER, PUT_LEVEL, PUT_STATE, PUT_NO_STATE };
+enum put_what { PUT_INCIDENT, PUT_EVIDENCE, PUT_OUTBOX, PUT_ACTION, PUT_FORWARDER, PUT_LEVEL, PUT_STATE, PUT_NO_STATE, PUT_TRIM };
 struct put { /* one write, until a commit carried it */
     struct put *next;
     enum put_what what;
@@ -145,6 +145,7 @@ static int apply(struct mmr_persist *p, const struct put *x, struct mmr_error *e
     case PUT_LEVEL: return mmr_store_outbox_level(p->db, x->name, x->seq, x->level, x->time_ns, text, err);
     case PUT_STATE: return mmr_db_set(p->db, x->name, x->bytes, x->len, err);
     case PUT_NO_STATE: return mmr_db_drop(p->db, x->name, err);
+    case PUT_TRIM: return mmr_store_outbox_trim(p->db, x->time_ns, err);
     case PUT_ACTION:
         memcpy(&a, x->bytes, sizeof a);
         return mmr_store_action_put(p->db, &a, err);
@@ -341,6 +342,11 @@ uint64_t mmr_persist_upto(struct mmr_persist *p, const uint8_t epoch[16], uint32
 int mmr_persist_note(struct mmr_persist *p, const char *kind, const char *json, int64_t now_ns, struct mmr_error *err)
 {
     return put_text(p, PUT_EVIDENCE, kind, false, now_ns, json, err);
+}
+
+int mmr_persist_trim(struct mmr_persist *p, int64_t before_ns, struct mmr_error *err)
+{
+    return put(p, new_put(PUT_TRIM, "", before_ns, NULL, 0), err);
 }
 
 int mmr_persist_state(struct mmr_persist *p, const char *key, const void *value, size_t len, struct mmr_error *err)
