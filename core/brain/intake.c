@@ -8,6 +8,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,37 +16,44 @@
 static void note_enforcement(struct mmr_live *l, const char *host)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    char text[200] = "", json[400];
+    char text[200] = "";
+    struct json_object *o = json_object_new_object();
     (void)mmr_event_copy_str(l->view, "message", text, sizeof text);
-    for (char *c = text; *c; c++)
-        if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20)
-            *c = '_';
     mmr_log(MMR_LOG_WARN, "enforcement.lost", "host=%s what=\"%s\"", host, text);
-    (void)snprintf(json, sizeof json, "{\"host\":\"%.63s\",\"missing\":%lld,\"restored\":%lld,\"message\":\"%s\"}", host,
-                   (long long)mmr_event_get_int(l->view, "unmapped.missing", 0), (long long)mmr_event_get_int(l->view, "unmapped.restored", 0), text);
-    (void)mmr_persist_note(l->persist, "enforcement.lost", json, mmr_clock_wall_ns(), &err);
+    json_object_object_add(o, "host", json_object_new_string(host));
+    json_object_object_add(o, "missing", json_object_new_int64(mmr_event_get_int(l->view, "unmapped.missing", 0)));
+    json_object_object_add(o, "restored", json_object_new_int64(mmr_event_get_int(l->view, "unmapped.restored", 0)));
+    json_object_object_add(o, "message", json_object_new_string(text));
+    (void)mmr_persist_note(l->persist, "enforcement.lost", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), mmr_clock_wall_ns(), &err);
+    json_object_put(o);
+}
+
+/* Who learns from an event beside the pipeline. */
+static void teach(struct mmr_live *l, const char *host, uint32_t side, int64_t now_ns)
+{
+    const struct mmr_value *kind = mmr_event_get(l->view, "mamori.kind");
+    mmr_selftest_event(&l->selftest, l->view);
+    mmr_notices_event(l->notices, l->view);
+    if (mmr_value_is(kind, "enforcement.lost"))
+        note_enforcement(l, host);
+    if (side == MMR_SIDE_NETWORK) {
+        mmr_sights_event(l->sights, l->view);
+        return;
+    }
+    mmr_watch_event(l->watch, host, l->view);
+    if (mmr_value_is(kind, "seat.state") && (l->seats || (l->seats = calloc(1, sizeof *l->seats))))
+        (void)mmr_seats_take(l->seats, l->view, now_ns);
 }
 
 static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const void *stamped, size_t len)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    int64_t now = mmr_clock_wall_ns();
+    const int64_t now = mmr_clock_wall_ns();
     int r = mmr_event_read(stamped, len, l->view, &err);
-    if (!r)
-        mmr_selftest_event(&l->selftest, l->view);
-    if (!r)
-        mmr_notices_event(l->notices, l->view);
-    if (!r && mmr_value_is(mmr_event_get(l->view, "mamori.kind"), "enforcement.lost"))
-        note_enforcement(l, host);
-    if (!r && side == MMR_SIDE_NETWORK)
-        mmr_sights_event(l->sights, l->view);
-    if (!r && side != MMR_SIDE_NETWORK) {
-        mmr_watch_event(l->watch, host, l->view);
-        if (mmr_value_is(mmr_event_get(l->view, "mamori.kind"), "seat.state") && (l->seats || (l->seats = calloc(1, sizeof *l->seats))))
-            (void)mmr_seats_take(l->seats, l->view, now);
-    }
-    if (!r)
+    if (!r) {
+        teach(l, host, side, now);
         r = mmr_pipeline_event(l->pipeline, l->view, now, &err);
+    }
     if (r) {
         l->refused++;
         mmr_log(MMR_LOG_WARN, "event.refused", "from=%s reason=\"%s\"", host, err.text);
