@@ -94,6 +94,9 @@ void mmr_log(int level, const char *event, const char *fmt, ...)
     size_t len = (size_t)at + (n < 0 ? 0 : (size_t)n);
     if (len > sizeof line - 33)
         len = sizeof line - 33;
+    for (size_t i = (size_t)at; i < len; i++) /* a value from outside ends no line and moves no cursor */
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f || ((unsigned char)line[i] == 0xc2 && i + 1 < len && (unsigned char)line[i + 1] < 0xa0))
+            line[i] = '?';
     if (dropped)
         len += (size_t)snprintf(line + len, sizeof line - len, " not_shown=%u", dropped);
     line[len++] = '\n';

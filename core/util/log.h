@@ -1,6 +1,6 @@
 /*
  * log.h - one line a message on stderr: an event name, then key=value. Values from outside go through
- * mmr_log_quote (escaped and cut). Repeats of one event name are limited and counted.
+ * mmr_log_quote (escaped and cut); a control character that is left in a line is written as a question mark. Repeats of one event name are limited and counted.
  */
 #ifndef MMR_UTIL_LOG_H
 #define MMR_UTIL_LOG_H
