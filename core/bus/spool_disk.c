@@ -52,6 +52,7 @@ struct mmr_spool_disk {
     uint8_t epoch[16];
     uint32_t n_pending;
     int64_t soon_ns, later_ns, trim_ns, retry_ns; /* monotonic; 0: nothing waits */
+    int64_t committed_ns; /* when the last commit ended; 0: none yet */
     _Atomic bool has_trim; /* set by either */
     bool is_failing;
 };
@@ -470,7 +471,9 @@ uint64_t mmr_spool_disk_marked(struct mmr_spool_disk *s, const uint8_t epoch[16]
 int64_t mmr_spool_disk_deadline_ns(const struct mmr_spool_disk *s)
 {
     int64_t due = INT64_MAX, t;
-    if (s->soon_ns && (t = s->soon_ns + SOON_MS * MMR_NS_PER_MS) < due)
+    /* the first finding after a quiet time waits for nobody; those that follow at once share a commit */
+    t = s->committed_ns ? s->committed_ns + SOON_MS * MMR_NS_PER_MS : 0;
+    if (s->soon_ns && (t = t > s->soon_ns ? t : s->soon_ns) < due)
         due = t;
     if (s->later_ns && (t = s->later_ns + LATER_MS * MMR_NS_PER_MS) < due)
         due = t;
@@ -630,7 +633,7 @@ int mmr_spool_disk_commit(struct mmr_spool_disk *s, struct mmr_error *err)
     settle(s, &snap);
     (void)pthread_mutex_unlock(&s->lock);
     s->soon_ns = s->later_ns = s->retry_ns = 0;
-    s->trim_ns = mmr_clock_mono_ns();
+    s->trim_ns = s->committed_ns = mmr_clock_mono_ns();
     s->is_failing = false;
     return 0;
 }

@@ -31,7 +31,7 @@ int mmr_spool_disk_open(const char *dir, size_t bytes_max, struct mmr_spool_disk
 void mmr_spool_disk_close(struct mmr_spool_disk *s); /* accepts NULL; what was not committed is gone */
 extern const struct mmr_spool_ops mmr_spool_disk_ops;
 
-/* Must a commit be made: 256 records, 64 KiB, or 5 ms after the first of lanes 0 to 2, 250 ms after telemetry alone? */
+/* Must a commit be made: 256 records, 64 KiB, or one of lanes 0 to 2 and 5 ms since the last commit, 250 ms after telemetry alone? */
 bool mmr_spool_disk_is_due(const struct mmr_spool_disk *s, int64_t mono_ns);
 int64_t mmr_spool_disk_deadline_ns(const struct mmr_spool_disk *s); /* monotonic; INT64_MAX: nothing waits */
 /* errors MMR_EIO the disk took nothing; it is due again in a second. Afterwards call mmr_site_node_committed(). */

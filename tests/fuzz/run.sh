@@ -5,6 +5,7 @@ build=$1 seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 out=$build/findings
 mkdir -p "$out"
+export LSAN_OPTIONS="suppressions=$here/lsan.supp:print_suppressions=0"
 P=0 F=0
 for t in "$build"/tests/fuzz/fuzz_*; do
   [ -x "$t" ] && [ ! -d "$t" ] || continue
