@@ -33,7 +33,8 @@
 enum {
     EXIT_ENDED = 0, EXIT_REFUSED = 2, EXIT_FAILED = 3,
     ACT_TIMEOUT_MS = 20000,  /* below the planner's 30 s, so that our answer comes before its own */
-    SETTLE_MS = 50,          /* how soon a sensor hears that events nobody waits for are settled */
+    SETTLE_MS = 50,          /* how soon a sensor hears that events nobody waits for are settled, */
+    SETTLE_QUIET_MS = 250,   /* and how soon the first after a quiet time */
     FLUSH_MS = 2000,
 };
 
@@ -270,6 +271,13 @@ static bool is_listener(const struct assigned *in)
     return s && MMR_HAS(s, on_committed) && s->on_committed;
 }
 
+static bool is_settled(const struct host *h, uint32_t i)
+{
+    struct mmr_runtime_counters c;
+    mmr_runtime_counters(h->rt, i, &c);
+    return c.emitted == h->inst[i].settled;
+}
+
 static void settle_all(struct host *h)
 {
     for (uint32_t i = 0; i < h->n; i++)
@@ -289,9 +297,15 @@ static void on_committed(void *ctx, uint32_t instance, uint64_t upto)
 
 static void on_settle(evutil_socket_t fd, short what, void *ctx)
 {
+    struct host *h = ctx;
+    bool is_quiet = true;
     (void)fd;
     (void)what;
-    settle_all(ctx);
+    for (uint32_t i = 0; i < h->n && is_quiet; i++)
+        is_quiet = !is_listener(&h->inst[i]) || is_settled(h, i);
+    settle_all(h);
+    const struct timeval again = {.tv_usec = (is_quiet ? SETTLE_QUIET_MS : SETTLE_MS) * 1000};
+    (void)event_add(h->settle_ev, &again); /* replaces the period */
 }
 
 static void on_bus_state(void *ctx, bool is_up)
