@@ -69,7 +69,7 @@ __u64 lost[6]; /* records that found the ring full, by type */
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 4 * 1024 * 1024);
+    __uint(max_entries, 2 * 1024 * 1024);
 } ring SEC(".maps");
 
 struct scratch {
