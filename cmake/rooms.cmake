@@ -11,7 +11,7 @@ function(mmr_room name)
   target_include_directories(mmr_${name} PUBLIC ${PROJECT_SOURCE_DIR}/core)
   target_link_libraries(mmr_${name} PUBLIC mamori-sdk ${ARGN} PRIVATE mmr_warnings)
   # Only these rooms see every event; the others are small rather than fast.
-  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT name MATCHES "^(util|event|bus|model|entity|correlate)$")
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT name MATCHES "^(util|event|bus|model|entity|correlate|brain)$")
     target_compile_options(mmr_${name} PRIVATE -Os -Wno-maybe-uninitialized) # which guesses wrong where little is inlined
   endif()
 endfunction()

@@ -81,7 +81,7 @@ static const struct mmr_cfg_key config[] = {
             "interfaces to listen on; default: the one of the default route"),
     MMR_CFG(struct cap_config, filter, MMR_CFG_STR, 0, NULL, 0, 0, "packet filter (pcap-filter syntax)"),
     MMR_CFG(struct cap_config, snaplen, MMR_CFG_BYTES, 0, "64K", 96, 262144, "bytes kept of each packet"),
-    MMR_CFG(struct cap_config, buffer, MMR_CFG_BYTES, 0, "8M", 65536, 1 << 30, "kernel ring per interface; 8M holds 64 ms of a full 1 Gbit/s"),
+    MMR_CFG(struct cap_config, buffer, MMR_CFG_BYTES, 0, "6M", 65536, 1 << 30, "kernel ring per interface; 6M holds 48 ms of a full 1 Gbit/s"),
     MMR_CFG(struct cap_config, gzip_max, MMR_CFG_BYTES, 0, "16G", 65536, 0x10000000000,
             "what a compressed capture file may inflate to"),
     MMR_CFG(struct cap_config, promiscuous, MMR_CFG_BOOL, 0, "true", 0, 0, "also take packets for other machines"),
