@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # lint.sh BUILD - layering, banned calls, file sizes, paths of machines; then clang-tidy and cppcheck.
 set -u
-build=$1
+build=${1:-}
 cd "$(dirname "$0")/.."
+[ "${build#build/}" != "$build" ] && [ -s "$build/compile_commands.json" ] ||
+  { echo "lint: '$build' is no configured build folder below build/; use ./dev lint" >&2; exit 2; }
 bad=0
 complain() { echo "lint: $*"; bad=$((bad + 1)); }
 
