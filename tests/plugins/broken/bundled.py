@@ -15,7 +15,7 @@ with open(log, "w") as f:
     f.write("Nov  1 10:00:00 pc1 sshd[1]: Failed password for root from 192.0.2.7 port 4242 ssh2\n")
 os.chmod(scratch.name, 0o755)
 SET = {"org.mamori.log": ["files=" + log], "org.mamori.eve": ["files=" + log], "org.mamori.webhook": ["url=https://127.0.0.1:9/x"],
-       "org.mamori.syslog": ["server=127.0.0.1:9"], "org.mamori.smtp": ["server=127.0.0.1:9", "from=mamori@example.org"],
+       "org.mamori.syslog": ["server=127.0.0.1:9"], "org.mamori.fluent": ["server=127.0.0.1:9"], "org.mamori.smtp": ["server=127.0.0.1:9", "from=mamori@example.org"],
        "org.mamori.seat": ["senders=addr:192.0.2.7 pc1", "listen=udp://127.0.0.1:15514"]}
 if b"__asan_init" in open(mamori, "rb").read():
     # compiling the whole pack takes a sanitized build seconds, and the check creates each plugin some hundred times: one rule is enough

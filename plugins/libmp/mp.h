@@ -2,8 +2,8 @@
  * mp.h - MessagePack from outside, read through a cursor without allocation: nothing is built from a
  * declared count, so a message costs what it weighs. Source: the MessagePack specification.
  */
-#ifndef MMR_SEAT_MP_H
-#define MMR_SEAT_MP_H
+#ifndef MMR_LIBMP_MP_H
+#define MMR_LIBMP_MP_H
 
 #include <stdbool.h>
 #include <stddef.h>
