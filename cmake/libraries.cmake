@@ -11,6 +11,7 @@ function(mmr_library name)
 endfunction()
 
 mmr_library(event libevent_core)
+mmr_library(event_http libevent_extra)
 mmr_library(msgpack msgpack-c msgpack)
 mmr_library(zmq libzmq)
 mmr_library(sodium libsodium)

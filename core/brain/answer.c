@@ -28,15 +28,15 @@ static void add_bool(struct json_object *o, const char *key, bool v)
 }
 
 struct counts {
-    unsigned open, severe, pending;
+    unsigned open, by_class[MMR_CLASS_OF_SEVERE + 1];
 };
 
 static int count_row(void *ctx, const struct mmr_incident_row *row)
 {
     struct counts *c = ctx;
     c->open++;
-    c->severe += row->class_current == MMR_CLASS_OF_SEVERE;
-    c->pending += row->class_current == MMR_CLASS_OF_PENDING;
+    if ((unsigned)row->class_current <= MMR_CLASS_OF_SEVERE)
+        c->by_class[row->class_current]++;
     return 0;
 }
 
@@ -113,14 +113,19 @@ static struct json_object *status_json(struct mmr_live *l)
     add_str(o, "node", l->roster.node);
     add_str(o, "hostname", l->roster.hostname);
     add_int(o, "incidents_open", c.open);
-    add_int(o, "incidents_severe", c.severe);
-    add_int(o, "incidents_pending", c.pending);
+    add_int(o, "incidents_severe", c.by_class[MMR_CLASS_OF_SEVERE]);
+    add_int(o, "incidents_pending", c.by_class[MMR_CLASS_OF_PENDING]);
+    struct json_object *by = json_object_new_object();
+    for (unsigned k = 0; k <= MMR_CLASS_OF_SEVERE; k++)
+        add_int(by, mmr_class_name((enum mmr_class)k), c.by_class[k]);
+    json_object_object_add(o, "incidents_by_class", by);
     add_int(o, "events", l->events);
     add_int(o, "refused", l->refused);
     add_int(o, "findings", s.findings);
     add_int(o, "folded", s.folded);
     add_int(o, "duplicates", s.duplicates);
     add_int(o, "ordered", s.ordered);
+    add_int(o, "leases", s.leases);
     add_int(o, "evicted", s.track.evicted_incidents);
     add_bool(o, "store_ok", !h->is_failing);
     if (h->is_failing)
@@ -153,6 +158,7 @@ static struct json_object *status_json(struct mmr_live *l)
             char at[40];
             mmr_time_format(x->sent_ns, at, sizeof at);
             add_str(one, "at", at);
+            add_int(one, "at_s", (uint64_t)(x->sent_ns / MMR_NS_PER_S));
         }
         json_object_array_add(tests, one);
     }

@@ -814,4 +814,5 @@ void mmr_pipeline_stats(const struct mmr_pipeline *p, struct mmr_pipeline_stats 
     *ret = p->stats;
     mmr_tracker_stats(p->tracker, &ret->track);
     ret->resolver_evicted = mmr_resolve_evicted(p->resolve);
+    ret->leases = mmr_leases_count(p->leases);
 }

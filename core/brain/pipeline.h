@@ -97,7 +97,7 @@ const struct mmr_resolve *mmr_pipeline_resolve(const struct mmr_pipeline *p);
 struct mmr_rails *mmr_pipeline_rails(struct mmr_pipeline *p); /* for the agent's gate and manual orders */
 
 struct mmr_pipeline_stats {
-    uint64_t events, findings, bad, duplicates, folded, held, told, ordered, suppressed;
+    uint64_t events, findings, bad, duplicates, folded, held, told, ordered, suppressed, leases; /* leases: held now */
     struct mmr_track_stats track;
     uint64_t resolver_evicted;
 };

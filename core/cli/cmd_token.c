@@ -5,6 +5,7 @@
 #include "cli/site.h"
 #include "config/value.h"
 #include "store/members.h"
+#include "upstream/collector.h"
 #include "util/addr.h"
 #include "util/clock.h"
 
@@ -109,6 +110,12 @@ static int on_line(void *ctx, struct json_object *line, const char *text, size_t
     return 0;
 }
 
+/* Is it a provider's collector that offices join, not a hub that machines join? */
+static bool is_collector(const struct mmr_cli_site *s)
+{
+    return mmr_config_str(s->config, "collector.file") || mmr_collector_is_running(s->state_dir);
+}
+
 static void tell(const struct order *o, const char *text, bool is_down, const char *print)
 {
     const struct mmr_cli_site *s = &o->site;
@@ -123,11 +130,20 @@ static void tell(const struct order *o, const char *text, bool is_down, const ch
         mmr_cli_json_str(j, "hub_keys", print);
         if (o->name)
             mmr_cli_json_str(j, "name", o->name);
-        json_object_object_add(j, "running", json_object_new_boolean(!is_down));
+        json_object_object_add(j, "running", json_object_new_boolean(is_collector(s) ? mmr_collector_is_running(s->state_dir) : !is_down));
         mmr_cli_json_print(j);
         return;
     }
     (void)printf("%s\n", text);
+    if (is_collector(s)) {
+        (void)fprintf(stderr, mmr_cli_word(s, "\n拠点のハブで次を実行してください（1拠点だけ、%s まで有効）:\n  mamori upstream join 上の文字列\n収集サーバーの鍵: %s\n",
+                                           "\nOn the hub of the office that joins (one office, until %s):\n  mamori upstream join THE-LINE-ABOVE\nkeys of this collector: %s\n"),
+                      mmr_person_time(o->token.expires_s * MMR_NS_PER_S, until, sizeof until), print);
+        if (!mmr_collector_is_running(s->state_dir))
+            (void)fprintf(stderr, "%s\n", mmr_cli_word(s, "収集サーバーが動いていません。「mamori upstream」で動かしておいてください。",
+                                                       "The collector does not run: start it with 'mamori upstream' first."));
+        return;
+    }
     (void)fprintf(stderr, mmr_cli_word(s, "\n追加する端末で次を実行してください（1台だけ、%s まで有効）:\n  mamori join 上の文字列 && mamori run\nハブの鍵: %s\n",
                                        "\nOn the machine that joins (one machine, until %s):\n  mamori join THE-LINE-ABOVE && mamori run\nkeys of this hub: %s\n"),
                   mmr_person_time(o->token.expires_s * MMR_NS_PER_S, until, sizeof until), print);
@@ -209,7 +225,8 @@ MMR_COMMAND(token) = {
     .help = "at the hub: what one machine needs to join",
     .usage = "mamori token new [--name NODE] [--valid 24h] [--address ADDRESS[:PORT]]... [--config DIR] [--json]\n"
              "\n"
-             "Prints a line for 'mamori join' on the machine that shall belong to this site. It is good once, for one\n"
+             "Prints a line for 'mamori join' on the machine that shall belong to this site (at a provider's collector: for\n"
+             "'mamori upstream join' on an office's hub). It is good once, for one\n"
              "machine, until it expires (24 h; at most 7 d). Whoever has it can join: send it as you would a password.\n"
              "--name     the name the machine gets; without it, it says its own\n"
              "--address  where it reaches this hub, when that is not what site.listen says (behind address translation)\n"

@@ -26,5 +26,7 @@ unsigned mmr_schema_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *c
 /* What no single key shows: is there an enabled instance for each channel a contact has, is the address one? The tree is
  * sound by mmr_schema_check(). Returns the number of problems, each said to diag. */
 unsigned mmr_notify_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx);
+/* The same of metrics.listen: is it one, and can nobody else reach it (or is that wanted)? */
+unsigned mmr_metrics_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx);
 
 #endif

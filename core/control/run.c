@@ -56,6 +56,8 @@ static void on_message(void *ctx, struct mmr_child *c, const struct mmr_message 
     struct mmr_run_state *s = ctx;
     if (c == s->core && m->type == MMR_TELL_ANSWER)
         mmr_run_answered(s, m);
+    if (c == s->measure && m->type == MMR_TELL_MEASURE)
+        mmr_run_measure(s);
     if (c == s->core && m->type == MMR_TELL_MISBEHAVED)
         mmr_run_misbehaved(s, m);
 }
@@ -139,6 +141,8 @@ static int start(struct mmr_run_state *s, struct mmr_error *err)
     if (!r)
         r = mmr_run_make_hosts(s, err);
     if (!r)
+        r = mmr_run_make_measure(s, err);
+    if (!r)
         r = lock(s, err);
     (void)snprintf(path, sizeof path, "%s/%s", mmr_config_str(s->config, "node.run_dir"), MMR_CONTROL_SOCKET);
     if (!r)
@@ -148,6 +152,8 @@ static int start(struct mmr_run_state *s, struct mmr_error *err)
     mmr_child_start(s->core);
     for (size_t i = 0; i < s->n_hosts; i++)
         mmr_child_start(s->host[i].child);
+    if (s->measure)
+        mmr_child_start(s->measure);
     return 0;
 }
 

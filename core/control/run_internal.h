@@ -46,9 +46,10 @@ struct mmr_run_fact {
     void *bytes;
     size_t len;
 };
+#define MMR_RUN_MEASURE UINT64_MAX /* no client has it: the role `measure` asked */
 struct mmr_run_asked { /* a question passed on to the brain */
     int64_t id;                       /* 0: free */
-    uint64_t client;                  /* 0: our own */
+    uint64_t client;                  /* 0: our own; MMR_RUN_MEASURE */
     char command[32];
     struct json_object *pending;      /* status: what the brain's answer goes into */
     char *text;                       /* parts so far */
@@ -61,6 +62,7 @@ struct mmr_run_state {
     struct mmr_config *config;
     struct mmr_supervisor *sup;
     struct mmr_child *core; /* the brain or the agent */
+    struct mmr_child *measure; /* serves metrics.listen; NULL: not set */
     bool is_core_ready, is_stopping, is_endpoint;
     struct mmr_run_host host[MMR_RUN_HOSTS_MAX];
     size_t n_hosts;
@@ -121,6 +123,14 @@ void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, 
 void mmr_run_unanswered(struct mmr_run_state *s); /* the core ended: nobody will answer what it was asked */
 bool mmr_run_is_tested(const struct mmr_run_state *s);
 void mmr_run_announce(struct mmr_run_state *s); /* what an owner reads once everything has come up */
+
+struct json_object *mmr_run_status_json(struct mmr_run_state *s); /* without the brain's part */
+
+/* run_measure.c */
+int mmr_run_make_measure(struct mmr_run_state *s, struct mmr_error *err); /* as metrics.listen says; not started */
+void mmr_run_measure_follow(struct mmr_run_state *s, const struct mmr_config *old); /* after a reload */
+void mmr_run_measure(struct mmr_run_state *s);                              /* it asks */
+void mmr_run_measured(struct mmr_run_state *s, const char *text, size_t len); /* text NULL: cannot be told */
 
 /* run_undo.c */
 void mmr_run_responders_stop(struct mmr_run_state *s, uint64_t client);

@@ -43,6 +43,8 @@ static void end(struct mmr_run_state *s, bool is_applied)
     }
     json_object_put(s->changes);
     s->changes = NULL;
+    if (is_applied)
+        mmr_run_measure_follow(s, s->next_config); /* which is the one before */
     mmr_config_free(s->next_config);
     s->next_config = NULL;
     s->is_reloading = false;
@@ -57,7 +59,7 @@ static void hash_line(void *ctx, const char *path, const char *value, const char
 {
     uint64_t *h = ctx;
     (void)origin;
-    if (strncmp(path, "plugins.", 8) == 0)
+    if (strncmp(path, "plugins.", 8) == 0 || strncmp(path, "metrics.", 8) == 0)
         return;
     *h = mmr_hash64(path, strlen(path), *h);
     *h = mmr_hash64(value, strlen(value), *h);

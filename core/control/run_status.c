@@ -255,7 +255,7 @@ static bool is_japanese(const struct mmr_run_state *s)
     return lang && strncmp(lang, "ja", 2) == 0;
 }
 
-static struct json_object *status_json(struct mmr_run_state *s)
+struct json_object *mmr_run_status_json(struct mmr_run_state *s)
 {
     struct json_object *o = json_object_new_object(), *hosts = json_object_new_array(), *why = json_object_new_array();
     char name[64] = "";
@@ -274,6 +274,8 @@ static struct json_object *status_json(struct mmr_run_state *s)
     json_object_array_add(hosts, child_json(s->core, NULL));
     for (size_t i = 0; i < s->n_hosts; i++)
         json_object_array_add(hosts, child_json(s->host[i].child, &s->host[i]));
+    if (s->measure)
+        json_object_array_add(hosts, child_json(s->measure, NULL));
     json_object_object_add(o, "hosts", hosts);
     put(o, "no_ceiling", s->no_ceiling[0] ? s->no_ceiling : NULL);
     put(o, "no_users", s->no_users[0] ? s->no_users : NULL);
@@ -374,7 +376,10 @@ void mmr_run_ask(struct mmr_run_state *s, uint64_t client, const char *command, 
         a->pending = NULL;
         break;
     }
-    if (client) {
+    if (client == MMR_RUN_MEASURE) {
+        const char *now = json_object_to_json_string_ext(pending, JSON_C_TO_STRING_PLAIN);
+        mmr_run_measured(s, now, strlen(now));
+    } else if (client) {
         if (pending)
             (void)mmr_control_answer(s->control, client, json_object_to_json_string_ext(pending, JSON_C_TO_STRING_PLAIN),
                                      strlen(json_object_to_json_string_ext(pending, JSON_C_TO_STRING_PLAIN)));
@@ -396,11 +401,14 @@ static void finish(struct mmr_run_state *s, struct mmr_run_asked *a, int status)
     if (a->client && a->pending) {
         json_object_object_add(a->pending, "brain", json_object_get(brain));
         const char *text = json_object_to_json_string_ext(a->pending, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-        (void)mmr_control_answer(s->control, a->client, text, strlen(text));
+        if (a->client == MMR_RUN_MEASURE)
+            mmr_run_measured(s, text, strlen(text));
+        else
+            (void)mmr_control_answer(s->control, a->client, text, strlen(text));
     } else if (a->client && a->text) {
         (void)mmr_control_answer(s->control, a->client, a->text, a->len);
     }
-    if (a->client)
+    if (a->client && a->client != MMR_RUN_MEASURE)
         mmr_control_end(s->control, a->client, status);
     json_object_put(brain);
     json_object_put(a->pending);
@@ -451,7 +459,7 @@ void mmr_run_request(void *ctx, uint64_t client, const char *command, struct jso
 {
     struct mmr_run_state *s = ctx;
     if (strcmp(command, "status") == 0) {
-        struct json_object *o = status_json(s);
+        struct json_object *o = mmr_run_status_json(s);
         if (s->is_core_ready) {
             mmr_run_ask(s, client, command, "{}", o);
             return;

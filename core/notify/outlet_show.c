@@ -245,6 +245,7 @@ static struct json_object *notice_json(const struct mmr_outlet *x, const struct 
     put_time(x, o, "t0", n->t0_ns);
     put_int(o, "age_min", (now_ns - n->t0_ns) / (60 * MMR_NS_PER_S));
     put(o, "target", targets[n->target]);
+    put_int(o, "left_s", (n->t0_ns + 60 * 60 * MMR_NS_PER_S - now_ns) / MMR_NS_PER_S); /* of the hour; negative when it is over */
     if (n->first_l2_ns)
         put_int(o, "reached_min", (n->first_l2_ns - n->t0_ns) / (60 * MMR_NS_PER_S));
     if (n->reason[0])

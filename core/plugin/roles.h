@@ -15,8 +15,11 @@ enum mmr_tell {
     MMR_TELL_DOWN,     /* slot: its process ended */
     MMR_TELL_FACT,     /* tail: an event of the core itself (sensor.lost, …), not stamped */
     MMR_TELL_REQUEST,  /* id, command, [text]: asked over the control socket */
+    MMR_TELL_LISTEN,   /* listen, open: where the role `measure` serves */
+    MMR_TELL_MEASURED, /* more (0: the last part); tail: part of the status' JSON, none: it cannot be told */
     /* role -> supervisor */
     MMR_TELL_MISBEHAVED = MMR_MSG_OWN + 33, /* slot; tail: what broke the bus protocol, one line */
+    MMR_TELL_MEASURE = MMR_MSG_OWN + 34, /* somebody asks for measurements */
     MMR_TELL_ANSWER = MMR_MSG_OWN + 32, /* id, more (0: the last part), status; tail: part of the JSON */
 };
 

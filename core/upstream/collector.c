@@ -4,6 +4,7 @@
  */
 #include "upstream/collector.h"
 
+#include "control/metrics_http.h"
 #include "upstream/collector_internal.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -223,6 +224,8 @@ static int open_parts(struct mmr_collector *c, struct mmr_error *err)
         r = mmr_bus_new(&c->bus, err);
     if (!r)
         r = mmr_collector_members_open(c, err);
+    if (!r)
+        r = mmr_collector_measure_open(c, err);
     if (r)
         return r;
     c->bus_event = event_new(c->base, mmr_bus_fd(c->bus), EV_READ | EV_PERSIST, on_bus, c);
@@ -238,6 +241,7 @@ static int open_parts(struct mmr_collector *c, struct mmr_error *err)
 
 static void release(struct mmr_collector *c)
 {
+    mmr_metrics_http_close(c->metrics);
     mmr_collector_members_close(c);
     if (c->bus)
         mmr_bus_free(c->bus);

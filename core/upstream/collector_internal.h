@@ -11,6 +11,7 @@
 
 struct event;
 struct event_base;
+struct mmr_metrics_http;
 
 enum { MMR_COLLECTOR_OUTLETS_MAX = 4 };
 
@@ -32,6 +33,7 @@ struct mmr_collector {
     struct mmr_join_server *join;
     struct mmr_members *list;
     struct mmr_db *db;
+    struct mmr_metrics_http *metrics; /* NULL: metrics.listen is not set */
     struct mmr_collector_site *site; /* MMR_SITE_NODES_MAX */
     uint32_t n_sites, port;
     struct mmr_outlet *outlet[MMR_COLLECTOR_OUTLETS_MAX];
@@ -44,6 +46,9 @@ struct mmr_collector {
 
 struct mmr_collector_site *mmr_collector_site(struct mmr_collector *c, const char *name); /* NULL: unknown */
 void mmr_collector_fail(struct mmr_collector *c, const struct mmr_error *err);            /* the store took nothing: end */
+
+/* measure.c */
+int mmr_collector_measure_open(struct mmr_collector *c, struct mmr_error *err);
 
 /* members.c */
 int mmr_collector_members_open(struct mmr_collector *c, struct mmr_error *err);

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,34 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from site_lab import Site, case, failed, until, usable
+sys.path.append("/usr/lib/python3/dist-packages")  # the distribution's parser, whichever python this is
+try:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families
+except ImportError:
+    text_string_to_metric_families = None
 
 VALIDATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "..", "shared", "tools", "ocsf-validate")
 LAST, GRAVE = 300, 5  # more than 256 records of evidence: a signed checkpoint
+
+
+def measured(path):
+    """/metrics of a collector: a value by the sample's text; {} when it is not served."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        try:
+            s.connect(path)
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            data = b""
+            while more := s.recv(65536):
+                data += more
+        except OSError:
+            return {}
+    head, _, text = data.decode().partition("\r\n\r\n")
+    if " 200 " not in head.splitlines()[0] or not text.endswith("# EOF\n"):
+        return {}
+    if text_string_to_metric_families:
+        list(text_string_to_metric_families(text))
+    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
 
 
 class Collector:
@@ -79,7 +105,8 @@ def run(site, so):
     for m in (at_provider, *hubs):
         site.connect(m)
     file = os.path.join(site.root, "sites.jsonl")
-    at_provider.configure({"deployment": "none", "site": {"listen": f"tcp://{at_provider.address}:7500"}, "collector": {"file": file, "silent_after": "10s"}})
+    at_provider.configure({"deployment": "none", "site": {"listen": f"tcp://{at_provider.address}:7500"}, "collector": {"file": file, "silent_after": "10s"},
+                           "metrics": {"listen": f"unix:{os.path.join(site.root, 'metrics.sock')}"}})
     collector = Collector(at_provider, file)
     try:
         flow(site, so, collector, hubs)
@@ -93,6 +120,8 @@ def flow(site, so, collector, hubs):
         h.configure({"deployment": "none", "supervise": supervise, "trust": {"require": "any"}, "plugins": {"counter": {
             "plugin": "org.example.counter", "file": os.path.join(so, "counter.so"), "side": "endpoint", "host": "counter",
             "config": {"name": h.name, "every": "40ms", "last": LAST, "grave_every": GRAVE}}}})
+    rc, _, err = collector.m.cli3("token", "new", "--name", "acme.nobody")
+    case("a_collector_at_rest_is_said", rc == 0 and "mamori upstream join" in err and "does not run" in err, err)
     collector.start()
     case("the_collector_runs", until(lambda: "collector.ready" in collector.m.log(), 60) and collector.list()["running"], collector.m.log())
     second = subprocess.run(collector.m.command("upstream", "--config", collector.m.site), capture_output=True, text=True, timeout=60)
@@ -100,6 +129,7 @@ def flow(site, so, collector, hubs):
     for h in hubs:
         rc, out, err = collector.m.cli3("token", "new", "--name", f"acme.{h.name}")
         token = out.strip()
+        case(f"what_{h.name}_types_is_said", rc == 0 and "mamori upstream join" in err and "mamori run" not in err, err)
         rc, out, err = h.cli3("upstream", "join", token, "--json")
         joined = json.loads(out) if rc == 0 else {}
         case(f"{h.name}_joins", rc == 0 and joined["site"] == f"acme.{h.name}" and joined["state"] == "approved", err)
@@ -151,10 +181,17 @@ def flow(site, so, collector, hubs):
     marked = until(lambda: next((s for s in collector.list()["sites"] if s["site"] == "acme.hub2" and s["evidence_signed_upto"] >= 256), None), 60)
     case("its_evidence_is_signed_where_it_cannot_reach", marked and "evidence_doubt" not in marked, collector.list()["sites"])
 
+    m = measured(os.path.join(site.root, "metrics.sock"))
+    sent = {s["site"]: s["records"] for s in collector.list()["sites"]}
+    case("it_is_measured", m.get('mamori_sites{state="up"}') == 2 and m.get('mamori_site_up{site="acme.hub1"}') == 1 and m.get('mamori_outbox_records{outlet="file"}') == 0 and
+         all(m.get(f'mamori_site_records_total{{site="{n}"}}') == k > 0 for n, k in sent.items()), (m, sent))
+
     # silence
     site.cut(hubs[1])
     case("a_silent_site_is_named", until(lambda: "site.silent site=acme.hub2" in collector.m.log(), 120), collector.m.log())
     case("and_listed", collector.state("acme.hub2") == "silent" and collector.state("acme.hub1") == "up", collector.list())
+    m = measured(os.path.join(site.root, "metrics.sock"))
+    case("and_measured", m.get('mamori_site_silent{site="acme.hub2"}') == 1 and m.get('mamori_sites{state="silent"}') == 1, m)
     rc, out, _ = collector.m.cli3("upstream", "list")
     case("for_people_too", rc == 1 and "acme.hub2" in out, out)
     site.join(hubs[1])
