@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 __attribute__((format(printf, 2, 3))) static void say(struct mmr_facts *f, const char *fmt, ...)
@@ -388,20 +389,19 @@ static bool says_the_same(const char *a, const char *b)
 static void put_why(struct mmr_incident *i, const struct mmr_facts *f, const struct mmr_verdict *v,
                     unsigned *changes)
 {
-    char old[MMR_INCIDENT_WHY_MAX][200];
-    uint32_t n_old = i->n_why;
-    memcpy(old, i->why, sizeof old);
+    char (*old)[MMR_INCIDENT_WHY_BYTES] = i->why;
+    const uint32_t n_old = i->n_why;
+    i->why = NULL;
     i->n_why = 0;
-    for (uint32_t k = 0; k < f->n_why && i->n_why < MMR_INCIDENT_WHY_MAX; k++)
-        mmr_text_copy(i->why[i->n_why++], sizeof i->why[0], f->why[k]);
-    if (i->n_why < MMR_INCIDENT_WHY_MAX)
-        (void)snprintf(i->why[i->n_why++], sizeof i->why[0], "row %d: %.180s", v->row, v->why);
-    if (i->is_contained && i->n_why < MMR_INCIDENT_WHY_MAX)
-        (void)snprintf(i->why[i->n_why++], sizeof i->why[0],
-                       "contained since, but it was severe: that stays");
+    for (uint32_t k = 0; k < f->n_why; k++)
+        mmr_incident_why(i, "%s", f->why[k]);
+    mmr_incident_why(i, "row %d: %.180s", v->row, v->why);
+    if (i->is_contained)
+        mmr_incident_why(i, "contained since, but it was severe: that stays");
     bool is_same = n_old == i->n_why;
     for (uint32_t k = 0; is_same && k < n_old; k++)
         is_same = says_the_same(old[k], i->why[k]);
+    free(old);
     if (!is_same)
         *changes |= MMR_CHANGE_WHY;
 }
@@ -492,6 +492,6 @@ int mmr_withdraw(struct mmr_incident *i, const char *who, const char *reason, st
     i->band = MMR_BAND_NONE;
     if (i->n_why == MMR_INCIDENT_WHY_MAX)
         i->n_why--;
-    (void)snprintf(i->why[i->n_why++], sizeof i->why[0], "withdrawn by %.60s: %.110s", who, reason);
+    mmr_incident_why(i, "withdrawn by %.60s: %.110s", who, reason);
     return 0;
 }

@@ -45,6 +45,15 @@ static void put(struct maker *m, struct mmr_key key, enum mmr_join_kind kind, en
         (void)snprintf(p->value, sizeof p->value, "%s", value);
 }
 
+/* What a person reads of an address, where somebody asked for it. */
+static const char *shown(const struct maker *m, const struct mmr_addr *a, char text[MMR_ADDR_TEXT_MAX])
+{
+    text[0] = '\0';
+    if (m->with_text)
+        mmr_addr_format(a, text);
+    return text;
+}
+
 struct mmr_key mmr_join_key_process(const char *host, const char *identity)
 {
     return mmr_key_text(MMR_JOIN_PROC, host, identity);
@@ -118,8 +127,7 @@ static void put_hint_host(struct maker *m, const char *host)
         if (!mmr_resolve_is_inside(m->r, &f->src) || mmr_resolve_infra(m->r, &f->src, false) ||
             mmr_addr_is_multicast(&f->src))
             return;
-        mmr_addr_format(&f->src, text);
-        put(m, mmr_join_key_hostaddr(&f->src), MMR_JOIN_HOSTADDR, MMR_COLOUR_BAD, HINT_HALF_S, text);
+        put(m, mmr_join_key_hostaddr(&f->src), MMR_JOIN_HOSTADDR, MMR_COLOUR_BAD, HINT_HALF_S, shown(m, &f->src, text));
     }
     if (name && name[0] && !mmr_resolve_host_infra(m->r, name))
         put(m, mmr_key_text(MMR_JOIN_HOST, "", name), MMR_JOIN_HOST, MMR_COLOUR_BAD, HINT_HALF_S,
@@ -131,9 +139,8 @@ static void put_inside_addr(struct maker *m, const struct mmr_addr *a, enum mmr_
     char text[MMR_ADDR_TEXT_MAX];
     if (mmr_finding_is_hint(m->f) || mmr_resolve_infra(m->r, a, false) || mmr_addr_is_multicast(a))
         return;
-    mmr_addr_format(a, text);
     if (colour == MMR_COLOUR_BAD || m->f->potential == MMR_POTENTIAL_HIGH)
-        put(m, mmr_join_key_hostaddr(a), MMR_JOIN_HOSTADDR, colour, host_half(m->f), text);
+        put(m, mmr_join_key_hostaddr(a), MMR_JOIN_HOSTADDR, colour, host_half(m->f), shown(m, a, text));
 }
 
 static void put_machine(struct maker *m, const struct mmr_addr *a, enum mmr_join_colour colour)
@@ -150,7 +157,7 @@ static void put_machine(struct maker *m, const struct mmr_addr *a, enum mmr_join
 static void put_process(struct maker *m, const char *host, const char *identity, const char *name, bool is_implied,
                         enum mmr_join_colour colour)
 {
-    char id[80], shown[MMR_CONN_TEXT_MAX], parent_name[64];
+    char id[80], text[MMR_CONN_TEXT_MAX] = "", parent_name[64];
     (void)snprintf(id, sizeof id, "%s", identity);
     (void)snprintf(parent_name, sizeof parent_name, "%s", name ? name : "");
     for (unsigned depth = 0; depth < ANCESTORS_MAX && id[0]; depth++) {
@@ -159,9 +166,10 @@ static void put_process(struct maker *m, const char *host, const char *identity,
         /* named by nobody: an ancestor or owner that may be anything does not join */
         if ((depth > 0 || is_implied) && (!known[0] || mmr_process_is_common(known)))
             return;
-        (void)snprintf(shown, sizeof shown, "%.60s on %.64s", known, mmr_resolve_display(m->r, host));
+        if (m->with_text)
+            (void)snprintf(text, sizeof text, "%.60s on %.64s", known, mmr_resolve_display(m->r, host));
         size_t before = m->n;
-        put(m, mmr_join_key_process(host, id), MMR_JOIN_PROC, colour, depth == 0 ? 12 * HOUR : 30 * MIN, shown);
+        put(m, mmr_join_key_process(host, id), MMR_JOIN_PROC, colour, depth == 0 ? 12 * HOUR : 30 * MIN, text);
         if (m->n > before)
             m->post[before].span.of = depth;
         if (!p || !p->parent[0] || strcmp(p->parent, id) == 0)
@@ -233,10 +241,11 @@ static bool connection_of(const struct maker *m, struct mmr_conn *ret)
 static void put_connection(struct maker *m, const struct mmr_actors *who)
 {
     struct mmr_conn c;
-    char text[MMR_CONN_TEXT_MAX];
+    char text[MMR_CONN_TEXT_MAX] = "";
     if (!connection_of(m, &c))
         return;
-    mmr_conn_format(&c, text);
+    if (m->with_text)
+        mmr_conn_format(&c, text);
     put(m, mmr_key_conn(&c), MMR_JOIN_CONN, m->f->side == MMR_SIDE_NETWORK ? MMR_COLOUR_NET : MMR_COLOUR_EP, HOUR,
         text);
     const struct mmr_seen_conn *s = mmr_resolve_conn(m->r, &c);
@@ -265,9 +274,8 @@ static void put_remote(struct maker *m, const struct mmr_actors *who)
         return; /* every machine's own */
     if ((who->attacker_host || who->attacker_is_inside) && !who->is_c2)
         return; /* a machine of ours, known by name or not: it joins inside its window */
-    mmr_addr_format(&who->attacker, text);
     put(m, mmr_key_addr(MMR_JOIN_ADDR, &who->attacker), MMR_JOIN_ADDR, MMR_COLOUR_BAD, who->is_c2 ? 6 * HOUR : HOUR / 2,
-        text);
+        shown(m, &who->attacker, text));
 }
 
 static void put_content(struct maker *m, const char *host)
@@ -295,8 +303,7 @@ static void put_account(struct maker *m, const char *host)
                 put_machine(m, &from, MMR_COLOUR_BAD);
             } else {
                 char text[MMR_ADDR_TEXT_MAX];
-                mmr_addr_format(&from, text);
-                put(m, mmr_key_addr(MMR_JOIN_ADDR, &from), MMR_JOIN_ADDR, MMR_COLOUR_BAD, HOUR / 2, text);
+                put(m, mmr_key_addr(MMR_JOIN_ADDR, &from), MMR_JOIN_ADDR, MMR_COLOUR_BAD, HOUR / 2, shown(m, &from, text));
             }
         }
     }

@@ -6,6 +6,7 @@
 
 #include "correlate/evidence.h"
 #include "correlate/join.h"
+#include "correlate/seen.h"
 #include "correlate/view.h"
 #include "util/clock.h"
 #include "util/id.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONE = 0xffffffff, SPANS_MAX = 24, K_ID = 0x200, K_CONTENT = 0x201, SEEN_MAX = 1 << 17 };
+enum { NONE = 0xffffffff, SPANS_MAX = 24, K_ID = 0x200 };
 
 struct slot {
     struct mmr_incident *inc; /* NULL: merged or gone */
@@ -43,7 +44,8 @@ struct mmr_tracker {
     uint32_t n_slots, cap_slots, free_slot; /* free ones are chained by next */
     struct list open, hints;
     uint32_t first_changed, last_changed;
-    struct mmr_table *keys, *ids, *seen;
+    struct mmr_table *keys, *ids;
+    struct mmr_seen seen;
     struct mmr_track_stats stats;
     uint64_t merges; /* hints included: whoever walks an incident's evidence starts over when it moved */
 };
@@ -84,8 +86,6 @@ int mmr_tracker_new(const struct mmr_track_config *c, struct mmr_resolve *r, con
     int e = mmr_table_new(sizeof(struct keyed), t->c.max_keys, drop_key, t, &t->keys, err);
     if (e == 0)
         e = mmr_table_new(sizeof(struct id_item), (t->c.max_incidents + t->c.max_hints) * 2, NULL, NULL, &t->ids, err);
-    if (e == 0)
-        e = mmr_table_new(1, SEEN_MAX, NULL, NULL, &t->seen, err);
     if (e < 0) {
         mmr_tracker_free(t);
         return e;
@@ -100,7 +100,7 @@ void mmr_tracker_free(struct mmr_tracker *t)
         return;
     mmr_table_free(t->keys);
     mmr_table_free(t->ids);
-    mmr_table_free(t->seen);
+    mmr_seen_done(&t->seen);
     for (uint32_t i = 0; i < t->n_slots; i++)
         mmr_incident_free(t->slots[i].inc);
     free(t->slots);
@@ -456,12 +456,12 @@ int mmr_tracker_add(struct mmr_tracker *t, struct mmr_finding *f, enum mmr_track
     bool is_new, is_hint = mmr_finding_is_hint(f);
     int rc = 0;
     *ret_incident = NULL;
-    void *seen = mmr_table_put(t->seen, mmr_key_of(K_CONTENT, &content, 8), &is_new);
-    if (!seen || !is_new) {
+    const int seen = mmr_seen_put(&t->seen, content);
+    if (seen <= 0) {
         free(f);
         *ret = MMR_TRACK_DUPLICATE;
         t->stats.duplicates++;
-        return seen ? 0 : mmr_fail(err, MMR_ENOMEM, "tracker: out of memory");
+        return seen == 0 ? 0 : mmr_fail(err, MMR_ENOMEM, "tracker: out of memory");
     }
     f->estimate_ns = mmr_resolve_clock(t->r, f);
 
@@ -682,11 +682,9 @@ int mmr_tracker_learnt(struct mmr_tracker *t, const struct mmr_learnt *l, struct
 int mmr_tracker_restore(struct mmr_tracker *t, struct mmr_incident *i, struct mmr_error *err)
 {
     int rc = 0;
-    bool is_new;
     for (uint32_t k = 0; k < i->n_evidence; k++) {
         const struct mmr_finding *f = i->evidence[k].finding;
-        uint64_t content = mmr_evidence_content(f, i->evidence[k].fold);
-        (void)mmr_table_put(t->seen, mmr_key_of(K_CONTENT, &content, 8), &is_new);
+        (void)mmr_seen_put(&t->seen, mmr_evidence_content(f, i->evidence[k].fold));
     }
     uint32_t s = new_slot(t, i, false, err);
     if (s == NONE)
@@ -776,6 +774,6 @@ void mmr_tracker_stats(const struct mmr_tracker *t, struct mmr_track_stats *ret)
     ret->hints = t->hints.n;
     ret->keys = mmr_table_count(t->keys);
     ret->evicted_keys = mmr_table_evicted(t->keys);
-    ret->bytes = mmr_table_bytes(t->keys) + mmr_table_bytes(t->ids) + mmr_table_bytes(t->seen) +
+    ret->bytes = mmr_table_bytes(t->keys) + mmr_table_bytes(t->ids) + mmr_seen_bytes(&t->seen) +
                  t->cap_slots * sizeof *t->slots;
 }

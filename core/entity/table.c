@@ -1,4 +1,5 @@
-/* table.c - open addressing with linear probing over an index; items live in chunks and never move. */
+/* table.c - open addressing with linear probing over an index; items live in chunks and never move. A slot keeps a part of
+ * its key's hash: probing and closing gaps read the index alone, and only a likely match is looked up. */
 #include "entity/table.h"
 
 #include <stdlib.h>
@@ -10,12 +11,16 @@ struct head { /* before each item */
     struct mmr_key key;
     uint32_t prev, next; /* by use: prev is newer */
 };
+struct slot {
+    uint32_t item; /* its number + 1; 0: empty */
+    uint32_t hash; /* the low half of key.a: says where it wants to be */
+};
 struct mmr_table {
     size_t stride, item_bytes;
     uint32_t cap, count, made, mask;
     uint32_t newest, oldest, free_list;
     uint64_t evicted;
-    uint32_t *slots; /* item number + 1; 0 empty */
+    struct slot *slots;
     char **chunks;
     uint32_t n_chunks;
     mmr_table_evict_fn evict;
@@ -79,8 +84,9 @@ static bool key_equal(struct mmr_key x, struct mmr_key y)
 /* The slot that holds the key, or the empty one where it would go. */
 static uint32_t slot_of(const struct mmr_table *t, struct mmr_key key)
 {
-    uint32_t s = (uint32_t)key.a & t->mask;
-    while (t->slots[s] && !key_equal(head_at(t, t->slots[s] - 1)->key, key))
+    const uint32_t hash = (uint32_t)key.a;
+    uint32_t s = hash & t->mask;
+    while (t->slots[s].item && !(t->slots[s].hash == hash && key_equal(head_at(t, t->slots[s].item - 1)->key, key)))
         s = (s + 1) & t->mask;
     return s;
 }
@@ -112,7 +118,7 @@ static void link_newest(struct mmr_table *t, uint32_t i)
 
 static void remove_at(struct mmr_table *t, uint32_t s)
 {
-    uint32_t i = t->slots[s] - 1;
+    uint32_t i = t->slots[s].item - 1;
     if (t->evict)
         t->evict(t->ctx, item_of(head_at(t, i)));
     unlink_item(t, i);
@@ -121,27 +127,31 @@ static void remove_at(struct mmr_table *t, uint32_t s)
     t->count--;
     /* close the gap: whoever probed past this slot moves back */
     uint32_t hole = s;
-    for (uint32_t k = (s + 1) & t->mask; t->slots[k]; k = (k + 1) & t->mask) {
-        uint32_t home = (uint32_t)head_at(t, t->slots[k] - 1)->key.a & t->mask;
+    for (uint32_t k = (s + 1) & t->mask; t->slots[k].item; k = (k + 1) & t->mask) {
+        uint32_t home = t->slots[k].hash & t->mask;
         if (((k - home) & t->mask) >= ((k - hole) & t->mask)) {
             t->slots[hole] = t->slots[k];
             hole = k;
         }
     }
-    t->slots[hole] = 0;
+    t->slots[hole] = (struct slot){0};
 }
 
 static bool grow(struct mmr_table *t)
 {
     uint32_t mask = t->mask * 2 + 1, old = t->mask;
-    uint32_t *slots = calloc((size_t)mask + 1, sizeof *slots), *was = t->slots;
+    struct slot *slots = calloc((size_t)mask + 1, sizeof *slots), *was = t->slots;
     if (!slots)
         return false;
     t->slots = slots;
     t->mask = mask;
     for (uint32_t s = 0; s <= old; s++)
-        if (was[s])
-            t->slots[slot_of(t, head_at(t, was[s] - 1)->key)] = was[s];
+        if (was[s].item) {
+            uint32_t k = was[s].hash & mask;
+            while (slots[k].item)
+                k = (k + 1) & mask;
+            slots[k] = was[s];
+        }
     free(was);
     return true;
 }
@@ -166,15 +176,15 @@ static uint32_t take_item(struct mmr_table *t)
 void *mmr_table_find(const struct mmr_table *t, struct mmr_key key)
 {
     uint32_t s = slot_of(t, key);
-    return t->slots[s] ? item_of(head_at(t, t->slots[s] - 1)) : NULL;
+    return t->slots[s].item ? item_of(head_at(t, t->slots[s].item - 1)) : NULL;
 }
 
 void *mmr_table_put(struct mmr_table *t, struct mmr_key key, bool *ret_is_new)
 {
     uint32_t s = slot_of(t, key);
-    *ret_is_new = t->slots[s] == 0;
-    if (t->slots[s]) {
-        uint32_t i = t->slots[s] - 1;
+    *ret_is_new = t->slots[s].item == 0;
+    if (t->slots[s].item) {
+        uint32_t i = t->slots[s].item - 1;
         if (t->newest != i) {
             unlink_item(t, i);
             link_newest(t, i);
@@ -193,7 +203,7 @@ void *mmr_table_put(struct mmr_table *t, struct mmr_key key, bool *ret_is_new)
     struct head *h = head_at(t, i);
     memset(h, 0, t->stride);
     h->key = key;
-    t->slots[slot_of(t, key)] = i + 1;
+    t->slots[slot_of(t, key)] = (struct slot){i + 1, (uint32_t)key.a}; /* room may have moved it */
     t->count++;
     link_newest(t, i);
     return item_of(h);
@@ -202,7 +212,7 @@ void *mmr_table_put(struct mmr_table *t, struct mmr_key key, bool *ret_is_new)
 void mmr_table_drop(struct mmr_table *t, struct mmr_key key)
 {
     uint32_t s = slot_of(t, key);
-    if (t->slots[s])
+    if (t->slots[s].item)
         remove_at(t, s);
 }
 

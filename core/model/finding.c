@@ -27,31 +27,36 @@ enum dest {
     D_COUNT
 };
 
+#define FIELD(key, dest) {key, sizeof key - 1, dest}
 static const struct {
     const char *key;
-    enum dest dest;
-} fields[] = { /* sorted by key: found by bisection */
-    {"actor.process.cmd_line", D_APCMD}, {"actor.process.file.path", D_APPATH},
-    {"actor.process.name", D_APNAME}, {"actor.process.pid", D_APID}, {"actor.process.uid", D_APUID},
-    {"actor.user.name", D_USER2}, {"answers", D_ANSWERS}, {"class_uid", D_CLASS},
-    {"connection_info.protocol_name", D_PROTO}, {"count", D_TIMES}, {"device.hostname", D_HOST}, {"device.ip", D_HOSTIP},
-    {"dst_endpoint.ip", D_DST}, {"dst_endpoint.port", D_DPORT}, {"file.hashes.sha256", D_SHA},
-    {"file.path", D_FILE}, {"finding_info.title", D_TITLE}, {"http_request.url.hostname", D_URLHOST},
-    {"http_request.url.path", D_URL}, {"mamori.attack", D_ATTACK}, {"mamori.autostart", D_AUTOSTART}, {"mamori.autostart_entry", D_ENTRY},
-    {"mamori.direction", D_DIRECTION}, {"mamori.exercise", D_EXERCISE}, {"mamori.harm", D_HARM},
-    {"mamori.id", D_ID}, {"mamori.index", D_INDEX}, {"mamori.input", D_INPUT},
-    {"mamori.instance", D_INSTANCE}, {"mamori.kind", D_KIND}, {"mamori.node", D_NODE},
-    {"mamori.offset", D_OFFSET}, {"mamori.phase", D_PHASE}, {"mamori.plugin", D_PLUGIN},
-    {"mamori.potential", D_POTENTIAL}, {"mamori.received", D_RECEIVED}, {"mamori.rule", D_RULE},
-    {"mamori.seq", D_SEQ}, {"mamori.side", D_SIDE}, {"message", D_WHAT}, {"process.cmd_line", D_PCMD},
-    {"process.file.hashes.sha256", D_PSHA}, {"process.file.path", D_PPATH}, {"process.name", D_PNAME},
-    {"process.parent_process.cmd_line", D_PPCMD}, {"process.parent_process.file.path", D_PPPATH},
-    {"process.parent_process.name", D_PPNAME}, {"process.parent_process.pid", D_PPID},
-    {"process.parent_process.uid", D_PPUID}, {"process.pid", D_PID}, {"process.start_ticks", D_START},
-    {"process.uid", D_PUID}, {"query.hostname", D_DOMAIN}, {"session.uid", D_SESSION},
-    {"severity_id", D_SEVERITY}, {"src_endpoint.hostname", D_SRCNAME}, {"src_endpoint.ip", D_SRC}, {"src_endpoint.port", D_SPORT},
-    {"time", D_TIME}, {"tls.sni", D_SNI}, {"user.name", D_USER},
+    uint16_t len;
+    uint16_t dest;
+} fields[] = { /* sorted by length, then by key: found by bisection, and bytes are compared only between equal lengths */
+    FIELD("time", D_TIME), FIELD("count", D_TIMES), FIELD("answers", D_ANSWERS), FIELD("message", D_WHAT),
+    FIELD("tls.sni", D_SNI), FIELD("class_uid", D_CLASS), FIELD("device.ip", D_HOSTIP), FIELD("file.path", D_FILE),
+    FIELD("mamori.id", D_ID), FIELD("user.name", D_USER), FIELD("mamori.seq", D_SEQ), FIELD("mamori.harm", D_HARM),
+    FIELD("mamori.kind", D_KIND), FIELD("mamori.node", D_NODE), FIELD("mamori.rule", D_RULE),
+    FIELD("mamori.side", D_SIDE), FIELD("process.pid", D_PID), FIELD("process.uid", D_PUID),
+    FIELD("session.uid", D_SESSION), FIELD("severity_id", D_SEVERITY), FIELD("mamori.index", D_INDEX),
+    FIELD("mamori.input", D_INPUT), FIELD("mamori.phase", D_PHASE), FIELD("process.name", D_PNAME),
+    FIELD("mamori.attack", D_ATTACK), FIELD("mamori.offset", D_OFFSET), FIELD("mamori.plugin", D_PLUGIN),
+    FIELD("query.hostname", D_DOMAIN), FIELD("actor.user.name", D_USER2), FIELD("device.hostname", D_HOST),
+    FIELD("dst_endpoint.ip", D_DST), FIELD("mamori.exercise", D_EXERCISE), FIELD("mamori.instance", D_INSTANCE),
+    FIELD("mamori.received", D_RECEIVED), FIELD("src_endpoint.ip", D_SRC), FIELD("mamori.autostart", D_AUTOSTART),
+    FIELD("mamori.direction", D_DIRECTION), FIELD("mamori.potential", D_POTENTIAL), FIELD("process.cmd_line", D_PCMD),
+    FIELD("actor.process.pid", D_APID), FIELD("actor.process.uid", D_APUID), FIELD("dst_endpoint.port", D_DPORT),
+    FIELD("process.file.path", D_PPATH), FIELD("src_endpoint.port", D_SPORT), FIELD("actor.process.name", D_APNAME),
+    FIELD("file.hashes.sha256", D_SHA), FIELD("finding_info.title", D_TITLE), FIELD("process.start_ticks", D_START),
+    FIELD("http_request.url.path", D_URL), FIELD("src_endpoint.hostname", D_SRCNAME),
+    FIELD("actor.process.cmd_line", D_APCMD), FIELD("mamori.autostart_entry", D_ENTRY),
+    FIELD("actor.process.file.path", D_APPATH), FIELD("http_request.url.hostname", D_URLHOST),
+    FIELD("process.file.hashes.sha256", D_PSHA), FIELD("process.parent_process.pid", D_PPID),
+    FIELD("process.parent_process.uid", D_PPUID), FIELD("process.parent_process.name", D_PPNAME),
+    FIELD("connection_info.protocol_name", D_PROTO), FIELD("process.parent_process.cmd_line", D_PPCMD),
+    FIELD("process.parent_process.file.path", D_PPPATH),
 };
+#undef FIELD
 
 #define AT(m) offsetof(struct mmr_finding, m)
 static const size_t text_offset[D_TEXTS] = {
@@ -71,12 +76,11 @@ static enum dest dest_of(const struct mmr_field *f)
     size_t lo = 0, hi = sizeof fields / sizeof fields[0];
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        size_t n = strlen(fields[mid].key), least = n < f->key_len ? n : f->key_len;
-        int c = memcmp(fields[mid].key, f->key, least); /* a key from outside may hold a NUL */
+        int c = fields[mid].len < f->key_len ? -1 : fields[mid].len > f->key_len;
         if (c == 0)
-            c = n < f->key_len ? -1 : n > f->key_len;
+            c = memcmp(fields[mid].key, f->key, f->key_len);
         if (c == 0)
-            return fields[mid].dest;
+            return (enum dest)fields[mid].dest;
         if (c < 0)
             lo = mid + 1;
         else
@@ -102,9 +106,26 @@ static size_t utf8_at(const uint8_t *p, size_t left)
     return c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
 }
 
+/* Eight bytes that are all printable ASCII? Each lane's top bit answers for its byte (no lane carries into the next). */
+static bool is_plain(const uint8_t *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    uint64_t v;
+    memcpy(&v, p, 8);
+    if (v & tops)
+        return false;
+    const uint64_t not_low = v + ones * 0x60, is_del = v + ones; /* >= 0x20 sets the top bit; so does 0x7f + 1 */
+    return (not_low & ~is_del & tops) == tops;
+}
+
 static void copy_clean(char *to, const uint8_t *p, size_t len)
 {
     for (size_t i = 0; i < len;) {
+        if (len - i >= 8 && is_plain(p + i)) {
+            memcpy(to + i, p + i, 8);
+            i += 8;
+            continue;
+        }
         size_t n = utf8_at(p + i, len - i);
         if (n == 0 || (n == 1 && (p[i] == 0x7f || (p[i] < 0x20 && p[i] != '\t' && p[i] != '\n')))) {
             to[i++] = '?';

@@ -27,6 +27,7 @@ void mmr_incident_free(struct mmr_incident *i)
     free(i->joins);
     free(i->hosts);
     free(i->actions);
+    free(i->why);
     free(i);
 }
 
@@ -181,11 +182,13 @@ int mmr_incident_insert_evidence(struct mmr_incident *i, const struct mmr_eviden
 
 void mmr_incident_why(struct mmr_incident *i, const char *fmt, ...)
 {
-    if (i->n_why == MMR_INCIDENT_WHY_MAX)
+    void *room = i->why;
+    if (i->n_why == MMR_INCIDENT_WHY_MAX || grow(&room, i->n_why, sizeof *i->why, NULL) < 0)
         return;
+    i->why = room;
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(i->why[i->n_why], sizeof i->why[0], fmt, ap);
+    (void)vsnprintf(i->why[i->n_why], sizeof *i->why, fmt, ap);
     va_end(ap);
     i->n_why++;
 }

@@ -35,7 +35,7 @@ struct mmr_evidence {
 };
 
 enum { MMR_INCIDENT_EVIDENCE_MAX = 64, MMR_INCIDENT_JOINS_MAX = 64, MMR_INCIDENT_HOSTS_MAX = 32,
-       MMR_INCIDENT_ACTIONS_MAX = 64, MMR_INCIDENT_WHY_MAX = 24, MMR_INCIDENT_ADDRS_MAX = 32 };
+       MMR_INCIDENT_ACTIONS_MAX = 64, MMR_INCIDENT_WHY_MAX = 24, MMR_INCIDENT_WHY_BYTES = 200, MMR_INCIDENT_ADDRS_MAX = 32 };
 struct mmr_incident {
     uint64_t id;     /* in replay a hash of its first finding's id */
     uint8_t uid[16]; /* UUID for upstream */
@@ -59,7 +59,7 @@ struct mmr_incident {
     enum mmr_class class_current, class_peak;
     enum mmr_band band;
     int row;               /* of the table in SERVICE_STANDARD 4 */
-    char why[MMR_INCIDENT_WHY_MAX][200];
+    char (*why)[MMR_INCIDENT_WHY_BYTES]; /* mmr_incident_why() adds one */
     uint32_t n_why;
     bool is_closed;
     bool is_contained;  /* late defence: severe stays severe, but the threat is covered */
@@ -78,6 +78,7 @@ int mmr_incident_add_action(struct mmr_incident *i, const struct mmr_action_rec 
 struct mmr_action_rec *mmr_incident_action(struct mmr_incident *i, uint64_t action_id); /* or NULL */
 /* Insert evidence (its finding is taken, also on failure) at its place in corrected time. */
 int mmr_incident_insert_evidence(struct mmr_incident *i, const struct mmr_evidence *e, struct mmr_error *err);
+/* One more reason, cut to its room; past the ceiling, or without memory for it, it is left out. */
 __attribute__((format(printf, 2, 3))) void mmr_incident_why(struct mmr_incident *i, const char *fmt, ...);
 
 /*

@@ -416,9 +416,13 @@ static void read_lists(struct walk *w, struct mmr_incident *i, struct mmr_error 
         if (!w->is_bad)
             e = mmr_incident_add_action(i, &a, err);
     }
-    count(w, &i->n_why, MMR_INCIDENT_WHY_MAX, "why");
-    for (uint32_t k = 0; k < i->n_why; k++)
-        text(w, i->why[k], sizeof i->why[k]);
+    count(w, &n, MMR_INCIDENT_WHY_MAX, "why");
+    for (uint32_t k = 0; k < n && !w->is_bad; k++) {
+        char why[MMR_INCIDENT_WHY_BYTES];
+        text(w, why, sizeof why);
+        if (!w->is_bad)
+            mmr_incident_why(i, "%s", why);
+    }
     w->is_full |= e < 0;
 }
 

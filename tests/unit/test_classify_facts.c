@@ -30,6 +30,12 @@ static struct mmr_addr addr(const char *text)
 }
 
 /* An outside attempt against PC1, blocked by one action whose receipt is given. */
+static void end(struct story *s)
+{
+    free(s->i.why);
+    free(s);
+}
+
 static struct story *attempt(void)
 {
     struct story *s = calloc(1, sizeof *s);
@@ -109,7 +115,7 @@ static void pending_then_defended_when_the_proof_comes(void **state)
     assert_true(c & MMR_CHANGE_CLASS && c & MMR_CHANGE_CLOCK);
     assert_int_equal(s->i.row, 5);
     assert_int_equal(s->i.clock_ns, 2000 * S);
-    free(s);
+    end(s);
 }
 
 static void late_defence_contains_but_severe_stays(void **state)
@@ -132,7 +138,7 @@ static void late_defence_contains_but_severe_stays(void **state)
     assert_int_equal(mmr_withdraw(&s->i, "A. Person", "test of a door", &err), 0);
     assert_true(s->i.is_withdrawn);
     assert_int_equal(s->i.class_peak, MMR_CLASS_OF_SEVERE);
-    free(s);
+    end(s);
 }
 
 static void a_foothold_is_harmless_only_with_telemetry_without_gap(void **state)
@@ -174,7 +180,7 @@ static void a_foothold_is_harmless_only_with_telemetry_without_gap(void **state)
         s->actions[0].receipt.verified = MMR_VERIFIED_NONE; /* its stop is not proved */
         mmr_facts_of(&s->i, &ctx, 1002 * S, &f);
         assert_int_equal(f.in.harm, 'u');
-        free(s);
+        end(s);
     }
 }
 
@@ -207,7 +213,7 @@ static void an_attempt_nobody_could_see_through_is_not_harmless(void **state)
     mmr_facts_of(&s->i, &allowed, 1002 * S, &f);
     assert_int_equal(f.in.harm, 'n');
     assert_true(f.in.is_benign);
-    free(s);
+    end(s);
 }
 
 static void harm_that_comes_late_raises_and_starts_a_clock(void **state)
@@ -230,7 +236,7 @@ static void harm_that_comes_late_raises_and_starts_a_clock(void **state)
     assert_true(c & MMR_CHANGE_CLASS && c & MMR_CHANGE_CLOCK);
     assert_int_equal(s->i.row, 1);
     assert_int_equal(s->i.clock_ns, 5000 * S);
-    free(s);
+    end(s);
 }
 
 static void only_named_proof_is_benign(void **state)
@@ -262,7 +268,7 @@ static void only_named_proof_is_benign(void **state)
         mmr_facts_of(&s->i, &ctx, 1500 * S, &f);
         if (f.in.is_benign != rows[k].want)
             fail_msg("row %zu", k);
-        free(s);
+        end(s);
     }
 }
 
@@ -280,7 +286,7 @@ static void accounts_and_isolation_leave_something_to_do(void **state)
     struct mmr_facts_ctx unknown = {0}; /* importance unknown counts as important */
     mmr_facts_of(&s->i, &unknown, 1500 * S, &f);
     assert_true(f.in.is_important);
-    free(s);
+    end(s);
 }
 
 static void the_same_again_after_containment_recurs(void **state)
