@@ -310,7 +310,7 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     const struct mmr_instances none = {0};
     const struct mmr_pipeline_ops ops = {.incident = on_incident, .order = mmr_live_order, .responder_state = on_responder_state,
                                          .window = on_window, .is_linked = on_is_linked, .proofs = on_proofs,
-                                         .suppress = on_suppress, .lease = on_lease, .ctx = l};
+                                         .suppress = on_suppress, .lease = on_lease, .part = mmr_live_part, .ctx = l};
     struct mmr_pipeline_config pc;
     int r = mmr_config_load_site(has_dir ? dir : NULL, has_over ? over : NULL, say, NULL, &l->config, err);
     if (!r)
@@ -344,6 +344,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     if (r)
         return r;
     l->uplink = mmr_uplink_open(l);
+    if ((r = mmr_live_parts_restore(l, err)) != 0)
+        return r;
     int restored = mmr_persist_restore(l->persist, l->pipeline, mmr_clock_wall_ns(), err);
     if (restored > 0)
         mmr_log(MMR_LOG_INFO, "incidents.restored", "n=%d", restored);

@@ -52,6 +52,8 @@ static void pass_on(struct mmr_live *l, const char *host, uint32_t side, const v
     int r = mmr_event_read(stamped, len, l->view, &err);
     if (!r) {
         teach(l, host, side, now);
+        l->event = stamped;
+        l->event_len = len;
         r = mmr_pipeline_event(l->pipeline, l->view, now, &err);
     }
     if (r) {

@@ -64,6 +64,9 @@ struct mmr_live {
     uint64_t core_seq;
     struct mmr_event_view *view;
     uint8_t *stamped; /* MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX */
+    const void *event; /* the one that is in the pipeline now */
+    size_t event_len;
+    uint64_t next_part; /* number of the next finding that is kept for the correlation rules */
     struct mmr_made_up made_up[MMR_LIVE_MADE_UP_MAX];
     uint32_t n_made_up;
     uint64_t undo[MMR_LIVE_UNDO_MAX]; /* orders to take back whose receipt is awaited */
@@ -103,6 +106,10 @@ void mmr_live_eyes_account(struct mmr_live *l, struct mmr_roster_node *n);
 void mmr_live_eyes_node_gone(struct mmr_live *l, struct mmr_roster_node *n, bool is_bye);
 void mmr_live_eyes_event(struct mmr_live *l, struct mmr_roster_node *n, uint32_t lane, const struct mmr_event_view *v);
 void mmr_live_eyes_tick(struct mmr_live *l); /* every few seconds */
+
+/* parts.c */
+int mmr_live_parts_restore(struct mmr_live *l, struct mmr_error *err); /* the correlation rules count on from what was kept */
+void mmr_live_part(void *ctx); /* ctx: struct mmr_live; the event in the pipeline is part of a story */
 
 /* known.c */
 int mmr_live_known_restore(struct mmr_live *l, struct mmr_error *err); /* makes l->allow from what was kept */

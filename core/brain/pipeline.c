@@ -408,12 +408,20 @@ int mmr_pipeline_event(struct mmr_pipeline *p, const struct mmr_event_view *stam
         return mmr_pipeline_finding(p, f, now_ns, err);
     struct mmr_finding *made[MMR_STORIES_MADE_MAX];
     size_t n = mmr_stories_take(p->stories, stamped, &f, made);
+    if (f->stories && p->ops.part)
+        p->ops.part(p->ops.ctx);
     e = mmr_pipeline_finding(p, f, now_ns, err);
     for (size_t k = 0; k < n; k++) {
         int one = mmr_pipeline_finding(p, made[k], now_ns, err);
         e = e < 0 ? e : one;
     }
     return e;
+}
+
+void mmr_pipeline_part(struct mmr_pipeline *p, const struct mmr_event_view *stamped)
+{
+    if (p->stories)
+        mmr_stories_learn(p->stories, stamped);
 }
 
 /* ---- the steps of one incident ---- */

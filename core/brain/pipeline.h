@@ -50,6 +50,8 @@ struct mmr_pipeline_ops { /* every callback may be NULL; called inside work, tic
     bool (*is_linked)(void *ctx, const char *node, const char *instance);
     /* This finding is known to be good and was seen lately: it is only counted. */
     bool (*suppress)(void *ctx, const struct mmr_finding *f);
+    /* The event that was just given is part of a story of the correlation rules: mmr_pipeline_part() wants it after a restart. */
+    void (*part)(void *ctx);
     size_t (*proofs)(void *ctx, const struct mmr_incident *i, struct mmr_benign_proof *ret, size_t cap);
     void *ctx;
 };
@@ -64,6 +66,8 @@ void mmr_pipeline_free(struct mmr_pipeline *p);
 int mmr_pipeline_event(struct mmr_pipeline *p, const struct mmr_event_view *stamped, int64_t now_ns, struct mmr_error *err);
 /* The same for a decoded one (taken, also on failure). */
 int mmr_pipeline_finding(struct mmr_pipeline *p, struct mmr_finding *f, int64_t now_ns, struct mmr_error *err);
+/* After a restart, before the first event: a finding that was part of a story. The rules count it, and tell nothing. */
+void mmr_pipeline_part(struct mmr_pipeline *p, const struct mmr_event_view *stamped);
 /* Plan, classify and tell up to `most` incidents that changed; true: there are more. */
 bool mmr_pipeline_work(struct mmr_pipeline *p, int64_t now_ns, uint32_t most);
 /* The receipt of an order. errors MMR_ENOENT nobody ordered that */

@@ -142,6 +142,13 @@ size_t mmr_stories_take(struct mmr_stories *s, const struct mmr_event_view *view
     return s->n_made;
 }
 
+void mmr_stories_learn(struct mmr_stories *s, const struct mmr_event_view *view)
+{
+    s->len = 0;
+    s->n_made = MMR_STORIES_MADE_MAX; /* no room: what it completes was told then */
+    mmr_sigma_match(s->rules, view, on_hit, s);
+}
+
 static bool take(const char **at, char *buf, size_t cap, char end)
 {
     const char *e = strchr(*at, end);

@@ -34,6 +34,9 @@ void mmr_stories_free(struct mmr_stories *s); /* accepts NULL */
 size_t mmr_stories_take(struct mmr_stories *s, const struct mmr_event_view *view, struct mmr_finding **f,
                         struct mmr_finding *ret_made[MMR_STORIES_MADE_MAX]);
 
+/* After a restart: a finding that mmr_stories_take() has seen before. It counts again, and completes nothing anew. */
+void mmr_stories_learn(struct mmr_stories *s, const struct mmr_event_view *view);
+
 /* One story that a finding is part of, from its text; *at: where to read on, at first f->stories. False at the end. */
 struct mmr_story_part {
     bool is_told;     /* this finding tells it: from from_ns on */

@@ -43,7 +43,7 @@ static const struct {
 struct world {
     struct mmr_pipeline *p;
     char path[40], *json[32];
-    size_t n;
+    size_t n, parts;
     uint64_t serial;
 };
 
@@ -53,6 +53,12 @@ static void on_incident(void *ctx, const struct mmr_incident *i, enum mmr_activi
     (void)change;
     assert_true(w->n < 32);
     assert_int_equal(mmr_incident_to_json(i, (int)activity, &w->json[w->n++], NULL), 0);
+}
+
+static void on_part(void *ctx)
+{
+    struct world *w = ctx;
+    w->parts++;
 }
 
 static void open_world(struct world *w, const char *correlation)
@@ -67,7 +73,7 @@ static void open_world(struct world *w, const char *correlation)
     assert_int_equal(fclose(f), 0);
     const char *paths[] = {w->path};
     struct mmr_pipeline_config c = {.stories = paths, .n_stories = 1};
-    const struct mmr_pipeline_ops ops = {.incident = on_incident, .ctx = w};
+    const struct mmr_pipeline_ops ops = {.incident = on_incident, .part = on_part, .ctx = w};
     struct mmr_error err = {.struct_size = sizeof err};
     mmr_policy_default(&c.policy);
     c.policy.is_replay = true;
@@ -89,7 +95,7 @@ static void close_world(struct world *w)
 }
 
 /* Attempts at machines that share nothing but the name that is tried: no window of theirs joins them. */
-static void feed(struct world *w, int64_t at_s, const char *rule, const char *host, const char *user)
+static const struct mmr_event_view *make(struct world *w, int64_t at_s, const char *rule, const char *host, const char *user)
 {
     static uint8_t buf[2048];
     static struct mmr_event_view v;
@@ -110,7 +116,12 @@ static void feed(struct world *w, int64_t at_s, const char *rule, const char *ho
     mmr_event_str(&ev, "mamori.stories", "m\tx\ty\tz\n"); /* nobody but the brain says what a finding is part of */
     assert_int_equal(mmr_event_end(&ev), 0);
     assert_int_equal(mmr_event_read(buf, ev.len, &v, NULL), 0);
-    assert_int_equal(mmr_pipeline_event(w->p, &v, T0 + at_s * S, NULL), 0);
+    return &v;
+}
+
+static void feed(struct world *w, int64_t at_s, const char *rule, const char *host, const char *user)
+{
+    assert_int_equal(mmr_pipeline_event(w->p, make(w, at_s, rule, host, user), T0 + at_s * S, NULL), 0);
 }
 
 static const char *with(const struct world *w, const char *text)
@@ -143,6 +154,45 @@ static void each_type_joins_machines_and_says_why(void **state)
         assert_int_equal(w.n, 2); /* and ken's */
         close_world(&w);
     }
+}
+
+static void counting_goes_on_after_a_restart(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof correlations / sizeof correlations[0]; k++) {
+        struct world before, after;
+        open_world(&before, correlations[k].text);
+        feed(&before, 0, "ep.guess", "pc1", "mika");
+        feed(&before, 60, "ep.guess", "pc2", "mika");
+        feed(&before, 70, "ep.other", "pc4", "mika"); /* part of nothing */
+        assert_int_equal(before.parts, 2);
+        finish(&before);
+        assert_null(with(&before, "\"kind\":\"rule\""));
+        close_world(&before);
+
+        open_world(&after, correlations[k].text);
+        mmr_pipeline_part(after.p, make(&after, 0, "ep.guess", "pc1", "mika"));
+        mmr_pipeline_part(after.p, make(&after, 60, "ep.guess", "pc2", "mika"));
+        feed(&after, 120, k < 2 ? "ep.guess" : "ep.logon", "pc3", "mika");
+        finish(&after);
+        if (!with(&after, "\"kind\":\"rule\""))
+            fail_msg("%s: what was counted before the restart was forgotten", correlations[k].type);
+        close_world(&after);
+    }
+}
+
+/* What was complete before the restart is not told again because its parts are read again. */
+static void what_was_told_is_not_told_by_reading_it_again(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, correlations[0].text);
+    for (int64_t k = 0; k < 3; k++)
+        mmr_pipeline_part(w.p, make(&w, k * 60, "ep.guess", "pc1", "mika"));
+    finish(&w);
+    assert_int_equal(w.n, 0);
+    assert_int_equal(w.parts, 0);
+    close_world(&w);
 }
 
 static void what_is_too_far_apart_or_too_little_stays_apart(void **state)
@@ -213,6 +263,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_type_joins_machines_and_says_why),
+        cmocka_unit_test(counting_goes_on_after_a_restart),
+        cmocka_unit_test(what_was_told_is_not_told_by_reading_it_again),
         cmocka_unit_test(what_is_too_far_apart_or_too_little_stays_apart),
         cmocka_unit_test(a_story_survives_the_store),
         cmocka_unit_test(rules_that_cannot_be_used_are_an_error_with_a_name),
