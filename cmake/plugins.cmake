@@ -32,7 +32,13 @@ function(mmr_add_plugin ident)
     else()
       target_link_options(mmr_plugin_${ident} PRIVATE -Wl,-z,defs,-z,relro,-z,now -Wl,--exclude-libs,ALL)
     endif()
+    # On the list of what this installation brought along (core/trust/bundled.h): what else lies there must be registered.
+    add_custom_command(TARGET mmr_plugin_${ident} POST_BUILD VERBATIM
+      COMMAND ${CMAKE_COMMAND} -DFILE=$<TARGET_FILE:mmr_plugin_${ident}> -DLOCK=${PROJECT_BINARY_DIR}/bundled.lock
+        -P ${PROJECT_SOURCE_DIR}/cmake/bundled.cmake)
     install(TARGETS mmr_plugin_${ident} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/mamori/plugins)
+    install(CODE "set(FILE \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/mamori/plugins/${ident}.so\")
+      include(\"${PROJECT_SOURCE_DIR}/cmake/bundled.cmake\")")
   endif()
   if(MMR_TESTS)
     file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/test_*.c)

@@ -47,13 +47,13 @@ static struct json_object *row_of(const struct rows *r, const char *id, const ch
 
 static void judge(const struct rows *r, struct json_object *o, const char *id, const struct mmr_admission *a)
 {
-    const struct mmr_trust_ask ask = {.id = id, .path = a->path, .fd = a->fd, .is_bundled = a->is_bundled};
+    const struct mmr_trust_ask ask = mmr_admission_ask(a, id);
     struct mmr_trust_verdict v;
     struct mmr_error err = {.struct_size = sizeof err};
     (void)mmr_trust_judge(&r->trust, &ask, &v, &err);
     mmr_cli_json_str(o, "sha256", v.sha256);
     mmr_cli_json_str(o, "trust", v.reason ? "refused" : v.is_listed ? "listed" : v.has_registration ? (v.key[0] ? "signed" : "registered")
-                                                                               : a->is_bundled ? "bundled" : "any");
+                                                                               : v.is_bundled ? "bundled" : "any");
     mmr_cli_json_str(o, "reason", v.reason ? mmr_trust_reason_name(v.reason) : "");
     mmr_cli_json_str(o, "why", v.text);
     mmr_cli_json_str(o, "key", v.key);

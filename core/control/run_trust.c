@@ -80,7 +80,7 @@ void mmr_run_note_tool(struct mmr_run_tool *k, const struct mmr_admission *a)
     (void)snprintf(k->key, sizeof k->key, "%s", a->verdict.key);
     (void)snprintf(k->file, sizeof k->file, "%s", a->path ? a->path : "");
     k->needs = a->needs;
-    k->is_bundled = a->is_bundled;
+    k->is_bundled = a->verdict.is_bundled;
     k->is_listed = a->verdict.is_listed;
     k->is_registered = a->verdict.has_registration;
 }

@@ -5,6 +5,8 @@
 #include "plugin/instances.h"
 #include "plugin/load.h"
 #include "plugin/program.h"
+#include "trust/bundled.h"
+#include "util/log.h"
 #include "util/scope.h"
 
 #include <limits.h>
@@ -13,23 +15,32 @@
 
 enum { DIRS_MAX = 8, GRANT_ALL = (1 << MMR_NEEDS) - 1 };
 
-/* Does the file lie in a folder of the installation itself? */
-static bool is_bundled(const char *path)
+/* Does the file lie in a folder of the installation itself, and on its list? A list that cannot be read bundles nothing: why is said. */
+static void find_bundled(const char *path, char ret[MMR_SHA256_TEXT])
 {
     char texts[4096];
     const char *dirs[DIRS_MAX];
+    struct mmr_error err = {.struct_size = sizeof err};
     mmr_autofree char *real = realpath(path, NULL);
     char *cut = real ? strrchr(real, '/') : NULL;
     size_t n = mmr_plugin_own_dirs(texts, sizeof texts, dirs, DIRS_MAX);
     if (!cut)
-        return false;
+        return;
     *cut = '\0';
     for (size_t i = 0; i < n; i++) {
         mmr_autofree char *own = realpath(dirs[i], NULL);
-        if (own && strcmp(own, real) == 0)
-            return true;
+        if (!own || strcmp(own, real) != 0)
+            continue;
+        int r = mmr_bundled_hash(own, cut + 1, ret, &err);
+        if (r && r != MMR_ENOENT)
+            mmr_log(MMR_LOG_WARN, "trust.bundled", "text=\"%s\"", err.text);
+        return;
     }
-    return false;
+}
+
+struct mmr_trust_ask mmr_admission_ask(const struct mmr_admission *a, const char *id)
+{
+    return (struct mmr_trust_ask){.id = id, .path = a->path, .fd = a->fd, .bundled = a->bundled[0] ? a->bundled : NULL};
 }
 
 int mmr_plugin_lookup(const struct mmr_config *c, const struct mmr_plugin *const *builtins, const char *id, const char *file,
@@ -40,10 +51,8 @@ int mmr_plugin_lookup(const struct mmr_config *c, const struct mmr_plugin *const
     struct mmr_admission a = {.fd = -1, .needs = GRANT_ALL};
     size_t n;
     *ret = a;
-    if (!file && mmr_plugin_builtin(builtins, id)) {
-        ret->is_bundled = true;
+    if (!file && mmr_plugin_builtin(builtins, id))
         return 0;
-    }
     n = file ? 0 : mmr_plugin_dirs(c, texts, sizeof texts, dirs, DIRS_MAX);
     for (size_t i = 0; i < n && !a.path; i++)
         (void)mmr_plugin_locate(dirs[i], id, &a.path, err);
@@ -52,7 +61,7 @@ int mmr_plugin_lookup(const struct mmr_config *c, const struct mmr_plugin *const
     if (!a.path)
         return file ? mmr_fail(err, MMR_ENOMEM, "plugin file '%s': out of memory", file)
                     : mmr_fail(err, MMR_ENOENT, "no plugin '%s' is built in or lies in a plugin folder; see 'mamori plugin list'", id);
-    a.is_bundled = is_bundled(a.path);
+    find_bundled(a.path, a.bundled);
     int r = mmr_plugin_seal(a.path, &a.fd, err);
     if (r == MMR_EPERM)
         a.verdict.reason = MMR_TRUST_OWNER;
@@ -120,7 +129,7 @@ int mmr_plugin_admit(const struct mmr_config *c, const struct mmr_trust *t, cons
         return refuse_kind(ret, err, "holds no description of a program, expected one in the file's own text (docs/plugin-protocol.md); a shared object is named with 'file:'");
     if (!conf->is_program && ret->is_program)
         return refuse_kind(ret, err, "is a program; name it with 'exec:', not with 'file:'");
-    const struct mmr_trust_ask ask = {.id = conf->plugin, .path = ret->path, .fd = ret->fd, .is_bundled = ret->is_bundled};
+    const struct mmr_trust_ask ask = mmr_admission_ask(ret, conf->plugin);
     r = mmr_trust_judge(t, &ask, &ret->verdict, err);
     return r == 0 && ret->verdict.has_registration ? take_grant(ret, err) : r;
 }

@@ -9,7 +9,7 @@
 struct mmr_admission {
     char *path;  /* where the .so or the program lies; NULL: built in */
     int fd;      /* its sealed copy; -1: built in */
-    bool is_bundled;
+    char bundled[MMR_SHA256_TEXT]; /* what the installation's own list says of this file; "" it is not on it */
     bool is_program;          /* program.h; after mmr_plugin_admit() */
     uint32_t needs;           /* granted, enum mmr_need; all where no registration says less */
     struct mmr_strv actions;  /* granted; v NULL: all */
@@ -30,6 +30,8 @@ int mmr_plugin_admit(const struct mmr_config *c, const struct mmr_trust *t, cons
 int mmr_plugin_lookup(const struct mmr_config *c, const struct mmr_plugin *const *builtins, const char *id, const char *file,
                     struct mmr_admission *ret, struct mmr_error *err);
 void mmr_admission_done(struct mmr_admission *a);
+/* What to ask of the judge for this file; borrows from a. id: as configured, or as the file says. */
+struct mmr_trust_ask mmr_admission_ask(const struct mmr_admission *a, const char *id);
 
 /* After the file was loaded: is it what was admitted? Id, version by the manifest, needs and actions by the registration.
  * errors MMR_EPERM, MMR_EBADMSG */

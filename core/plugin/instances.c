@@ -7,6 +7,7 @@
 #include <mamori/net.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -43,8 +44,11 @@ size_t mmr_plugin_own_dirs(char *buf, size_t cap, const char **ret, size_t max)
     if (slash)
         *slash = '\0';
     for (size_t i = 0; i < sizeof tails / sizeof tails[0] && n < max; i++) {
-        int m = snprintf(buf + at, cap - at, "%s/%s", exe, tails[i]);
-        if (m < 0 || (size_t)m >= cap - at || stat(buf + at, &st) != 0)
+        char path[2200];
+        (void)snprintf(path, sizeof path, "%s/%s", exe, tails[i]);
+        mmr_autofree char *real = realpath(path, NULL); /* as a person would write it, and as a registration has it */
+        int m = real && stat(real, &st) == 0 && S_ISDIR(st.st_mode) ? snprintf(buf + at, cap - at, "%s", real) : -1;
+        if (m < 0 || (size_t)m >= cap - at)
             continue;
         ret[n++] = buf + at;
         at += (size_t)m + 1;

@@ -139,6 +139,11 @@ static int judge_registered(const struct mmr_trust *t, const struct mmr_trust_as
     int r = mmr_registration_load(t->register_dir, a->id, g, err);
     if (r == MMR_ENOENT && v->is_listed)
         return 0; /* the signed list says yes, and nothing here says otherwise */
+    if (r == MMR_ENOENT && a->bundled) {
+        (void)mmr_fail(err, MMR_EPERM, "plugin %s: '%s' is not the file mamori was installed with: found sha256 %.16s…, expected %.16s…; install mamori again, or, if you replaced it: mamori plugin register %s",
+                       a->id, a->path, v->sha256, a->bundled, a->path);
+        return refuse(v, MMR_TRUST_HASH, err);
+    }
     if (r == MMR_ENOENT) {
         (void)mmr_fail(err, MMR_EPERM, "plugin %s ('%s') is not registered here; if you want it: mamori plugin register %s", a->id, a->path, a->path);
         return refuse(v, MMR_TRUST_UNREGISTERED, err);
@@ -177,9 +182,10 @@ int mmr_trust_judge(const struct mmr_trust *t, const struct mmr_trust_ask *ask, 
     if (!ask->path && (exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)) < 0)
         return mmr_fail(err, MMR_EIO, "the executable cannot be read, so what is built in cannot be checked");
     int r = mmr_place_hash(ask->path ? ask->fd : exe, ret->sha256, blake2b, err);
+    ret->is_bundled = r == 0 && (!ask->path || (ask->bundled && strcmp(ask->bundled, ret->sha256) == 0));
     if (r == 0 && t->level == MMR_TRUST_MANIFEST)
         r = judge_listed(t, ask, ret, err);
-    if (r || ask->is_bundled || !ask->path || t->level == MMR_TRUST_ANY)
+    if (r || ret->is_bundled || t->level == MMR_TRUST_ANY)
         return r;
     return judge_registered(t, ask, blake2b, ret, err);
 }

@@ -49,13 +49,14 @@ struct mmr_trust_ask {
     const char *id;     /* as configured */
     const char *path;   /* the file; NULL: built in */
     int fd;             /* its sealed copy; built in: -1, and the executable's bytes count */
-    bool is_bundled;    /* of the installation itself: beside the executable, or in it */
+    const char *bundled; /* the hash the installation's own list has for this file (bundled.h); NULL: it is not on it */
 };
 struct mmr_trust_verdict {
     enum mmr_trust_reason reason;
     char text[248];               /* what was found, what was expected, what to do; "" for OK */
     char sha256[MMR_SHA256_TEXT];
     char key[MMR_SIGN_ID_TEXT], owner[128]; /* whose signature was found good; "" none was asked for */
+    bool is_bundled;              /* of the installation itself: in the executable, or on its list with this hash */
     bool is_listed;               /* in the manifest, with this hash */
     bool has_registration;        /* a good one, of these bytes */
     struct mmr_registration registration;

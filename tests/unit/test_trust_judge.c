@@ -2,6 +2,7 @@
  * What may run: each condition by itself, and ten thousand damaged bytes. A site of its own in a folder: a plugin file, its
  * signature, keys, a registration, a manifest. The plugin is never loaded here; what counts is the answer.
  */
+#include "trust/bundled.h"
 #include "trust/trust.h"
 
 #include "util/scope.h"
@@ -161,13 +162,13 @@ static int teardown(void **state)
 }
 
 /* The reason for this site as it is now; OK means it would be loaded. */
-static enum mmr_trust_reason judge(struct site *s, bool is_bundled, struct mmr_trust_verdict *v)
+static enum mmr_trust_reason judge(struct site *s, const char *bundled, struct mmr_trust_verdict *v)
 {
     struct mmr_error err = {.struct_size = sizeof err};
     struct mmr_trust t;
     assert_int_equal(mmr_trust_open(s->config, &t, &err), 0);
     mmr_autoclose int fd = open(s->file, O_RDONLY | O_CLOEXEC);
-    const struct mmr_trust_ask ask = {.id = ID, .path = s->file, .fd = fd, .is_bundled = is_bundled};
+    const struct mmr_trust_ask ask = {.id = ID, .path = s->file, .fd = fd, .bundled = bundled};
     int r = mmr_trust_judge(&t, &ask, v, &err);
     if ((r == 0) != (v->reason == MMR_TRUST_OK) || (r != 0 && (r != MMR_EPERM || !v->text[0])))
         fail_msg("%d with reason '%s': %s", r, mmr_trust_reason_name(v->reason), v->text);
@@ -179,15 +180,22 @@ static void expect(struct site *s, const char *level, const char *profile, enum 
 {
     struct mmr_trust_verdict v;
     configure(s, level, profile);
-    enum mmr_trust_reason got = judge(s, false, &v);
+    enum mmr_trust_reason got = judge(s, NULL, &v);
     if (got != want || !strstr(v.text, text))
         fail_msg("%s, %s: '%s' (%s), expected '%s' with '%s'", level, profile, mmr_trust_reason_name(got), v.text, mmr_trust_reason_name(want), text);
+}
+
+static void hash_of(const struct site *s, char sha256[MMR_SHA256_TEXT])
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    mmr_autoclose int fd = open(s->file, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(mmr_place_hash(fd, sha256, NULL, &err), 0);
 }
 
 static void each_condition_is_asked_for_and_named(void **state)
 {
     struct site *s = *state;
-    char path[160];
+    char path[160], sha256[MMR_SHA256_TEXT];
     struct mmr_trust_verdict v;
     for (size_t i = 0; i < 4; i++)
         expect(s, mmr_trust_level_name((enum mmr_trust_level)i), "default", MMR_TRUST_OK, "");
@@ -225,13 +233,19 @@ static void each_condition_is_asked_for_and_named(void **state)
     assert_int_equal(unlink(s->manifest), 0);
     expect(s, "manifest", "default", MMR_TRUST_NO_MANIFEST, "no tool manifest counts");
     configure(s, "registered", "service");
-    assert_int_equal(judge(s, true, &v), MMR_TRUST_NO_MANIFEST); /* bundled or not */
+    hash_of(s, sha256);
+    assert_int_equal(judge(s, sha256, &v), MMR_TRUST_NO_MANIFEST); /* bundled or not */
 
     (void)snprintf(path, sizeof path, "%s/" ID ".yaml", s->registered);
     assert_int_equal(unlink(path), 0);
     expect(s, "registered", "default", MMR_TRUST_UNREGISTERED, "mamori plugin register");
     configure(s, "registered", "default");
-    assert_int_equal(judge(s, true, &v), MMR_TRUST_OK); /* what the package brought needs no step */
+    assert_int_equal(judge(s, sha256, &v), MMR_TRUST_OK); /* what the package brought needs no step */
+    assert_true(v.is_bundled);
+    sha256[3] = sha256[3] == '0' ? '1' : '0'; /* on the list, with other bytes */
+    assert_int_equal(judge(s, sha256, &v), MMR_TRUST_HASH);
+    assert_non_null(strstr(v.text, "is not the file mamori was installed with"));
+    assert_false(v.is_bundled);
 }
 
 static void an_older_file_with_a_good_signature_is_not_the_registered_one(void **state)
@@ -275,7 +289,7 @@ static void damaged_bytes_are_never_taken(void **state)
         bool is_comment = is_manifest && i % 8 == 7 && at >= sizeof known - 1 && at < (size_t)(strchr(good, '\n') - good);
         put(name, bad, len);
         configure(s, is_manifest ? "manifest" : "signed", i % 3 ? "default" : is_manifest ? "service" : "default");
-        enum mmr_trust_reason got = judge(s, false, &v);
+        enum mmr_trust_reason got = judge(s, NULL, &v);
         if (got == MMR_TRUST_OK && !is_comment)
             fail_msg("flip %d: byte %zu of '%s' from %02x to %02x was taken", i, at, name, (uint8_t)good[at], (uint8_t)bad[at]);
         if (got == MMR_TRUST_OK)
@@ -288,6 +302,57 @@ static void damaged_bytes_are_never_taken(void **state)
             print_message("%s: %d\n", i ? mmr_trust_reason_name((enum mmr_trust_reason)i) : "a comment nobody signed", reasons[i]);
     assert_int_equal(harmless, reasons[MMR_TRUST_OK]);
     assert_true(reasons[MMR_TRUST_HASH] && reasons[MMR_TRUST_SIGNATURE] && reasons[MMR_TRUST_REGISTRATION] && reasons[MMR_TRUST_NO_MANIFEST]);
+}
+
+/* The list of what the installation brought along: read strictly, and no damaged one makes a stranger a bundled file. */
+static void the_list_of_bundled_files_is_read_strictly(void **state)
+{
+    struct site *s = *state;
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_trust_verdict v;
+    char sha256[MMR_SHA256_TEXT], found[MMR_SHA256_TEXT], text[400], dir[128], path[160];
+    const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    hash_of(s, sha256);
+    int n = snprintf(text, sizeof text, "%s  other.so\n%s  beacon.so\n%s *last.so", zeros, sha256, zeros);
+    assert_int_equal(mmr_bundled_find("list", text, "beacon.so", found, &err), 0);
+    assert_string_equal(found, sha256);
+    assert_int_equal(mmr_bundled_find("list", text, "last.so", found, &err), 0);
+    assert_int_equal(mmr_bundled_find("list", text, "eacon.so", found, &err), MMR_ENOENT);
+    assert_int_equal(mmr_bundled_find("list", text, "", found, &err), MMR_ENOENT);
+    assert_int_equal(mmr_bundled_find("list", "", "beacon.so", found, &err), MMR_ENOENT);
+    static const char *const bad[] = {"x", "\n", "%s beacon.so\n", "%s  \n", "%s  ../beacon.so\n", "%s  a\x01.so\n", "%s0  beacon.so\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char line[200];
+        const char *rest = strncmp(bad[i], "%s", 2) == 0 ? bad[i] + 2 : bad[i];
+        (void)snprintf(line, sizeof line, "%s%s", rest == bad[i] ? "" : zeros, rest);
+        if (mmr_bundled_find("list", line, "beacon.so", found, &err) != MMR_EBADMSG || !strstr(err.text, "line 1"))
+            fail_msg("row %zu: %s", i, err.text);
+    }
+    for (int i = 0; i < n; i++) { /* every byte, every bit; then the list says another hash, another name, or nothing */
+        for (int bit = 0; bit < 8; bit++) {
+            text[i] = (char)(text[i] ^ 1 << bit);
+            int r = mmr_bundled_find("list", text, "beacon.so", found, &err);
+            bool is_same = r == 0 && strcmp(found, sha256) == 0, is_of_row = i >= 75 && i <= 150; /* the second line */
+            if ((r && r != MMR_ENOENT && r != MMR_EBADMSG) || (is_same && is_of_row))
+                fail_msg("byte %d, bit %d: %d", i, bit, r);
+            text[i] = (char)(text[i] ^ 1 << bit);
+        }
+    }
+    (void)snprintf(dir, sizeof dir, "%s/own", s->dir);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    assert_int_equal(mmr_bundled_hash(dir, "beacon.so", found, &err), MMR_ENOENT);
+    (void)snprintf(path, sizeof path, "%s/" MMR_BUNDLED_FILE, dir);
+    put(path, text, (size_t)n);
+    assert_int_equal(mmr_bundled_hash(dir, "beacon.so", found, &err), 0);
+    put(path, "\0", 1);
+    assert_int_equal(mmr_bundled_hash(dir, "beacon.so", found, &err), MMR_EBADMSG);
+    put(path, text, (size_t)n);
+    assert_int_equal(chmod(path, 0666), 0); /* anybody could have written it */
+    assert_int_equal(mmr_bundled_hash(dir, "beacon.so", found, &err), MMR_EPERM);
+    (void)snprintf(path, sizeof path, "%s/" ID ".yaml", s->registered);
+    assert_int_equal(unlink(path), 0);
+    configure(s, "registered", "default");
+    assert_int_equal(judge(s, NULL, &v), MMR_TRUST_UNREGISTERED); /* where it lies makes no difference */
 }
 
 static void versions_meet_rules_as_written(void **state)
@@ -337,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_condition_is_asked_for_and_named, setup, teardown),
         cmocka_unit_test_setup_teardown(an_older_file_with_a_good_signature_is_not_the_registered_one, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_bytes_are_never_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_list_of_bundled_files_is_read_strictly, setup, teardown),
         cmocka_unit_test(versions_meet_rules_as_written),
         cmocka_unit_test(the_toolset_hash_is_of_the_tools_alone),
     };

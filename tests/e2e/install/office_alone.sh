@@ -52,6 +52,14 @@ chmod 0644 "$scratch/site/"*
 check "a plugin file is sound to it" ./mamori plugin check "$scratch/site/sensor.so"
 check "a plugin file can be configured beside those inside" ./mamori config check --config "$scratch/site"
 
+# Nothing is bundled but what is inside: a folder beside it holds strangers.
+mkdir plugins && cp "$scratch/site/sensor.so" plugins/
+a_stranger_beside_it_is_refused() {
+  ./mamori plugin list | tee "$scratch/list"
+  grep -E '^test\.sensor .* refused ' "$scratch/list" && grep 'is not registered here' "$scratch/list" && every_plugin_is_built_in
+}
+check "a plugin file beside it is a stranger" a_stranger_beside_it_is_refused
+
 # Its libraries are the distribution's: nothing of ours, and nothing from this build's folders.
 only_distribution_libraries() {
   ldd ./mamori
