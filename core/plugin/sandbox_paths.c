@@ -104,6 +104,8 @@ static void add_rules(int set, const struct mmr_sandbox *s, uint64_t handled)
         allow_parents(set, s->reads, (MAKE_SOCK | REMOVE_FILE) & handled);
     if (s->needs & (MMR_NEED_CAPTURE | MMR_NEED_NETFILTER))
         allow_all(set, network, READ & handled);
+    if (s->needs & MMR_NEED_KILL) /* who it is about to end: what anybody may read there */
+        allow(set, "/proc", READ & handled);
     if (s->needs & MMR_NEED_BPF)
         allow(set, "/sys", (READ | WRITE_FILE) & handled);
     if (s->needs & MMR_NEED_NETFILTER)
@@ -118,8 +120,12 @@ static void add_rules(int set, const struct mmr_sandbox *s, uint64_t handled)
 
 void mmr_sandbox_confine(const struct mmr_sandbox *s, struct mmr_sandbox_report *ret)
 {
-    /* a confined process may not look into others outside (ptrace's rule), which is what these needs are for */
-    if (s->needs & (MMR_NEED_PROC | MMR_NEED_KILL)) {
+    /*
+     * A confined process may not look into others outside: exe, fd, cwd, root and ns of /proc/PID ask the kernel's rule for
+     * tracing, and Landlock's answer to it is no, whatever the rule set and the capabilities (security/landlock/ptrace.c,
+     * test_plugin_sandbox). That is what this need is for. To end others takes no such look.
+     */
+    if (s->needs & MMR_NEED_PROC) {
         (void)snprintf(ret->no_landlock, sizeof ret->no_landlock, "a plugin here needs to look into other programs, which Landlock would hide");
         return;
     }
