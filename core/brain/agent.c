@@ -8,6 +8,7 @@
 #include "brain/agent.h"
 
 #include "brain/brain.h"
+#include "brain/listeners.h"
 #include "config/sources.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -176,7 +177,10 @@ static int take(struct mmr_agent *a, const struct mmr_message *m, struct mmr_err
     case MMR_TELL_SLOT: return open_slot(a, m, err);
     case MMR_TELL_INSTANCE:
         a->is_account_due = true;
-        return mmr_roster_instance(&a->roster, m->map, err);
+        r = mmr_roster_instance(&a->roster, m->map, err);
+        if (r == 0 && a->roster.has_listeners)
+            mmr_listeners_tell(&a->roster, a->server, MMR_LOCAL_SLOTS_MAX, "");
+        return r;
     case MMR_TELL_DOWN:
         slot = (uint32_t)mmr_event_get_int(m->map, "slot", MMR_LOCAL_SLOTS_MAX);
         if (slot < MMR_LOCAL_SLOTS_MAX && a->roster.slot[slot].is_used)

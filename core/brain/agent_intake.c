@@ -5,6 +5,7 @@
  * sensors wait, nothing is lost.
  */
 #include "brain/agent.h"
+#include "brain/listeners.h"
 
 #include "plugin/order.h"
 #include "util/clock.h"
@@ -92,6 +93,7 @@ static bool take_event(struct mmr_agent *a, const struct mmr_local_record *r, st
     }
     i->events++;
     a->events++;
+    mmr_listeners_event(&a->roster, a->server, r->slot, r->instance, a->stamped, len, a->view);
     return true;
 }
 
@@ -125,6 +127,7 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
     a->is_stalled[slot] = false;
     a->is_account_due = true;
     mmr_local_welcome(a->server, slot, epoch, s->acked); /* what was taken since is not committed: it may come again */
+    mmr_listeners_tell(&a->roster, a->server, slot, "");
 }
 
 /* Nothing of this host is heard any more; it keeps what it was not acknowledged. */

@@ -3,6 +3,7 @@
  * hosts, so that it may be killed at any instant.
  */
 #include "brain/brain.h"
+#include "brain/listeners.h"
 
 #include "brain/live.h"
 #include "brain/membership.h"
@@ -394,6 +395,8 @@ static void on_message(void *ctx, const struct mmr_message *m)
         if (!r) {
             mmr_live_known(l, slot);
             mmr_live_eyes_slot(l, slot);
+            if (l->roster.has_listeners)
+                mmr_listeners_tell(&l->roster, l->server, MMR_LOCAL_SLOTS_MAX, "");
         }
         if (!r && l->roster.slot[slot].is_up)
             l->roster.slot[slot].up_ns = mmr_clock_wall_ns(); /* its host said hello before we knew what is in it */

@@ -1,4 +1,5 @@
 /* intake.c - records of plugin hosts and nodes become events of the pipeline, receipts and delivery news. */
+#include "brain/listeners.h"
 #include "brain/live.h"
 #include "brain/membership.h"
 
@@ -117,8 +118,7 @@ static void welcome(struct mmr_live *l, uint32_t slot)
     for (uint32_t lane = 0; lane < MMR_LANES; lane++)
         s->upto[lane] = s->acked[lane] = mmr_persist_upto(l->persist, epoch, lane);
     mmr_local_welcome(l->server, slot, epoch, s->upto);
-    static const char wanted[] = "notice.answer"; /* no finding, but the notices read it */
-    (void)mmr_local_order(l->server, slot, 0, MMR_HOST_WANT, MMR_LANE_URGENT, 0, wanted, sizeof wanted - 1);
+    mmr_listeners_tell(&l->roster, l->server, slot, "notice.answer"); /* no finding, but the notices read it */
     mmr_live_eyes_slot(l, slot);
     mmr_live_responders(l);
     if (l->is_settled) /* before, somebody else would be asked for what a responder that is about to connect holds */
@@ -165,6 +165,7 @@ static void on_record(void *ctx, const struct mmr_local_record *r)
         }
         i->events++;
         pass_on(l, l->roster.hostname, i->side, l->stamped, len);
+        mmr_listeners_event(&l->roster, l->server, r->slot, r->instance, l->stamped, len, l->view);
     } else if (r->kind == MMR_LOCAL_RECEIPT) {
         take_receipt(l, l->roster.node, r->number, r->bytes, r->len);
     } else if (r->kind == MMR_LOCAL_FORWARDED) {

@@ -85,6 +85,8 @@ int mmr_roster_instance(struct mmr_roster *r, const struct mmr_event_view *v, st
         return mmr_fail(err, MMR_EBADMSG, "instance %lld of slot %lld has no name or plugin", (long long)index, (long long)slot);
     (void)mmr_event_copy_str(v, "version", i->version, sizeof i->version);
     (void)mmr_event_copy_str(v, "actions", i->actions, sizeof i->actions);
+    (void)mmr_event_copy_str(v, "subscribes", i->subscribes, sizeof i->subscribes);
+    r->has_listeners = r->has_listeners || i->subscribes[0];
     i->side = (uint32_t)mmr_event_get_int(v, "side", 0);
     i->caps = (uint32_t)mmr_event_get_int(v, "caps", 0);
     i->roles = (uint32_t)mmr_event_get_int(v, "roles", 0);

@@ -17,6 +17,9 @@ struct mmr_roster_instance {
     char name[64], plugin[72], version[48];
     uint32_t side, caps, roles; /* enum mmr_side, mmr_cap, mmr_plugin_role */
     char actions[MMR_ROSTER_ACTIONS];
+    char subscribes[MMR_ROSTER_ACTIONS]; /* of a program: kinds it reads, space separated (listeners.h) */
+    uint64_t heard, unheard;             /* events handed to it, and of these left out because it did not keep up */
+    int64_t unheard_told_ns;
     struct mmr_stamper stamper;
     uint64_t events, refused;
 };
@@ -48,6 +51,7 @@ struct mmr_roster_node {
 struct mmr_roster {
     char node[40], hostname[64]; /* this machine */
     struct mmr_addr addr[4];
+    bool has_listeners;  /* an instance with subscribes is or was there */
     bool inside_crosses; /* defence.inside_crosses_gateway */
     struct mmr_roster_slot slot[MMR_LOCAL_SLOTS_MAX];
     struct mmr_roster_node *nodes; /* grows to MMR_ROSTER_NODES_MAX */

@@ -149,6 +149,7 @@ static int make_host(struct mmr_run_state *s, const struct mmr_trust *trust, con
         inst[n].packed = packed[n];
         (void)snprintf(h->instance[n], sizeof h->instance[n], "%s", x->name);
         h->is_dry_run[n] = x->is_dry_run;
+        h->is_program = x->is_program;
         n++;
     }
     h->n = n;
@@ -257,6 +258,8 @@ void mmr_run_tell_instances(struct mmr_run_state *s, size_t slot)
         mmr_event_int(&map, "caps", x->caps);
         mmr_event_int(&map, "roles", x->roles);
         mmr_event_str(&map, "actions", x->actions);
+        if (h->is_program) /* others read in their own hosts */
+            mmr_event_str(&map, "subscribes", x->subscribes);
         mmr_event_bool(&map, "dry_run", h->is_dry_run[i]);
         (void)mmr_child_send(s->core, MMR_TELL_INSTANCE, &map, NULL, 0, -1);
     }

@@ -36,6 +36,7 @@ struct mmr_run_host {
     uint8_t secret[MMR_LOCAL_SECRET];
     struct mmr_child *child;
     uint32_t user;                    /* its own; 0: the supervisor's */
+    bool is_program;                  /* one instance, a program */
     size_t n;                         /* instances, in the order of their index */
     char instance[MMR_LOCAL_INSTANCES_MAX][64];
     bool is_dry_run[MMR_LOCAL_INSTANCES_MAX];

@@ -19,9 +19,10 @@ struct program { /* one block a description; the texts are the JSON object's */
     struct program *next;
     struct mmr_plugin plugin;
     struct mmr_sensor_ops sensor;
+    struct mmr_analyzer_ops analyzer;
     struct mmr_responder_ops responder;
     struct mmr_forwarder_ops forwarder;
-    const char *events[LIST_MAX + 1], *actions[LIST_MAX + 1];
+    const char *events[LIST_MAX + 1], *actions[LIST_MAX + 1], *subscribes[LIST_MAX + 1];
     struct mmr_cfg_key rows[ROWS_MAX + 1];
     struct json_object *json;
 };
@@ -51,6 +52,13 @@ static int start(void *self, struct mmr_error *err)
 static int act(void *self, const struct mmr_action *a, struct mmr_error *err)
 {
     (void)a;
+    return start(self, err);
+}
+
+static int event(void *self, const void *msgpack, size_t len, struct mmr_error *err)
+{
+    (void)msgpack;
+    (void)len;
     return start(self, err);
 }
 
@@ -113,7 +121,7 @@ struct word {
 static const struct word sides[] = {{"network", MMR_SIDE_NETWORK}, {"endpoint", MMR_SIDE_ENDPOINT}, {NULL, 0}};
 static const struct word detects[] = {
     {"inbound", MMR_DETECT_INBOUND}, {"outbound", MMR_DETECT_OUTBOUND}, {"host", MMR_DETECT_HOST}, {NULL, 0}};
-static const struct word roles[] = {{"sensor", MMR_ROLE_SENSOR}, {"responder", MMR_ROLE_RESPONDER}, {"forwarder", MMR_ROLE_FORWARDER}, {NULL, 0}};
+static const struct word roles[] = {{"sensor", MMR_ROLE_SENSOR}, {"analyzer", MMR_ROLE_ANALYZER}, {"responder", MMR_ROLE_RESPONDER}, {"forwarder", MMR_ROLE_FORWARDER}, {NULL, 0}};
 static const struct word types[] = {{"text", MMR_CFG_STR}, {"integer", MMR_CFG_INT}, {"boolean", MMR_CFG_BOOL}, {"duration", MMR_CFG_MSEC},
                                     {"size", MMR_CFG_BYTES}, {"list", MMR_CFG_STRV}, {NULL, 0}};
 
@@ -211,9 +219,11 @@ static int take_protocol(const struct reader *r, struct json_object *v, bool *re
 static void take_roles(struct program *g, uint32_t bits)
 {
     g->sensor = (struct mmr_sensor_ops){.struct_size = sizeof g->sensor, .start = start, .stop = destroy};
+    g->analyzer = (struct mmr_analyzer_ops){.struct_size = sizeof g->analyzer, .event = event};
     g->responder = (struct mmr_responder_ops){.struct_size = sizeof g->responder, .act = act, .reconcile = reconcile};
     g->forwarder = (struct mmr_forwarder_ops){.struct_size = sizeof g->forwarder, .forward = forward, .flush = flush};
     g->plugin.sensor = bits & MMR_ROLE_SENSOR ? &g->sensor : NULL;
+    g->plugin.analyzer = bits & MMR_ROLE_ANALYZER ? &g->analyzer : NULL;
     g->plugin.responder = bits & MMR_ROLE_RESPONDER ? &g->responder : NULL;
     g->plugin.forwarder = bits & MMR_ROLE_FORWARDER ? &g->forwarder : NULL;
 }
@@ -230,7 +240,7 @@ static int take_key(const struct reader *r, const char *key, struct json_object 
         const struct word *words;
         uint32_t *to;
     } words[] = {{"sides", sides, &p->side}, {"detects", detects, &p->detects}, {"roles", roles, role_bits}, {"needs", NULL, &p->needs}};
-    static const char *const others[] = {"protocol", "events", "actions", "config", "external"};
+    static const char *const others[] = {"protocol", "events", "subscribes", "actions", "config", "external"};
     const char *best = NULL;
     size_t distance = SIZE_MAX;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -249,6 +259,8 @@ static int take_key(const struct reader *r, const char *key, struct json_object 
         return take_list(r, key, v, r->g->events);
     if (strcmp(key, "actions") == 0)
         return take_list(r, key, v, r->g->actions);
+    if (strcmp(key, "subscribes") == 0)
+        return take_list(r, key, v, r->g->subscribes);
     if (strcmp(key, "config") == 0)
         return take_rows(r, v);
     if (strcmp(key, "external") == 0) {
@@ -268,7 +280,7 @@ static int fill(const struct reader *r)
     struct program *g = r->g;
     uint32_t role_bits = 0;
     bool has_protocol = false;
-    g->plugin = (struct mmr_plugin){MMR_PLUGIN_HEAD, .create = create, .destroy = destroy, .events = g->events, .actions = g->actions};
+    g->plugin = (struct mmr_plugin){MMR_PLUGIN_HEAD, .create = create, .destroy = destroy, .events = g->events, .actions = g->actions, .subscribes = g->subscribes};
     json_object_object_foreach(g->json, key, v) {
         int e = take_key(r, key, v, &role_bits, &has_protocol);
         if (e)

@@ -33,12 +33,13 @@ def examples_run(prefix, names):
     os.makedirs(os.path.dirname(program), exist_ok=True)
     shutil.copyfile(os.path.join(SOURCE, "examples", "sensor-python", "linewatch.py"), program)
     os.chmod(program, 0o755)
+    progwatch = os.path.join(prefix, "lib", "mamori", "programs", "progwatch")
     has_python = run("/usr/bin/python3", "-I", "-c", "import zmq, msgpack")[0] == 0
     lab = Lab(os.path.join(prefix, "bin", "mamori"), [
         {"plugins": OFF},
         *[open(p).read() for p in sorted(glob.glob(os.path.join(SOURCE, "examples", "*", "*.yaml")))],
         {"plugins": {"heartbeat": {"config": {"file": f"{here}/stamp", "every": "1s", "look": "200ms"}}, "note": {"config": {"file": f"{here}/denied"}},
-                     "linewatch": {"exec": program, "config": {"file": f"{here}/door"}} if has_python else None}}])
+                     "progwatch": {"exec": progwatch}, "linewatch": {"exec": program, "config": {"file": f"{here}/door"}} if has_python else None}}])
     try:
         rc, out, err = lab.cli("config", "check")
         case("drop_ins_of_the_examples_are_good", rc == 0, out + err)
@@ -88,6 +89,13 @@ def main():
             case(f"{name}_builds_without_a_warning", rc == 0, said)
             rc, said = run("ctest", "--output-on-failure", cwd=where)
             case(f"{name}_passes_its_own_tests", rc == 0 and "100% tests passed" in said, said)
+            if os.path.basename(folder).startswith("program-"):
+                rc, said = run("cmake", "--install", where)
+                case(f"{name}_installs", rc == 0, said)
+                rc, said = run(mamori, "plugin", "info", os.path.join(prefix, "lib", "mamori", "programs", name))
+                case(f"{name}_says_what_it_is", rc == 0 and f"org.example.{name}" in said, said)
+                names.append(name)
+                continue
             rc, said = run(mamori, "plugin", "check", os.path.join(where, f"{name}.so"))
             case(f"{name}_keeps_the_rules_of_the_interface", rc == 0, said)
             rc, said = run("cmake", "--install", where)

@@ -13,9 +13,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from lab import AGREED, SENSORS, Lab, case, finish, needs_root  # noqa: E402
+from program_kinds import EXAMPLE, forwarder, needs_modules, responder  # noqa: E402
 
 MAMORI, BUILD = sys.argv[1:3]
-EXAMPLE = os.path.join(os.path.dirname(__file__), "..", "..", "..", "examples", "sensor-python", "linewatch.py")
 # what a program may do wrong, as the last lines of one that is otherwise good: put in place of tether.beat()
 WRONG = {
     "bus_garbage": ('bus.socket.send(b"\\xc1 nonsense")', "a message that cannot be read"),
@@ -29,13 +29,6 @@ WRONG = {
     "tether_beat": ('tether.send(BEAT, b"12345")', "a heartbeat of the wrong length"),
     "tether_info": ("tether.send(32)", None),  # no index: nothing is taken from it
 }
-
-
-def needs_modules():
-    p = subprocess.run(["/usr/bin/python3", "-I", "-c", "import zmq, msgpack"], capture_output=True, text=True)
-    if p.returncode != 0:
-        print("[  SKIPPED ] needs_python3_zmq_and_python3_msgpack\n" + p.stderr[-300:])
-        sys.exit(77)
 
 
 def titles(lab):
@@ -132,31 +125,9 @@ def speaks_nonsense(lab):
     lab.cli("reload")
 
 
-FORWARDER = '''
-def take_record(told, body):
-    unpacker = msgpack.Unpacker()
-    unpacker.feed(body)
-    for who, kind, number, data in unpacker:
-        if kind == 4:
-            with open(os.path.join(told["state_dir"], "records"), "ab") as file:
-                file.write(data + b"\\n")
-            told["bus"].number += 1
-            told["bus"].last[FINDINGS] += 1
-            told["bus"].window[FINDINGS][told["bus"].last[FINDINGS]] = (told["bus"].number, msgpack.packb(
-                [0, 5, number, struct.pack("<iq", 4, time.time_ns()) + b"kept"]))
-
-
-main()
-'''
-
-
 def forwards(lab, file):
     """The same program as a forwarder: what the core hands it comes back as delivered, and is offered once."""
-    path = program(lab, "forwarder.py", lambda t: t.replace('"roles": ["sensor"]', '"roles": ["forwarder"]').replace('"detects": ["host"], ', "")
-                   .replace('"events": ["finding"]', '"events": []').replace("org.example.linewatch", "org.example.keeper")
-                   .replace("        # PONG: being heard", "        elif kind in (CMD, DATA):\n            take_record(self.told, body)\n        # PONG: being heard")
-                   .replace("    tether.ready()\n", '    bus.told, told["bus"] = told, bus\n    tether.ready()\n')
-                   .replace("            lines.read(bus.emit, bus.has_room)\n", "            pass\n").replace("\n\nmain()\n", FORWARDER))
+    path = program(lab, "forwarder.py", forwarder)
     lab.drop_in("63-keeper", {"plugins": {"keeper": {"plugin": "org.example.keeper", "exec": path, "config": {"file": "/x"}}}})
     rc, out, err = lab.cli("plugin", "register", path)
     case("a_forwarder_is_registered", rc == 0, out + err)
@@ -172,33 +143,9 @@ def forwards(lab, file):
     os.unlink(f"{lab.site}/63-keeper.yaml")
 
 
-RESPONDER = '''
-def take_record(told, body):
-    unpacker = msgpack.Unpacker()
-    unpacker.feed(body)
-    for who, kind, number, data in unpacker:
-        if kind == 3:
-            flags, lease, length = struct.unpack_from("<iqB", data)
-            with open(os.path.join(told["state_dir"], "orders"), "a") as file:
-                print(flags, data[13:13 + length].decode(), json.dumps(msgpack.unpackb(data[13 + length:]), default=str), file=file)
-            result = {"result": "applied" if flags & 2 else "failed", "dry_run": bool(flags & 2), "verify.result": "none", "detail": "nothing is blocked"}
-            told["bus"].number += 1
-            told["bus"].last[URGENT] += 1
-            told["bus"].window[URGENT][told["bus"].last[URGENT]] = (told["bus"].number, msgpack.packb(
-                [0, 2, number, struct.pack("<i", 0) + msgpack.packb(result)]))
-
-
-main()
-'''
-
-
 def responds(lab):
     """The same program as a responder: the core's own test asks it for a dry run, and it answers."""
-    path = program(lab, "responder.py", lambda t: t.replace('"roles": ["sensor"]', '"roles": ["responder"], "actions": ["block.addr"]')
-                   .replace('"detects": ["host"], ', "").replace('"events": ["finding"]', '"events": []').replace("org.example.linewatch", "org.example.blocker")
-                   .replace("        # PONG: being heard", "        elif kind in (CMD, DATA):\n            take_record(self.told, body)\n        # PONG: being heard")
-                   .replace("    tether.ready()\n", '    bus.told, told["bus"] = told, bus\n    tether.ready()\n')
-                   .replace("            lines.read(bus.emit, bus.has_room)\n", "            pass\n").replace("\n\nmain()\n", RESPONDER))
+    path = program(lab, "responder.py", responder)
     lab.drop_in("64-blocker", {"plugins": {"blocker": {"plugin": "org.example.blocker", "exec": path, "config": {"file": "/x"}}}})
     rc, out, err = lab.cli("plugin", "register", path)
     case("a_responder_is_registered", rc == 0 and "actions  block.addr" in out, out + err)
