@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """delay_line.py NAMESPACE_A NAMESPACE_B DEVICE MILLISECONDS - a line between two network namespaces that takes its time: a TUN device in each,
-every packet handed over after half of MILLISECONDS. Says "ready" when both are there, ends with its input."""
+every packet handed over after half of MILLISECONDS. Says "ready" when both are there; a line of input is another number of milliseconds from
+then on; ends with its input."""
 import ctypes
 import fcntl
 import heapq
@@ -31,8 +32,11 @@ def main():
     while True:
         wait = max(0, late[0][0] - time.monotonic()) if late else 1
         ready, _, _ = select.select([*ends, 0], [], [], wait)
-        if 0 in ready and not os.read(0, 1):
-            return
+        if 0 in ready:
+            said = os.read(0, 256)
+            if not said:
+                return
+            half = float(said.split()[-1]) / 2000
         for i, fd in enumerate(ends):
             while fd in ready:
                 try:
