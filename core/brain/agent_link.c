@@ -84,7 +84,7 @@ static void on_hub_rotated(void *ctx)
 static void on_rolled_back(void *ctx)
 {
     struct mmr_agent *a = ctx;
-    mmr_log(MMR_LOG_WARN, "spool.rolled_back", "what=\"the hub has more than this spool ever sent: an older copy of the disk is in use; numbers begin anew\"");
+    mmr_log(MMR_LOG_WARN, "spool.rolled_back", "what=\"the hub has more than this spool ever sent, or less than it acknowledged: here or there an older copy of the disk is in use; numbers begin anew\"");
     a->is_renewal_due = a->is_link_due = true;
 }
 

@@ -92,7 +92,7 @@ static void add_upstream(const struct mmr_live *l, struct json_object *o, struct
     if (!mmr_config_str(l->config, "upstream.collector"))
         return;
     struct json_object *u = json_object_new_object();
-    add_str(u, "collector", mmr_config_str(l->config, "upstream.collector"));
+    add_str(u, "collector", mmr_uplink_address(l->uplink, mmr_config_str(l->config, "upstream.collector")));
     add_bool(u, "up", mmr_uplink_is_up(l->uplink, &since_ns));
     add_int(u, "for_s", (uint64_t)((mmr_clock_mono_ns() - since_ns) / MMR_NS_PER_S));
     json_object_object_add(o, "upstream", u);
@@ -225,7 +225,7 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
     } else if (strcmp(command, "block.undo") == 0) {
         o = json_object_new_object();
         status = undo(l, text, o);
-    } else if (o = json_object_new_object(), mmr_live_known_request(l, command, text, o, &status)) {
+    } else if (o = json_object_new_object(), mmr_live_known_request(l, command, text, o, &status) || mmr_uplink_request(l->uplink, command, o, &status)) {
         ; /* answered */
     } else if (strncmp(command, "node.", 5) == 0 && !l->membership) {
         add_str(o, "error", "this hub has no other machines: set site.listen, as in 'site: {listen: tcp://192.0.2.1:7400}'");

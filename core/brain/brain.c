@@ -282,6 +282,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     mmr_live_known_tick(l);
     if (l->membership)
         mmr_membership_tick(l->membership);
+    mmr_uplink_tick(l->uplink);
     mmr_weekly_tick(l->weekly, mmr_clock_wall_ns());
     trim(l);
     mmr_live_forward(l);

@@ -1,8 +1,6 @@
 /* uplink.c - see uplink.h. */
-#include "brain/uplink.h"
+#include "brain/uplink_internal.h"
 
-#include "brain/live.h"
-#include "brain/site_conf.h"
 #include "bus/upstream.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -10,32 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    EACH_MAX = 128,                    /* rows in flight: urgent ones, and others */
-    FLIGHT_BYTES_MAX = 16 * 1024 * 1024,
-    SPOOL_BYTES = 64 * 1024 * 1024,    /* never full: what is in flight, one longest row and their heads are less */
-};
-
-struct flight {
-    uint64_t row, last; /* of the outbox; the number of its last part in the lane */
-    uint32_t lane;
-    size_t len;
-};
-struct mmr_uplink {
-    struct mmr_live *l;
-    struct mmr_spool_memory *spool;
-    struct mmr_site_node *link;
-    bool is_up;
-    int64_t since_ns; /* monotonic */
-    struct flight flight[2 * EACH_MAX];
-    uint32_t n, n_lane[MMR_LANES];
-    size_t bytes;
-    uint64_t never[2 * EACH_MAX]; /* rows the link will never take */
-    uint32_t n_never;
-    uint8_t *buf;
-    uint64_t marked; /* up to this record the evidence's checkpoint was sent on this link */
-};
 
 /* ---- rows ---- */
 
@@ -78,7 +50,7 @@ static int offer(void *ctx, const struct mmr_outbox_row *row)
         return 0;
     if (lane != MMR_LANE_URGENT && u->n_lane[MMR_LANE_URGENT]) /* two connections keep no order: what is severe is there first */
         return 1;
-    if (u->n_lane[lane] == EACH_MAX || u->bytes + row->len > FLIGHT_BYTES_MAX || u->n_never == 2 * EACH_MAX)
+    if (u->n_lane[lane] == MMR_UPLINK_EACH_MAX || u->bytes + row->len > MMR_UPLINK_FLIGHT_BYTES_MAX || u->n_never == 2 * MMR_UPLINK_EACH_MAX)
         return 1;
     int r = send_row(u, row, &last);
     if (r == MMR_EAGAIN || r == MMR_ENOMEM) /* a part of it may be on its way: what follows begins it anew */
@@ -88,7 +60,7 @@ static int offer(void *ctx, const struct mmr_outbox_row *row)
         u->never[u->n_never++] = row->seq;
         return 0;
     }
-    u->flight[u->n++] = (struct flight){.row = row->seq, .last = last, .lane = lane, .len = row->len};
+    u->flight[u->n++] = (struct mmr_uplink_flight){.row = row->seq, .last = last, .lane = lane, .len = row->len};
     u->n_lane[lane]++;
     u->bytes += row->len;
     return 0;
@@ -126,7 +98,7 @@ void mmr_uplink_offer(struct mmr_uplink *u)
     if (!u || !u->is_up || mmr_db_has_batch(db)) /* only what is committed; it is called again after each commit */
         return;
     u->n_never = 0;
-    if (mmr_store_outbox_pending(db, MMR_UPLINK_FORWARDER, 2 * EACH_MAX, offer, u, &err) < 0)
+    if (mmr_store_outbox_pending(db, MMR_UPLINK_FORWARDER, 2 * MMR_UPLINK_EACH_MAX, offer, u, &err) < 0)
         mmr_log(MMR_LOG_WARN, "upstream.outbox_not_read", "reason=\"%s\"", err.text);
     send_mark(u, db);
     for (uint32_t i = 0; i < u->n_never; i++)
@@ -135,11 +107,10 @@ void mmr_uplink_offer(struct mmr_uplink *u)
 
 /* ---- the link ---- */
 
-static void on_acked(void *ctx, uint32_t lane, uint64_t upto)
+void mmr_uplink_acked(struct mmr_uplink *u, uint32_t lane, uint64_t upto)
 {
-    struct mmr_uplink *u = ctx;
     for (uint32_t i = 0; i < u->n;) {
-        struct flight *f = &u->flight[i];
+        struct mmr_uplink_flight *f = &u->flight[i];
         if (f->lane != lane || f->last > upto) {
             i++;
             continue;
@@ -150,55 +121,6 @@ static void on_acked(void *ctx, uint32_t lane, uint64_t upto)
         *f = u->flight[--u->n];
         u->l->has_news = true;
     }
-}
-
-static void on_state(void *ctx, bool is_up)
-{
-    struct mmr_uplink *u = ctx;
-    int64_t now = mmr_clock_mono_ns();
-    mmr_log(is_up ? MMR_LOG_INFO : MMR_LOG_WARN, is_up ? "upstream.up" : "upstream.gone", "collector=%s after_s=%lld",
-            mmr_config_str(u->l->config, "upstream.collector"), (long long)((now - u->since_ns) / MMR_NS_PER_S));
-    u->is_up = is_up;
-    u->since_ns = now;
-    u->l->has_news = true;
-}
-
-static void on_order(void *ctx, const struct mmr_site_record *order)
-{
-    (void)ctx; /* a collector takes; what a site does is decided in the site */
-    mmr_log(MMR_LOG_WARN, "upstream.order_refused", "kind=%u", order->kind);
-}
-
-static void on_refused(void *ctx, const char *what)
-{
-    (void)ctx;
-    mmr_log(MMR_LOG_WARN, "upstream.refused", "what=\"%s\"", what);
-}
-
-static const struct mmr_site_node_ops link_ops = {.order = on_order, .acked = on_acked, .state = on_state, .refused = on_refused};
-
-static int open_link(struct mmr_uplink *u, struct mmr_error *err)
-{
-    const struct mmr_config *c = u->l->config;
-    const char *collector = mmr_config_str(c, "upstream.collector"), *key = mmr_config_str(c, "upstream.collector_key"),
-               *name = mmr_config_str(c, "upstream.name");
-    struct mmr_public_keys pub;
-    struct mmr_keys keys;
-    char bulk[128], dir[4200];
-    if (!key || !name)
-        return mmr_fail(err, MMR_ECONFIG, "upstream.collector is set, but not %s: run 'mamori upstream join TOKEN' here, which sets all three",
-                        key ? "upstream.name" : "upstream.collector_key");
-    (void)snprintf(dir, sizeof dir, "%s/" MMR_UPLINK_DIR, mmr_config_str(c, "node.state_dir"));
-    int r = mmr_site_port_endpoint(collector, 1, bulk, sizeof bulk, err);
-    if (!r)
-        r = mmr_site_read_public(key, &pub, err);
-    if (!r)
-        r = mmr_site_read_keys(dir, &keys, err);
-    if (r)
-        return r;
-    r = mmr_site_node_new(u->l->bus, collector, bulk, name, &keys, &pub, &mmr_spool_memory_ops, u->spool, &link_ops, u, NULL, &u->link, err);
-    mmr_keys_done(&keys);
-    return r;
 }
 
 struct mmr_uplink *mmr_uplink_open(struct mmr_live *l)
@@ -214,9 +136,7 @@ struct mmr_uplink *mmr_uplink_open(struct mmr_live *l)
         r = mmr_persist_forwarder(l->persist, MMR_UPLINK_FORWARDER, &err);
     }
     if (!r)
-        r = mmr_spool_memory_new(SPOOL_BYTES, &u->spool, &err);
-    if (!r)
-        r = open_link(u, &err);
+        r = mmr_uplink_link_open(u, &err);
     if (!r)
         return u;
     mmr_log(MMR_LOG_ERR, "upstream.not_open", "reason=\"%s\" what=\"records wait in the store; the office is watched and defended\"", err.text);
@@ -230,6 +150,7 @@ void mmr_uplink_close(struct mmr_uplink *u)
         return;
     mmr_site_node_free(u->link);
     mmr_spool_memory_free(u->spool);
+    mmr_keys_done(&u->next);
     free(u->buf);
     free(u);
 }

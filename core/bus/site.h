@@ -152,7 +152,7 @@ struct mmr_site_node_ops { /* [loop]; any may be NULL but order */
     void (*state)(void *ctx, bool is_up);
     void (*rotated)(void *ctx);     /* the hub admits the keys given with mmr_site_node_rotate(): open the link anew with them */
     void (*hub_rotated)(void *ctx); /* the hub uses its next keys: pin those */
-    void (*rolled_back)(void *ctx); /* the hub has more than this spool ever sent: give the spool another epoch, then open the link anew */
+    void (*rolled_back)(void *ctx); /* the hub has more than this spool ever sent, or less than it acknowledged (its disk, or ours, was put back): give the spool another epoch, then open the link anew */
     void (*refused)(void *ctx, const char *what); /* an order not followed: signature, expired, seen before, malformed */
 };
 /* hub: its public keys, pinned. spool, ops, ctx borrowed. name: this node's, as in the hub's allow-list. */

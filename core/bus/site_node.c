@@ -364,8 +364,8 @@ static void on_welcome(struct mmr_site_node *n, unsigned i, const struct mmr_env
     if (cur.bad || memcmp(e->epoch, n->epoch, 16) != 0 || n->conn[i].state == DOWN)
         return;
     mmr_clock_filter_add(&n->clock, t1, t2, e->t_wall_ns, mmr_clock_wall_ns());
-    for (uint32_t lane = 0; lane < MMR_LANES; lane++)
-        if (upto[lane] > atomic_load(&n->last[lane])) { /* the hub has more than was ever sent: our disk was put back */
+    for (uint32_t lane = 0; lane < MMR_LANES; lane++) /* less: told by their own connection, whose order tells it from a late word; other lanes have holes */
+        if (upto[lane] > atomic_load(&n->last[lane]) || (i == MMR_SITE_URGENT && lane < MMR_LANE_OTHER && upto[lane] < n->acked[lane])) {
             if (!n->is_rolled_back)
                 tell(n, OP_ROLLED_BACK, 0, 0, NULL);
             n->is_rolled_back = true;

@@ -4,6 +4,7 @@
 #include "cli/person.h"
 #include "cli/site.h"
 #include "store/members.h"
+#include "upstream/collector.h"
 #include "util/clock.h"
 
 #include <getopt.h>
@@ -135,7 +136,7 @@ static int list(struct work *w)
 {
     struct mmr_error err = {.struct_size = sizeof err};
     bool is_down = false;
-    (void)mmr_cli_site_ask(&w->site, "status", NULL, ASK_MS, on_status, w, &is_down);
+    (void)mmr_cli_site_ask(&w->site, mmr_collector_is_folder(w->site.state_dir) ? "node.up" : "status", NULL, ASK_MS, on_status, w, &is_down);
     w->list = json_object_new_array();
     int r = w->members ? mmr_members_each(w->members, add_member, w, &err) : 0;
     if (!r)
@@ -299,6 +300,7 @@ MMR_COMMAND(node) = {
              "revoke   nothing of it is taken or answered any more, also on an open connection; its keys stay refused\n"
              "rotate   new keys. At an endpoint: its own. At the hub with NODE: that node is asked to make its own. With --hub:\n"
              "         the hub's, told to every node first and used once all know them; --now: at once, and who does not know\n"
-             "         them yet must join again.\n",
+             "         them yet must join again.\n"
+             "At a provider's collector a NODE is a site, and the hub is the collector.\n",
     .run = run,
 };

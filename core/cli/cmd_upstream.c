@@ -44,6 +44,6 @@ MMR_COMMAND(upstream) = {
              "    site: {listen: tcp://192.0.2.1:7500}\n"
              "    collector: {file: /var/log/mamori/sites.jsonl}\n"
              "and the three ports from the given one on open to the sites. 'mamori token new --name TENANT.SITE' makes what a site\n"
-             "needs to join, 'mamori node' lists and revokes, all with the same --config. SIGHUP opens the file anew, SIGTERM ends it.\n",
+             "needs to join, 'mamori node' lists, revokes and changes keys, all with the same --config. SIGHUP opens the file anew, SIGTERM ends it.\n",
     .run = run,
 };

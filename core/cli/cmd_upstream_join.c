@@ -18,16 +18,35 @@ static void name_of_site(const struct mmr_config *c, char ret[MMR_JOIN_NAME_MAX 
             *p = '-';
 }
 
+/* Its other addresses, as a list in YAML: tried when this one is not reached. */
+static void other_addresses(const struct mmr_cli_joining *j, char *buf, size_t cap)
+{
+    size_t at = 0;
+    buf[0] = '\0';
+    for (uint32_t i = 0; i < j->token.n_hosts; i++) {
+        const char *host = j->token.host[i], *colon = strrchr(host, ':');
+        if (!colon || strcmp(host, j->host) == 0 || strpbrk(host, "\"\\\n"))
+            continue;
+        int n = snprintf(buf + at, cap - at, "%s\"tcp://%.*s:%u\"", at ? ", " : "", (int)(colon - host), host, j->answer.port);
+        if (n < 0 || (size_t)n >= cap - at) {
+            buf[at] = '\0';
+            return;
+        }
+        at += (size_t)n;
+    }
+}
+
 static int write_site(struct mmr_cli_joining *j, const char *key_dir, const char *dir)
 {
-    char text[5200];
+    char text[6200], also[MMR_TOKEN_HOSTS_MAX * (MMR_TOKEN_HOST_MAX + 16)];
     int status = mmr_cli_joining_pin(j, key_dir, "collector.pub");
     if (status)
         return status;
+    other_addresses(j, also, sizeof also);
     (void)snprintf(text, sizeof text,
                    "# Written by 'mamori upstream join'; that command changes it.\n"
-                   "upstream:\n  collector: \"%s\"\n  collector_key: \"%s\"\n  name: \"%s\"\n",
-                   j->address, j->key_file, j->answer.name);
+                   "upstream:\n  collector: \"%s\"\n  also: [%s]\n  collector_key: \"%s\"\n  name: \"%s\"\n",
+                   j->address, also, j->key_file, j->answer.name);
     return mmr_cli_drop_in_write("upstream join", dir, UPSTREAM_FILE, text);
 }
 

@@ -2,6 +2,7 @@
 #include "cli/site.h"
 
 #include "cli/person.h"
+#include "upstream/collector.h"
 #include "util/clock.h"
 #include "util/scope.h"
 
@@ -73,7 +74,8 @@ int mmr_cli_site_ask(const struct mmr_cli_site *s, const char *command, struct j
     struct mmr_error err = {.struct_size = sizeof err};
     struct asking a = {.site = s, .line = line, .ctx = ctx};
     int status = MMR_EXIT_FAILED;
-    int r = mmr_control_ask(s->run_dir, command, args, timeout_ms, on_line, &a, &status, &err);
+    const char *where = mmr_collector_is_folder(s->state_dir) ? s->state_dir : s->run_dir;
+    int r = mmr_control_ask(where, command, args, timeout_ms, on_line, &a, &status, &err);
     if (is_down)
         *is_down = r == MMR_ENOENT;
     if (r == 0)

@@ -38,6 +38,7 @@ const struct mmr_schema_row mmr_schema[] = {
     {"site.nodes.*.key", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: file with this node's public keys"},
     {"site.nodes.*.ip", MMR_CFG_STRV, NULL, NULL, 0, 0, "hub: addresses of this node"},
     {"upstream.collector", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: tcp://ADDRESS:PORT of the provider's collector; 'mamori upstream join' sets it"},
+    {"upstream.also", MMR_CFG_STRV, NULL, NULL, 0, 0, "hub: further addresses of that collector, tried in turn when it is not reached"},
     {"upstream.collector_key", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: file with the collector's public keys"},
     {"upstream.name", MMR_CFG_STR, NULL, NULL, 0, 0, "hub: this site's name at the collector"},
     {"collector.file", MMR_CFG_STR, NULL, NULL, 0, 0, "collector: file for what the sites send, a line of OCSF JSON each; without it nothing is written out"},

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LOCK_FILE "collector.lock"
 enum { ROUND_MAX = 256, TRIM_EVERY_S = 3600, DONE_KEPT_S = 24 * 3600 };
@@ -139,11 +140,24 @@ static void trim(struct mmr_collector *c)
         mmr_collector_fail(c, &err);
 }
 
+/* Between two batches: what is committed is acknowledged under the old key, what is not comes again under the new one. */
+static void switch_keys(struct mmr_collector *c)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    if (!c->is_broken && commit(c) && mmr_collector_keys_switch(c, &err) != 0)
+        mmr_collector_fail(c, &err);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *ctx)
 {
     struct mmr_collector *c = ctx;
     (void)fd;
     (void)what;
+    mmr_collector_keys_tick(c);
+    if (c->is_switch_due)
+        switch_keys(c);
+    if (c->is_broken)
+        return;
     mmr_collector_members_tick(c);
     trim(c);
     for (uint32_t i = 0; i < c->n_outlets; i++)
@@ -182,6 +196,13 @@ static int lock_of(const char *state_dir, bool is_made, struct mmr_error *err)
         return fd;
     (void)close(fd);
     return mmr_fail(err, MMR_EPERM, "a collector runs over '%.200s' already", state_dir);
+}
+
+bool mmr_collector_is_folder(const char *state_dir)
+{
+    char path[4200];
+    (void)snprintf(path, sizeof path, "%s/" LOCK_FILE, state_dir);
+    return access(path, F_OK) == 0;
 }
 
 bool mmr_collector_is_running(const char *state_dir)
@@ -236,12 +257,14 @@ static int open_parts(struct mmr_collector *c, struct mmr_error *err)
         c->signal[i] = evsignal_new(c->base, numbers[i], on_signal, c);
         is_good = c->signal[i] && event_add(c->signal[i], NULL) == 0;
     }
+    mmr_collector_control_open(c);
     return is_good ? 0 : mmr_fail(err, MMR_ENOMEM, "collector: out of memory");
 }
 
 static void release(struct mmr_collector *c)
 {
     mmr_metrics_http_close(c->metrics);
+    mmr_collector_control_close(c);
     mmr_collector_members_close(c);
     if (c->bus)
         mmr_bus_free(c->bus);

@@ -18,7 +18,9 @@
  */
 int mmr_collector_run(const struct mmr_config *config, struct mmr_error *err);
 
-/* Does one run over this state folder? */
+/* Has one ever run over this state folder? Then its control socket is in it (control/server.h), not in node.run_dir. */
+bool mmr_collector_is_folder(const char *state_dir);
+/* Does one run over it now? */
 bool mmr_collector_is_running(const char *state_dir);
 
 #endif

@@ -92,7 +92,10 @@ static void on_record(void *ctx, const struct mmr_site_record *r)
     bool is_new = true;
     if (!s || c->is_broken || !s->has_epoch || memcmp(s->epoch, r->epoch, 16) != 0 || r->lane >= MMR_LANES || r->seq <= s->upto[r->lane])
         return; /* the last: handed over twice by a connection that began anew */
-    int e = r->kind == MMR_UPSTREAM_RECORD       ? take(c, r, &is_new, &err)
+    if (r->kind == MMR_SITE_HUB_KEY)
+        mmr_collector_knows_next(c, r);
+    int e = r->kind == MMR_SITE_HUB_KEY            ? 0
+            : r->kind == MMR_UPSTREAM_RECORD     ? take(c, r, &is_new, &err)
             : r->kind == MMR_UPSTREAM_CHECKPOINT ? take_checkpoint(c, r, &err)
                                                  : mmr_fail(&err, MMR_EBADMSG, "a record of kind %u; expected %d or %d", r->kind,
                                                             MMR_UPSTREAM_RECORD, MMR_UPSTREAM_CHECKPOINT);

@@ -51,7 +51,7 @@ static int admit(void *ctx, const struct mmr_member *x)
     return 0; /* the others all the same */
 }
 
-static void apply(struct mmr_collector *c)
+void mmr_collector_members_apply(struct mmr_collector *c)
 {
     struct mmr_error err = {.struct_size = sizeof err};
     (void)mmr_members_has_news(c->list);
@@ -92,7 +92,7 @@ static void on_join(void *ctx, const struct mmr_join_request *r, struct mmr_join
     ret->port = c->port;
     (void)snprintf(ret->name, sizeof ret->name, "%s", x.name);
     mmr_log(MMR_LOG_INFO, "site.joined", "site=%s hostname=\"%s\" state=%s keys=%s", x.name, x.hostname, mmr_member_state_name(x.state), print);
-    apply(c);
+    mmr_collector_members_apply(c);
 }
 
 static void on_join_misbehaved(void *ctx, const char *source, uint64_t count, const char *what)
@@ -156,7 +156,7 @@ static void note_seen(struct mmr_collector *c)
 void mmr_collector_members_tick(struct mmr_collector *c)
 {
     if (mmr_members_has_news(c->list))
-        apply(c);
+        mmr_collector_members_apply(c);
     else
         mmr_site_hub_open_door(c->hub, mmr_members_has_open_token(c->list, mmr_clock_wall_ns()));
     look_for_silent(c);
@@ -198,7 +198,7 @@ int mmr_collector_members_open(struct mmr_collector *c, struct mmr_error *err)
     mmr_keys_done(&keys);
     if (r)
         return r;
-    apply(c);
+    mmr_collector_members_apply(c);
     return mmr_collected_sites(c->db, keep_seen, c, err);
 }
 
@@ -207,4 +207,7 @@ void mmr_collector_members_close(struct mmr_collector *c)
     mmr_join_server_free(c->join);
     mmr_site_hub_free(c->hub);
     mmr_members_close(c->list);
+    c->join = NULL;
+    c->hub = NULL;
+    c->list = NULL;
 }

@@ -65,12 +65,73 @@ def run(site, so):
         collector.end()
 
 
+def counting(hub, so, last):
+    hub.configure({"deployment": "none", "supervise": {"restart_delay": "50ms", "quarantine_after": 1000}, "trust": {"require": "any"}, "plugins": {
+        "counter": {"plugin": "org.example.counter", "file": os.path.join(so, "counter.so"), "side": "endpoint", "host": "counter",
+                    "config": {"name": hub.name, "every": "40ms", "last": last, "grave_every": GRAVE}}}})
+
+
+def member(collector, name):
+    rc, out = collector.m.cli("node", "list", "--json")
+    return next((n for n in (json.loads(out)["nodes"] if rc == 0 else []) if n["name"] == name), {})
+
+
+def keys_change(collector, hubs):
+    """Of a site, asked there and at the collector; of the collector, told to each site first."""
+    before = member(collector, "acme.hub1")
+    case("the_collector_lists_who_is_connected", before.get("up") is True and before.get("keys"), before)
+    rc, out, err = hubs[0].cli3("upstream", "rotate", "--json")
+    case("a_site_changes_its_keys", rc == 0 and until(lambda: (m := member(collector, "acme.hub1")).get("keys") == json.loads(out)["keys"] and m["up"], 60),
+         out + err + collector.m.log()[-2000:] + hubs[0].log()[-2000:])
+    now = member(collector, "acme.hub1").get("keys")
+    case("they_are_new", now and now != before["keys"], (before, now))
+    rc, out, err = collector.m.cli3("node", "rotate", "acme.hub1")
+    case("or_is_asked_to", rc == 0 and until(lambda: (m := member(collector, "acme.hub1")).get("keys") not in (None, now) and m["up"], 60),
+         out + err + collector.m.log()[-2000:] + hubs[0].log()[-2000:])
+    rc, out, err = collector.m.cli3("node", "rotate", "nobody.there")
+    case("nobody_is_not_asked", rc == 1 and "nobody.there" in err, err)
+    unused = collector.m.cli3("token", "new", "--name", "acme.late")[1].strip()
+    rc, out, err = collector.m.cli3("node", "rotate", "--hub", "--json")
+    asked = json.loads(out) if rc == 0 else {}
+    case("the_collectors_next_key_is_told_first", rc == 0 and set(asked["not_told_yet"]) == {"acme.hub1", "acme.hub2"} and not asked["changed"], out + err)
+    case("then_used", until(lambda: "collector.key_changed" in collector.m.log() and all("upstream.key_changed" in h.log() for h in hubs), 90),
+         collector.m.log()[-2000:] + hubs[0].log()[-2000:] + hubs[1].log()[-2000:])
+    case("and_the_sites_come_back_to_it", until(lambda: all(collector.state(f"acme.{h.name}") == "up" for h in hubs), 60), collector.m.log()[-2000:])
+    rc, out, _ = collector.m.cli3("keys", "show")
+    pinned = [open(os.path.join(h.state, "upstream", "collector.pub")).read().strip() for h in hubs]
+    case("each_pins_it", rc == 0 and all(p == out.strip() for p in pinned), (out, pinned))
+    rc, _, err = hubs[0].cli3("upstream", "join", unused)
+    case("tokens_of_its_old_key_are_void", rc in (1, 3), err)
+    hubs[0].kill("brain")
+    collector.kill()
+    collector.start()
+    case("it_holds_across_restarts", until(lambda: collector.state("acme.hub1") == "up" and "collector.ready" in collector.m.log(), 90), collector.m.log()[-2000:] + hubs[0].log()[-2000:])
+
+
+def shut_out(collector, hub, so):
+    """On its live link, while it sends: nothing more is taken, and that it still tries is named."""
+    counting(hub, so, 2 * LAST)
+    rc, out, err = hub.cli3("reload")
+    case("it_counts_on", rc == 0, out + err)
+    case("and_its_records_flow", until(lambda: len(incidents(collector.records(), "acme.hub2")) > LAST + 20, 60), collector.m.log()[-2000:] + hub.log()[-2000:])
+    rc, out, err = collector.m.cli3("node", "revoke", "acme.hub2", "--json")
+    case("a_revoked_site_is_shut_out_at_once", rc == 0 and json.loads(out)["in_force"], out + err)
+    time.sleep(0.5)  # what was taken before is written out
+    n = len(incidents(collector.records(), "acme.hub2"))
+    case("in_the_middle_of_it", n < 2 * LAST, n)
+    case("it_is_no_longer_up", until(lambda: collector.state("acme.hub2") != "up", 60), collector.m.log()[-2000:])
+    said = until(lambda: [line for line in collector.m.log().split("site=acme.hub2 state=revoked")[-1].splitlines()
+                          if "a revoked key still sends" in line or "not on the allow-list" in line], 60)
+    case("that_it_still_sends_is_named", said and "10.83.0." in said[0], collector.m.log()[-2000:])
+    counted = until(lambda: {t for b in Site.evidence(hub, "incident.class") for t in re.findall(r"hub2-\d+", json.dumps(b))} >=
+                    {f"hub2-{i}" for i in range(1, 2 * LAST + 1)}, 120)
+    case("it_goes_on_defending", counted, hub.log()[-2000:])
+    case("and_nothing_more_of_it_was_taken", len(incidents(collector.records(), "acme.hub2")) == n, (n, len(incidents(collector.records(), "acme.hub2"))))
+
+
 def flow(site, so, collector, hubs):
-    supervise = {"restart_delay": "50ms", "quarantine_after": 1000}
     for h in hubs:
-        h.configure({"deployment": "none", "supervise": supervise, "trust": {"require": "any"}, "plugins": {"counter": {
-            "plugin": "org.example.counter", "file": os.path.join(so, "counter.so"), "side": "endpoint", "host": "counter",
-            "config": {"name": h.name, "every": "40ms", "last": LAST, "grave_every": GRAVE}}}})
+        counting(h, so, LAST)
     rc, _, err = collector.m.cli3("token", "new", "--name", "acme.nobody")
     case("a_collector_at_rest_is_said", rc == 0 and "mamori upstream join" in err and "does not run" in err, err)
     collector.start()
@@ -137,6 +198,8 @@ def flow(site, so, collector, hubs):
     case("it_is_measured", m.get('mamori_sites{state="up"}') == 2 and m.get('mamori_site_up{site="acme.hub1"}') == 1 and m.get('mamori_outbox_records{outlet="file"}') == 0 and
          all(m.get(f'mamori_site_records_total{{site="{n}"}}') == k > 0 for n, k in sent.items()), (m, sent))
 
+    keys_change(collector, hubs)
+
     # silence
     site.cut(hubs[1])
     case("a_silent_site_is_named", until(lambda: "site.silent site=acme.hub2" in collector.m.log(), 120), collector.m.log())
@@ -147,8 +210,7 @@ def flow(site, so, collector, hubs):
     case("for_people_too", rc == 1 and "acme.hub2" in out, out)
     site.join(hubs[1])
     case("and_its_return", until(lambda: collector.state("acme.hub2") == "up" and "site.back site=acme.hub2" in collector.m.log(), 120), collector.m.log())
-    rc, _, err = collector.m.cli3("node", "revoke", "acme.hub2")
-    case("a_revoked_site_is_shut_out", rc == 0 and until(lambda: collector.state("acme.hub2") != "up", 60), err + collector.m.log())
+    shut_out(collector, hubs[1], so)
     os.rename(collector.file, collector.file + ".1")
     collector.p.send_signal(signal.SIGHUP)
     case("the_collector_ends_cleanly", collector.end() == 0, collector.m.log())
