@@ -321,6 +321,34 @@ static void a_spool_put_back_to_an_older_state_loses_nothing_new(void **state)
     close_world(&w);
 }
 
+/* The same at the other end: a hub put back to an older state has less than it acknowledged. */
+static void a_hub_put_back_to_an_older_state_stops_nothing(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(&w, true);
+    for (unsigned i = 0; i < 20; i++)
+        emit(&w, i % 2 ? MMR_LANE_FINDING : MMR_LANE_URGENT, 0);
+    WAIT_FOR(&w, w.n_seen == 20);
+    WAIT_FOR(&w, mmr_local_pending(w.client) == 0);
+    ask(&w, "status"); /* by then its acknowledgements are there */
+    WAIT_FOR(&w, (ask(&w, "status"), strstr(w.answer, "\"urgent\":0") && strstr(w.answer, "\"findings\":0")));
+    uint8_t before[16];
+    memcpy(before, w.epoch, 16);
+    w.upto[MMR_LANE_FINDING] -= 3;
+    w.upto[MMR_LANE_URGENT] -= 3;
+    close_hub(&w);
+    open_hub(&w);
+    WAIT_FOR(&w, memcmp(before, w.epoch, 16) != 0);
+    for (unsigned i = 0; i < 10; i++)
+        emit(&w, i % 2 ? MMR_LANE_FINDING : MMR_LANE_URGENT, 0);
+    WAIT_FOR(&w, w.n_seen >= 30);
+    stay(&w, 300);
+    assert_int_equal(w.n_seen, 30);
+    WAIT_FOR(&w, mmr_local_pending(w.client) == 0);
+    close_world(&w);
+}
+
 static bool is_pinned(const char *path, const struct mmr_public_keys *want)
 {
     char line[MMR_PUBLIC_TEXT_MAX + 2] = "";
@@ -457,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_full_spool_makes_hosts_wait_and_loses_nothing),
         cmocka_unit_test(what_waited_through_crashes_and_a_reboot_arrives_once),
         cmocka_unit_test(a_spool_put_back_to_an_older_state_loses_nothing_new),
+        cmocka_unit_test(a_hub_put_back_to_an_older_state_stops_nothing),
         cmocka_unit_test(keys_change_at_both_ends_and_the_link_goes_on),
         cmocka_unit_test(a_block_is_taken_back_when_nobody_renews_it),
         cmocka_unit_test(facts_of_the_supervisor_reach_the_hub),

@@ -122,13 +122,13 @@ class Lab:
                 raise RuntimeError(p.stderr)
 
     def move_collector(self):
-        """Its folder goes to another machine, as a person would take it: ended, copied, started there; the old one is not started again."""
+        """Its folder goes to another machine, as a person would take it: ended, copied, started there, where sites find it by themselves."""
         old, new = self.collectors[self.at], self.collectors[1 - self.at]
         old.end()
         for f in os.listdir(new.m.state):
             os.unlink(os.path.join(new.m.state, f))
         for f in os.listdir(old.m.state):
-            if f != "filler":
+            if not f.endswith(".sock"):
                 shutil.copy2(os.path.join(old.m.state, f), new.m.state)
         old.p = None
         self.at = 1 - self.at
@@ -183,8 +183,14 @@ def conditions(lab, rng):
     rounds = 2 if IS_LONG else 1
     by_name = {m.name: m for m in lab.site.machines}
 
+    def where(m):
+        return lab.collector.m if m == "collector" else m
+
+    def name_of(m):
+        return m if m == "collector" else m.name
+
     def parted(m):
-        return (f"{m.name} parted", PARTED_S, lambda: lab.lose(m, 100), lambda: lab.lose(m, 0))
+        return (f"{name_of(m)} parted", PARTED_S, lambda: lab.lose(where(m), 100), lambda: lab.lose(where(m), 0))
 
     def slow(m):
         def begin():
@@ -197,17 +203,20 @@ def conditions(lab, rng):
         return (f"{m.name} slow and lossy", SLOW_S, begin, end)
 
     def full(m):
-        path = os.path.join(m.state, "filler")
-        return (f"{m.name} disk full", FULL_S, lambda: fill(path), lambda: os.unlink(path))
+        def path():
+            return os.path.join(where(m).state, "filler")
+        return (f"{name_of(m)} disk full", FULL_S, lambda: fill(path()), lambda: os.unlink(path()))
     for _ in range(rounds):
-        found += [parted(lab.pc1), parted(by_name["col1"]), full(lab.hub), full(rng.choice(lab.pcs)), full(by_name["col1"]),
-                  slow(lab.pc2), slow(by_name["col1"])]
+        found += [parted(lab.pc1), parted("collector"), full(lab.hub), full(rng.choice(lab.pcs)), full("collector"), slow(lab.pc2)]
         if IS_LONG:
             found += [parted(lab.pc2)]
     rng.shuffle(found)
-    # the collector moves away in the middle of it and back near the end; what is done to its first machine meanwhile is done to an empty one
-    move = ("the collector moves", 3, lab.move_collector, lambda: None)
-    return found
+    for _ in range(rounds):  # while the collector is at the end of that line
+        found.insert(rng.randrange(len(found) // 2), slow(by_name["col1"]))
+    # it moves in the middle of it and back at the end
+    move = ("the collector moves", 30 if IS_LONG else 3, lab.move_collector, lambda: None)
+    found.insert(len(found) // 2 + rounds, move)
+    return found + [move]
 
 
 def storm(lab, rng):
