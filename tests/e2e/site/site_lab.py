@@ -102,7 +102,9 @@ class Site:
         subprocess.run(["ip", "-n", self.ns, *args], check=True)
 
     def machine(self, name):
-        m = Machine(self, name, f"{self.net}.{len(self.machines) + 1}")
+        return self.add(Machine(self, name, f"{self.net}.{len(self.machines) + 1}"))
+
+    def add(self, m):
         self.machines.append(m)
         return m
 
