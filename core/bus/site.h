@@ -7,7 +7,7 @@
  * Two connections: urgent (lanes 0, 1) and bulk (2, 3). Records are numbered per (node, epoch, lane), kept in
  * the node's spool until the hub acknowledged them, sent again after any loss: handled once. Receipts (lane 0)
  * are signed by the node, orders by the hub, which also expire (at most 60 s) and run once.
- * The clock offset of each node is measured with four stamps at HELLO and on every PING.
+ * The clock offset of each node is measured with four stamps at HELLO and on every PING, and anew when a clock was set.
  *
  * All functions are [loop]; all callbacks come from mmr_bus_drain() and may call any function here except the
  * _free of the object that calls. spool ops: see there.

@@ -216,6 +216,8 @@ static void on_hello(struct mmr_site_hub *hub, struct mmr_hub_node *n, unsigned 
     n->hello_wall_ns[c][0] = e->t_wall_ns;
     n->hello_wall_ns[c][1] = mmr_clock_wall_ns();
     n->heard_ns = now_ns;
+    mmr_clock_filter_glance(&n->clock, e->t_wall_ns, n->hello_wall_ns[c][1], memcmp(n->boot, e->boot, 16) != 0);
+    memcpy(n->boot, e->boot, 16);
     bool is_same = memcmp(n->epoch, e->epoch, 16) == 0 && n->session != 0;
     if (c == MMR_SITE_BULK) { /* joins the session of the urgent connection, which may come after it */
         n->has_rid[c] = true;

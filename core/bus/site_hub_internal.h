@@ -26,7 +26,7 @@ struct mmr_hub_node {
     struct mmr_link_rid rid[MMR_SITE_CONNECTIONS];
     bool has_rid[MMR_SITE_CONNECTIONS];
     uint8_t bus_id[16]; /* id as of its last message */
-    uint8_t epoch[16], bulk_epoch[16];
+    uint8_t epoch[16], bulk_epoch[16], boot[16];
     uint64_t expected[MMR_LANES], ack_sent[MMR_LANES];
     bool is_gap_told[MMR_LANES];
     uint32_t session;

@@ -44,33 +44,69 @@ int mmr_site_socket_setup(void *sock, const struct mmr_keys *keys, const uint8_t
     return r ? mmr_fail(err, MMR_EIO, "bus: site socket: %s", zmq_strerror(errno)) : 0;
 }
 
-void mmr_clock_filter_add(struct mmr_clock_filter *f, int64_t t1, int64_t t2, int64_t t3, int64_t t4)
+/* The best of what is kept; false: nothing is. With the lock. */
+static bool best_of(const struct mmr_clock_filter *f, struct mmr_site_clock *ret)
 {
-    int64_t away = t4 - t1, there = t3 - t2, there_and_back;
-    if (away < 0 || there < 0 || __builtin_sub_overflow(away, there, &there_and_back) || there_and_back < 0 ||
-        t2 < 0 || t3 < 0)
-        return; /* a clock was set meanwhile, or the other end lies */
-    struct mmr_site_clock s = {
-        .offset_ns = (t1 - t2) / 2 + (t4 - t3) / 2,
-        .error_ns = there_and_back / 2 + 1,
-        .measured_ns = t4,
-    };
-    (void)pthread_mutex_lock(&f->lock);
-    f->samples[f->n++ % MMR_CLOCK_SAMPLES] = s;
-    (void)pthread_mutex_unlock(&f->lock);
-}
-
-bool mmr_clock_filter_best(struct mmr_clock_filter *f, struct mmr_site_clock *ret)
-{
-    (void)pthread_mutex_lock(&f->lock);
     uint32_t n = f->n < MMR_CLOCK_SAMPLES ? f->n : MMR_CLOCK_SAMPLES, best = 0;
     for (uint32_t i = 1; i < n; i++)
         if (f->samples[i].error_ns < f->samples[best].error_ns)
             best = i;
     if (n)
         *ret = f->samples[best];
-    (void)pthread_mutex_unlock(&f->lock);
     return n != 0;
+}
+
+static bool is_apart(const struct mmr_site_clock *a, const struct mmr_site_clock *b)
+{
+    const int64_t apart = a->offset_ns - b->offset_ns;
+    return apart > a->error_ns + b->error_ns || -apart > a->error_ns + b->error_ns;
+}
+
+static bool is_time(int64_t t) /* of the next centuries: differences of two do not overflow */
+{
+    return t >= 0 && t < INT64_MAX / 2;
+}
+
+void mmr_clock_filter_add(struct mmr_clock_filter *f, int64_t t1, int64_t t2, int64_t t3, int64_t t4)
+{
+    if (!is_time(t1) || !is_time(t2) || !is_time(t3) || !is_time(t4))
+        return;
+    int64_t away = t4 - t1, there = t3 - t2, there_and_back = away - there;
+    if (away < 0 || there < 0 || there_and_back < 0)
+        return; /* a clock was set meanwhile, or the other end lies */
+    struct mmr_site_clock s = {
+        .offset_ns = (t1 - t2) / 2 + (t4 - t3) / 2,
+        .error_ns = there_and_back / 2 + 1,
+        .measured_ns = t4,
+    };
+    struct mmr_site_clock best;
+    (void)pthread_mutex_lock(&f->lock);
+    if (best_of(f, &best) && is_apart(&s, &best)) /* both cannot be: a clock was set since, and all before is of another time */
+        f->n = 0;
+    f->samples[f->n++ % MMR_CLOCK_SAMPLES] = s;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void mmr_clock_filter_glance(struct mmr_clock_filter *f, int64_t theirs, int64_t ours, bool is_another_boot)
+{
+    if (!is_time(theirs) || !is_time(ours))
+        return;
+    struct mmr_site_clock s = {.offset_ns = ours - theirs, .error_ns = MMR_CLOCK_GLANCE_MS * MMR_NS_PER_MS, .measured_ns = ours}, best;
+    (void)pthread_mutex_lock(&f->lock);
+    const bool has = best_of(f, &best);
+    if (!has || is_another_boot || is_apart(&s, &best)) {
+        f->samples[0] = s;
+        f->n = 1;
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+bool mmr_clock_filter_best(struct mmr_clock_filter *f, struct mmr_site_clock *ret)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    const bool has = best_of(f, ret);
+    (void)pthread_mutex_unlock(&f->lock);
+    return has;
 }
 
 int mmr_site_pong(void *sock, const struct mmr_link_rid *rid, const struct mmr_envelope *ping, int64_t received_ns,

@@ -21,8 +21,8 @@ struct mmr_site_config mmr_site_config_of(const struct mmr_site_config *cfg);
 /* CURVE and TCP settings of both ends. errors MMR_EIO */
 int mmr_site_socket_setup(void *sock, const struct mmr_keys *keys, const uint8_t *server_key, struct mmr_error *err);
 
-/* The best of the last exchanges: the one that took least time bounds the error best. */
-enum { MMR_CLOCK_SAMPLES = 8 };
+/* The best of the last exchanges: the one that took least time bounds the error best. One that contradicts it begins anew: a clock was set. */
+enum { MMR_CLOCK_SAMPLES = 8, MMR_CLOCK_GLANCE_MS = 10000 };
 struct mmr_clock_filter {
     pthread_mutex_t lock; /* read by the loop */
     struct mmr_site_clock samples[MMR_CLOCK_SAMPLES];
@@ -30,6 +30,9 @@ struct mmr_clock_filter {
 };
 /* t1 we sent, t2 they received, t3 they sent, t4 we received; t1 and t4 by our clock, t2 and t3 by theirs */
 void mmr_clock_filter_add(struct mmr_clock_filter *f, int64_t t1, int64_t t2, int64_t t3, int64_t t4);
+/* A message of theirs, one way: all there is before the first exchange of a session, good to MMR_CLOCK_GLANCE_MS. Beside what was measured before
+ * it counts only when the two contradict each other, or the other end has booted since. */
+void mmr_clock_filter_glance(struct mmr_clock_filter *f, int64_t theirs, int64_t ours, bool is_another_boot);
 bool mmr_clock_filter_best(struct mmr_clock_filter *f, struct mmr_site_clock *ret);
 /*
  * New keys of a node: the body of ROTATE, signed over by the new signature key; the envelope is signed by the old one.

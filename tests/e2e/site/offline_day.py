@@ -150,6 +150,8 @@ def run(site, so, shift):
         stamps = [times[n] for n in numbers]
         case(f"in_the_order_they_happened_{name}", stamps == sorted(stamps), [(a, b) for a, b in zip(numbers, numbers[1:]) if times[b] < times[a]][:10])
     case("the_difference_of_the_clocks_is_measured_anew", until(lambda: abs(clock().get("clock_offset_ms", 0) + AHEAD_S * 1000) < 2000, 60), clock())
+    pc.set_clock(HOURS * HOUR_NS)
+    case("and_again_when_it_is_set_right", until(lambda: clock() and abs(clock()["clock_offset_ms"]) < 2000, 60), clock())
     gaps = until(lambda: [g for g in site.evidence(hub, "watch_gap") if g.get("source") == "pc1" and g["to"] - g["from"] >= 0.9 * HOURS * HOUR_NS], 60)
     case("the_day_is_a_gap_in_the_record", gaps, site.evidence(hub, "watch_gap"))
     case("nothing_waits_any_more", until(lambda: 0 <= waiting(pc) < 20, 60), pc.status())  # it counts on
