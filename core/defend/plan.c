@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CANDIDATES_MAX = 48 };
+enum { CANDIDATES_MAX = 48, CUTS_MAX = 4 }; /* cuts of one incident: they count against the rails' acts a minute */
+#define CUT_FRESH_NS (300 * MMR_NS_PER_S) /* an older connection is over, or another one by now */
 
 void mmr_policy_default(struct mmr_policy *p)
 {
@@ -28,6 +29,13 @@ uint64_t mmr_plan_order_id(const struct mmr_action_rec *a)
                      a->instance, a->attempt, addr, (int)t->direction, t->port, t->proto,
                      (long long)t->pid, (long long)t->start_ticks, t->host, t->text);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
+    if (a->verb == MMR_VERB_CUT_FLOW) { /* its object is a connection: several of one incident are several orders */
+        char src[MMR_ADDR_TEXT_MAX], dst[MMR_ADDR_TEXT_MAX];
+        mmr_addr_format(&t->src, src);
+        mmr_addr_format(&t->dst, dst);
+        n = snprintf(line + len, sizeof line - len, "|%s|%u|%s|%u", src, t->src_port, dst, t->dst_port);
+        len += n < 0 ? 0 : (size_t)n < sizeof line - len ? (size_t)n : sizeof line - len - 1;
+    }
     uint64_t id = mmr_hash64(line, len, UINT64_C(0x6d616d6f7269));
     return id ? id : 1; /* 0 means none */
 }
@@ -366,7 +374,7 @@ static bool emit(const struct planner *p, const struct mmr_threat_need *need,
     a->attempt = attempt;
     mmr_text_copy(a->node, sizeof a->node, c->r->node);
     mmr_text_copy(a->instance, sizeof a->instance, c->r->instance);
-    (void)snprintf(a->reason, sizeof a->reason, "%s: %.90s", mmr_effect_name(w->effect), what);
+    (void)snprintf(a->reason, sizeof a->reason, "%s: %.90s", c->verb == MMR_VERB_CUT_FLOW ? "cut" : mmr_effect_name(w->effect), what);
     a->id = mmr_plan_order_id(a);
     out->n++;
     if (p->env->rails &&
@@ -420,7 +428,7 @@ static void serve(struct planner *p, const struct mmr_threat_need *need)
 static void last_resort(struct planner *p, const struct mmr_needs *needs)
 {
     for (uint32_t k = 0; k < p->i->n_actions; k++)
-        if (is_serving(p, &p->i->actions[k]))
+        if (p->i->actions[k].verb != MMR_VERB_CUT_FLOW && is_serving(p, &p->i->actions[k])) /* a cut is no hold */
             return;
     for (uint32_t k = 0; k < p->out->n; k++)
         if (!is_spent(&p->out->order[k]))
@@ -440,6 +448,69 @@ static void last_resort(struct planner *p, const struct mmr_needs *needs)
     }
 }
 
+/* ---- cutting what is going on ---- */
+
+static bool is_between(const struct mmr_want *w, const struct mmr_finding *f)
+{
+    if (w->effect != MMR_EFFECT_DENY_SERVICE && w->effect != MMR_EFFECT_DENY_DST)
+        return false;
+    const struct mmr_addr *far = w->effect == MMR_EFFECT_DENY_SERVICE ? &w->src : &w->dst;
+    return mmr_addr_is_set(far) && (mmr_addr_equal(far, &f->src) || mmr_addr_equal(far, &f->dst));
+}
+
+/* The need whose far end the finding's connection has, and which no block of the network side serves: what such a block
+ * denies has no connection left to cut. */
+static const struct mmr_threat_need *need_to_cut(const struct planner *p, const struct mmr_needs *needs, const struct mmr_finding *f,
+                                                 const struct tried *list)
+{
+    for (uint32_t k = 0; k < needs->n; k++) {
+        const struct mmr_threat_need *x = &needs->need[k];
+        if (!is_between(&x->option[0], f))
+            continue;
+        bool is_served = false;
+        for (uint32_t a = 0; a < list->n && !is_served; a++)
+            is_served = list->v[a]->side == MMR_SIDE_NETWORK && mmr_action_aims_at(list->v[a], &x->option[0]) && is_serving(p, list->v[a]);
+        if (!is_served)
+            return x;
+    }
+    return NULL;
+}
+
+static uint32_t cuts_in(const struct tried *list)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < list->n; k++)
+        n += list->v[k]->verb == MMR_VERB_CUT_FLOW;
+    return n;
+}
+
+/* A network side that cannot block may still cut: the connections the newest findings saw, beside whatever else is ordered. It covers no need
+ * (effect_of), so nothing waits for it and nothing is called defended by it. */
+static void cut_flows(struct planner *p, const struct mmr_needs *needs)
+{
+    for (uint32_t r = 0; r < p->env->n_responder; r++) {
+        const struct mmr_responder *by = &p->env->responder[r];
+        if (by->side != MMR_SIDE_NETWORK || !by->is_healthy || !has_verb(by, MMR_VERB_CUT_FLOW))
+            continue;
+        for (uint32_t k = p->i->n_evidence; k-- > 0;) {
+            const struct mmr_finding *f = p->i->evidence[k].finding;
+            struct tried list;
+            if (f->potential != MMR_POTENTIAL_HIGH || !f->proto || strcmp(f->proto, "tcp") != 0 || !f->src_port || !f->dst_port ||
+                !mmr_addr_is_set(&f->src) || !mmr_addr_is_set(&f->dst) || p->now_ns - mmr_finding_time(f) > CUT_FRESH_NS)
+                continue;
+            collect(p, &list);
+            if (cuts_in(&list) >= CUTS_MAX || p->out->n == MMR_PLAN_ORDERS_MAX || p->i->n_actions + p->out->n >= MMR_INCIDENT_ACTIONS_MAX)
+                return;
+            struct candidate c = {.r = by, .verb = MMR_VERB_CUT_FLOW,
+                                  .target = {.src = f->src, .dst = f->dst, .src_port = f->src_port, .dst_port = f->dst_port}};
+            mmr_text_copy(c.target.proto, sizeof c.target.proto, "tcp");
+            const struct mmr_threat_need *need = need_to_cut(p, needs, f, &list);
+            if (need && !is_tried(p, &c, &list))
+                (void)emit(p, need, &need->option[0], &c, 0);
+        }
+    }
+}
+
 void mmr_plan_incident(const struct mmr_plan_env *env, const struct mmr_incident *i, int64_t now_ns,
                        struct mmr_plan *ret)
 {
@@ -454,6 +525,7 @@ void mmr_plan_incident(const struct mmr_plan_env *env, const struct mmr_incident
         serve(&p, &needs.need[k]);
     if (!ret->is_more)
         last_resort(&p, &needs);
+    cut_flows(&p, &needs);
 }
 
 uint32_t mmr_plan_apply(struct mmr_incident *i, const struct mmr_plan *p)

@@ -121,7 +121,7 @@ static uint32_t done(const struct mmr_incident *i, int64_t *ret_stopped_ns, int6
     uint32_t n = 0;
     for (uint32_t k = 0; i && k < i->n_actions; k++) {
         const struct mmr_action_rec *a = &i->actions[k];
-        if (a->is_planned_only || a->receipt.is_dry_run || !is_proved(a))
+        if (a->is_planned_only || a->receipt.is_dry_run || a->verb == MMR_VERB_CUT_FLOW || !is_proved(a)) /* who was cut off may come back */
             continue;
         n++;
         if (a->receipt.applied_ns > *ret_stopped_ns)

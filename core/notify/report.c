@@ -68,7 +68,8 @@ static int64_t stopped_ns(const struct mmr_incident *i)
 {
     int64_t at = 0;
     for (uint32_t k = 0; k < i->n_actions; k++)
-        if (i->actions[k].receipt.verified == MMR_VERIFIED_CONFIRMED && i->actions[k].receipt.applied_ns > at)
+        if (i->actions[k].verb != MMR_VERB_CUT_FLOW && i->actions[k].receipt.verified == MMR_VERIFIED_CONFIRMED &&
+            i->actions[k].receipt.applied_ns > at)
             at = i->actions[k].receipt.applied_ns;
     return at ? at : i->t0_ns;
 }

@@ -448,9 +448,76 @@ static void the_same_order_has_the_same_id(void **state)
     assert_true(ids[0] == ids[1]);
 }
 
+static void a_mirror_cuts_what_goes_on_and_calls_nothing_defended_by_it(void **state)
+{
+    (void)state;
+    const struct mmr_responder r[3] = {
+        {.node = "tap", .instance = "reset", .side = MMR_SIDE_NETWORK, .verbs = 1u << MMR_VERB_CUT_FLOW, .is_healthy = true},
+        both[1], both[0]};
+    struct story *s = story_new();
+    struct mmr_plan_env e = env_of(r, 1); /* only the mirror */
+    for (int k = 0; k < 6; k++) {
+        struct mmr_finding *f = add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5");
+        f->proto = k == 5 ? "udp" : "tcp";
+        f->src_port = (uint16_t)(40000 + k);
+        f->dst_port = 80;
+    }
+    free(plan(&e, s, 1000 * S));
+    assert_int_equal(s->i.n_actions, 4); /* the newest four of TCP, each once */
+    for (uint32_t k = 0; k < 4; k++) {
+        assert_int_equal(s->i.actions[k].verb, MMR_VERB_CUT_FLOW);
+        assert_int_equal(s->i.actions[k].target.src_port, 40004 - k);
+        assert_int_equal(s->i.actions[k].ttl_ms, 0);
+        for (uint32_t j = 0; j < k; j++)
+            assert_true(s->i.actions[j].id != s->i.actions[k].id);
+    }
+    free(plan(&e, s, 1000 * S)); /* nothing new: nothing more */
+    assert_int_equal(s->i.n_actions, 4);
+    prove_all(s, 1001 * S);
+    assert_int_equal(d_of(s, 1001 * S), MMR_D_NONE);
+    story_free(s);
+
+    s = story_new(); /* with a defender on the machine: both act, and only his counts */
+    e = env_of(r, 2);
+    struct mmr_finding *f = add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5");
+    f->proto = "tcp";
+    f->src_port = 40000;
+    f->dst_port = 80;
+    memcpy(s->hosts[0].name, "PC1", 4);
+    s->hosts[0].addr[0] = addr("192.168.2.5");
+    s->i.n_hosts = 1;
+    add_process(s, "PC1", 4711, "/tmp/x")->host_addr = addr("192.168.2.5");
+    free(plan(&e, s, 1000 * S));
+    assert_non_null(find(s, MMR_VERB_CUT_FLOW, MMR_SIDE_NETWORK));
+    assert_non_null(find(s, MMR_VERB_BLOCK_ADDR, MMR_SIDE_ENDPOINT));
+    story_free(s);
+
+    s = story_new(); /* where the gateway blocks there is nothing left to cut */
+    e = env_of(r, 3);
+    f = add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5");
+    f->proto = "tcp";
+    f->src_port = 40000;
+    f->dst_port = 80;
+    free(plan(&e, s, 1000 * S));
+    assert_non_null(find(s, MMR_VERB_BLOCK_ADDR, MMR_SIDE_NETWORK));
+    assert_null(find(s, MMR_VERB_CUT_FLOW, MMR_SIDE_NETWORK));
+    story_free(s);
+
+    s = story_new(); /* an old connection is another one by now */
+    e = env_of(r, 1);
+    f = add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5");
+    f->proto = "tcp";
+    f->src_port = 40000;
+    f->dst_port = 80;
+    free(plan(&e, s, 2000 * S));
+    assert_int_equal(s->i.n_actions, 0);
+    story_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_mirror_cuts_what_goes_on_and_calls_nothing_defended_by_it),
         cmocka_unit_test(an_outside_attacker_is_denied_at_the_gateway_and_proof_counts),
         cmocka_unit_test(refusal_falls_through_to_the_other_side),
         cmocka_unit_test(a_silent_or_dead_responder_is_passed_over),

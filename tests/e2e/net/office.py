@@ -25,21 +25,25 @@ def needs(*programs):
 
 
 class Office:
+    def settings(self):
+        """What this office's mamori starts from; a test's own drop-in comes over it."""
+        return {"deployment": "inline-gateway", "site": {"home_net": [f"{LAN}.0/24"]},
+                "node": {"state_dir": f"{self.dir}/state", "run_dir": f"{self.dir}/run", "name": "gateway"},
+                "defence": {"mode": "auto", "auto_actions_agreed": ["all"], "inside_crosses_gateway": True},
+                "plugins": {**{n: None for n in HOST_PARTS}, "capture": {"config": {"interfaces": ["br0", "wan0"]}}}}
+
     def __init__(self, mamori, drop_in):
         self.mamori, self.p, self.children = mamori, None, []
         self.tag = f"mmrnet{os.getpid()}"
         self.dir = tempfile.mkdtemp(prefix="mamori-net-")
         self.site = os.path.join(self.dir, "site")
         os.mkdir(self.site)
-        base = {"deployment": "inline-gateway", "site": {"home_net": [f"{LAN}.0/24"]},
-                "node": {"state_dir": f"{self.dir}/state", "run_dir": f"{self.dir}/run", "name": "gateway"},
-                "defence": {"mode": "auto", "auto_actions_agreed": ["all"], "inside_crosses_gateway": True},
-                "plugins": {**{n: None for n in HOST_PARTS}, "capture": {"config": {"interfaces": ["br0", "wan0"]}}}}
-        for name, what in (("10-lab", base), ("20-test", drop_in)):
+        for name, what in (("10-lab", self.settings()), ("20-test", drop_in)):
             with open(os.path.join(self.site, name + ".yaml"), "w") as f:
                 json.dump(what, f)  # JSON is YAML
-        self.gw, self.pc1, self.pc2, self.inet = (f"{self.tag}{n}" for n in ("gw", "a", "b", "i"))
-        for ns in (self.gw, self.pc1, self.pc2, self.inet):
+        self.gw, self.pc1, self.pc2, self.inet = self.spaces = [f"{self.tag}{n}" for n in ("gw", "a", "b", "i")]
+        self.node, self.parts = self.gw, {"network", "nft", "file"}  # where mamori runs, and what of it must
+        for ns in self.spaces:
             subprocess.run(["ip", "netns", "add", ns], check=True)
             self.ip(ns, "link", "set", "lo", "up")
         self.ip(self.gw, "link", "add", "br0", "type", "bridge")
@@ -80,14 +84,14 @@ class Office:
 
     def start(self):
         with open(self.log_path, "ab") as log:
-            self.p = subprocess.Popen(["ip", "netns", "exec", self.gw, self.mamori, "run", "--quiet", "--config", self.site], stdout=log, stderr=log)
+            self.p = subprocess.Popen(["ip", "netns", "exec", self.node, self.mamori, "run", "--quiet", "--config", self.site], stdout=log, stderr=log)
         return until(lambda: self.is_up(), 120)
 
     def log(self):
         return open(self.log_path, errors="replace").read() if os.path.exists(self.log_path) else ""
 
     def cli(self, *args):
-        p = self.run(self.gw, self.mamori, *args, "--config", self.site)
+        p = self.run(self.node, self.mamori, *args, "--config", self.site)
         return p.returncode, p.stdout, p.stderr
 
     def status(self):
@@ -99,7 +103,7 @@ class Office:
 
     def is_up(self):
         s = self.status()
-        return s and s.get("brain") and {"network", "nft", "file"} <= {h["name"] for h in s["hosts"] if h["state"] == "running"}
+        return s and s.get("brain") and self.parts <= {h["name"] for h in s["hosts"] if h["state"] == "running"}
 
     def incidents(self):
         """The incidents as they were forwarded, the newest picture of each."""
@@ -139,6 +143,6 @@ class Office:
             if c.poll() is None:
                 os.killpg(c.pid, signal.SIGKILL)
             c.wait()
-        for ns in (self.gw, self.pc1, self.pc2, self.inet):
+        for ns in self.spaces:
             subprocess.run(["ip", "netns", "del", ns], capture_output=True)
         shutil.rmtree(self.dir, ignore_errors=True)
