@@ -398,7 +398,8 @@ static const struct mmr_cfg_key config_rows[] = {
             "interface that resets leave by, when the mirror port takes nothing in; empty: as the routing table says"),
     MMR_CFG(struct reset_config, never_block, MMR_CFG_STRV, 0, NULL, 0, 0,
             "addresses and networks whose connections are never cut; gateway, name servers and own addresses are always added"),
-    MMR_CFG(struct reset_config, wait, MMR_CFG_MSEC, 0, "5s", 1000, 20000, "how long it is tried and watched before the receipt"),
+    MMR_CFG(struct reset_config, wait, MMR_CFG_MSEC, 0, "2s", 1500, 20000,
+            "how long it is tried and watched before the receipt; shorter than defence.action_timeout"),
     MMR_CFG(struct reset_config, hold, MMR_CFG_MSEC, 0, "60s", 0, HOLD_MAX_MS, "how long afterwards packets of the same connection are answered with resets"),
     {0},
 };

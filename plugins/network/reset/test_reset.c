@@ -234,7 +234,7 @@ static struct mmr_testhost *start(void)
 {
     struct mmr_testhost *th = mmr_testhost_new();
     struct mmr_error err = {.struct_size = sizeof err};
-    const char *const cfg[] = {"interfaces", "lo", "never_block", "192.0.2.1,198.51.100.0/24", "wait", "1s", NULL};
+    const char *const cfg[] = {"interfaces", "lo", "never_block", "192.0.2.1,198.51.100.0/24", "wait", "1500ms", NULL};
     if (mmr_testhost_add(th, &mmr_plugin_reset, cfg, &err) != 0)
         fail_msg("%s", err.text);
     return th;
