@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 
+import day
 from office import INTERNET, PC1, PC2, WAN, Office, case, failed, needs, until
 
 MAMORI, BUILD = sys.argv[1:3]
@@ -134,8 +135,10 @@ def mac_of(o, ns):
     return o.run(ns, "cat", "/sys/class/net/eth0/address").stdout.strip()
 
 
-def ordinary_day(o):
-    """Programs an office runs, as they are."""
+def ordinary_day(o, work):
+    """Programs an office runs, as they are (day.py), and small things beside them."""
+    for what in ("browses", "mails", "shares", "updates", "calls") if work else ():
+        case(f"the_office_{what}", getattr(work, what)(), o.log())
     for k in range(3):
         for path in ("", "a.css", "news/today.html", f"pool/main/p/pkg{k}.deb"):
             o.python(o.pc1, REQUEST, PC1, INTERNET, 80, f"/{path}", 1, 0.1, "Mozilla/5.0 (X11; Linux x86_64)")
@@ -151,12 +154,15 @@ def ordinary_day(o):
     o.python(o.pc1, CONNECT, PC1, PC2, 8080, 4, "port")
 
 
-def servers(o):
-    for ns, addr, ports in ((o.inet, "0.0.0.0", (80, 8081)), (o.pc1, "0.0.0.0", (80,)), (o.pc2, "0.0.0.0", (8080, 5985))):
+def servers(o, work):
+    for ns, addr, ports in ((o.inet, "0.0.0.0", (8081,) if work else (80, 8081)), (o.pc1, "0.0.0.0", (80,)), (o.pc2, "0.0.0.0", (8080, 5985))):
         for port in ports:
             o.serve_python(ns, HTTP, addr, port)
-    o.serve_python(o.inet, DNS, INTERNET)
-    o.serve_python(o.inet, SMTP)
+    if work:
+        case("the_office_has_real_servers", work.servers(DNS))
+    else:
+        o.serve_python(o.inet, DNS, INTERNET)
+        o.serve_python(o.inet, SMTP)
     o.serve_python(o.inet, SINK)
     o.serve_python(o.pc1, FTP)
     o.serve_python(o.pc2, FTP)
@@ -174,6 +180,7 @@ def found(o, name, rule):
 def is_stopped(o, name, addr, again):
     """Blocked, proved, and what follows is dropped and counted."""
     case(f"{name}_is_blocked", until(lambda: o.blocked(addr) is not None), o.cli("block", "list")[1] + o.log())
+    case(f"{name}_has_its_block_proved", until(lambda: o.proved(addr)), o.log())
     before = o.blocked(addr) or 0
     again()
     case(f"{name}_what_follows_is_dropped_and_counted", until(lambda: (o.blocked(addr) or 0) > before, 30), (before, o.blocked(addr)))
@@ -204,8 +211,10 @@ def attacks(o):
     found(o, "a_beacon", "http_beacon")
     is_stopped(o, "a_beacon", c2, lambda: o.python(o.pc1, REQUEST, PC1, c2, 8081, "/submit.php?id=1", 2, 0.1, "x"))
 
-    o.python(o.pc1, ASK, f"{WAN}.25", "coded", 40)
+    tunnel = lambda n: o.python(o.pc1, ASK, f"{WAN}.25", "coded", n)
+    tunnel(40)
     found(o, "a_dns_tunnel", "dns_tunnel")
+    is_stopped(o, "a_dns_tunnel", f"{WAN}.25", lambda: tunnel(2))
 
     o.python(o.pc2, REQUEST, PC2, PC1, 80, "/", 1, 0, "x")
     soap = "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope'><s:Body><rsp:Shell/></s:Body></s:Envelope>"
@@ -264,10 +273,14 @@ def main():
     o = Office(MAMORI, {"plugins": {"behaviour": {"config": {"exfil_floor": "4M", "exfil_history": "1s"}},
                                     "indicator": {"plugin": "org.mamori.indicator", "side": "network", "host": "network",
                                                   "config": {"lists": [f"{lists}/c2.txt;name=known bad;potential=high"], "check": "1s"}}}})
+    missing = [p for p in day.PROGRAMS if not shutil.which(p)]
+    if missing:
+        print(f"[  SKIPPED ] what an office does all day by real programs: needs {' '.join(missing)}")
     try:
+        work = None if missing else day.Day(o)
         case("the_gateway_watches", o.start(), o.log())
-        case("the_office_has_its_servers", servers(o))
-        ordinary_day(o)
+        case("the_office_has_its_servers", servers(o, work))
+        ordinary_day(o, work)
         time.sleep(5)  # the longest a finding waits for its batch
         case("an_ordinary_day_gives_no_incident", not o.incidents(), [i["unmapped"]["mamori"].get("evidence") for i in o.incidents()])
         coverage(o)

@@ -131,6 +131,11 @@ class Office:
                         seen = (seen or 0) + e.get("counter", {}).get("packets", 0)
         return seen
 
+    def proved(self, addr):
+        """Blocks of this address that were forwarded as confirmed."""
+        return [a for i in self.incidents() for a in i["unmapped"]["mamori"].get("actions", [])
+                if addr in a["target"] and a.get("receipt", {}).get("verified") == "confirmed"]
+
     def end(self):
         if self.p and self.p.poll() is None:
             self.p.send_signal(signal.SIGTERM)

@@ -12,12 +12,6 @@ STEPS = (("service", "mamori.lateral.service_create", {"T1021.002", "T1569.002",
          ("program", "mamori.lateral.admin_share_program", {"T1021.002", "T1570"}))
 
 
-def proved(o):
-    """Proved blocks of PC1 in what was forwarded."""
-    return [a for i in o.incidents() for a in i["unmapped"]["mamori"].get("actions", [])
-            if PC1 in a["target"] and a.get("receipt", {}).get("verified") == "confirmed"]
-
-
 def office_work(o, files):
     path = f"{o.dir}/plan.txt"
     with open(path, "w") as f:
@@ -40,7 +34,7 @@ def spread(step, rule, techniques):
         case(f"{step}: the_intruder_gets_in", said.stdout.startswith("in 0x"), said.stdout + said.stderr)
         got = until(lambda: o.evidence(rule))
         case(f"{step}: gives_its_incident_with_its_technique", got and techniques <= set(got[0][1]["attack"]), got or o.log())
-        case(f"{step}: is_blocked_and_proved", until(lambda: proved(o) and o.blocked(PC1) is not None), o.cli("block", "list")[1] + o.log())
+        case(f"{step}: is_blocked_and_proved", until(lambda: o.proved(PC1) and o.blocked(PC1) is not None), o.cli("block", "list")[1] + o.log())
         before = o.blocked(PC1) or 0
         again = files.intrude(o.pc1, step)
         case(f"{step}: the_intruder_does_not_get_in_again", again.returncode == 3, again.stdout + again.stderr)
