@@ -87,6 +87,7 @@ static int look(const struct mmr_config *c, struct survey *s)
             s->in.refused_plugins += r == MMR_EPERM || r == MMR_EBADMSG;
             continue;
         }
+        s->in.unnamed_tools += !p->vendor || !*p->vendor;
         const uint32_t side = inst->side ? inst->side : p->side;
         const bool is_dry = is_dry_run || inst->is_dry_run;
         const uint32_t verbs = is_dry ? 0 : verbs_of(p) & agreed;

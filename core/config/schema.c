@@ -21,6 +21,8 @@ const struct mmr_schema_row mmr_schema[] = {
     {"node.role", MMR_CFG_CHOICE, "hub", "hub endpoint", 0, 0, "hub: has the brain; endpoint: joins a hub"},
     {"node.state_dir", MMR_CFG_STR, "/var/lib/mamori", NULL, 0, 0, "where state is kept across restarts"},
     {"node.run_dir", MMR_CFG_STR, "/run/mamori", NULL, 0, 0, "where sockets are made"},
+    {"node.device_maker", MMR_CFG_STR, NULL, NULL, 0, 0, "who made this machine, for the terms of service ('mamori disclose'); unset: as its firmware says"},
+    {"node.device_model", MMR_CFG_STR, NULL, NULL, 0, 0, "its model"},
     {"node.plugin_dirs", MMR_CFG_STRV, NULL, NULL, 0, 0, "folders searched for plugin files"},
     {"site.name", MMR_CFG_STR, "office", NULL, 0, 0, "the office"},
     {"site.tenant", MMR_CFG_STR, "default", NULL, 0, 0, "the user company"},

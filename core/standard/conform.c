@@ -161,6 +161,17 @@ static enum mmr_clause_state listed_only(const struct known *k, char *why, size_
     return answer(why, cap, MMR_CLAUSE_OK, "only listed plugins load");
 }
 
+static enum mmr_clause_state tools_named(const struct known *k, char *why, size_t cap)
+{
+    if (k->in->unnamed_tools) {
+        (void)snprintf(why, cap, "%u tools in use name no maker; 'mamori disclose lint' says which", k->in->unnamed_tools);
+        return MMR_CLAUSE_GAP;
+    }
+    return answer(why, cap, MMR_CLAUSE_UNKNOWN,
+                  k->in->n_source ? "'mamori disclose' prints maker and model for the terms; 'mamori disclose lint --terms FILE' checks them"
+                                  : "no plugin is in use");
+}
+
 static enum mmr_clause_state one_product(const struct known *k, char *why, size_t cap)
 {
     (void)k;
@@ -262,7 +273,7 @@ static const struct {
      unrecorded},
     {"SR-42", 'S', "別途…分かりやすい説明資料", unrecorded},
     {"SR-43", 'P', "申請時点", provider_duty},
-    {"SR-44", 'F', "第2章1.(6) 異常の監視装置の製造メーカー・型式", unrecorded},
+    {"SR-44", 'F', "第2章1.(6) 異常の監視装置の製造メーカー・型式", tools_named},
     {"SR-45", 'F', "サービス提供の所在国、把握している場合はデータ保存先の所在国", unrecorded},
     {"SR-46", 'S', "第2章1.(6) 一元的に契約可能", unrecorded},
     {"SR-47", 'F',

@@ -25,6 +25,7 @@ struct mmr_conform_in { /* what is known of this service; texts borrowed; absent
     enum { MMR_TYPE_COMBINED = 0, MMR_TYPE_NETWORK, MMR_TYPE_ENDPOINT } type;
     bool is_service_profile;
     uint32_t refused_plugins;      /* unlisted or altered ones that were refused */
+    uint32_t unnamed_tools;        /* in use, and their descriptor names no maker */
     const struct mmr_coverage *net, *ep; /* NULL: not measured */
     uint32_t tests_passed, tests_failed, tests_open; /* detection and defence self-tests of the running instances */
     bool has_heartbeat, has_notice_channel, has_weekly_report, has_evidence; /* running parts, self-tests passed */
