@@ -1,5 +1,6 @@
 /* cmd_config.c - `mamori config check`, `mamori config show [--origin]`, `mamori config keys [--markdown]`. */
 #include "cli/command.h"
+#include "cli/config_plugins.h"
 #include "config/schema.h"
 #include "config/sources.h"
 #include "config/value.h"
@@ -13,6 +14,12 @@ static void say(void *ctx, const char *line)
 {
     (void)ctx;
     (void)fprintf(stderr, "%s\n", line);
+}
+
+static void note(void *ctx, const char *line)
+{
+    (void)ctx;
+    (void)fprintf(stderr, "%s (it is left out when mamori runs, and its keys were not checked)\n", line);
 }
 
 struct show {
@@ -141,6 +148,12 @@ static int run(int argc, char **argv)
         (void)fprintf(stderr, "mamori config: %s\n", err.text);
         return r == MMR_ECONFIG || r == MMR_EIO ? MMR_EXIT_USAGE : MMR_EXIT_FAILED;
     }
+    size_t problems = is_check ? mmr_cli_check_plugins(config, say, note, NULL) : 0;
+    if (problems) {
+        (void)fprintf(stderr, "mamori config: plugins: %zu instance%s wrong, see above\n", problems, problems == 1 ? " is" : "s are");
+        mmr_config_free(config);
+        return MMR_EXIT_USAGE;
+    }
     if (is_check && s.is_json)
         (void)puts("{\"ok\":true}");
     else if (is_check)
@@ -158,7 +171,8 @@ MMR_COMMAND(config) = {
              "mamori config show [--origin] [--config DIR] [--json]\n"
              "mamori config keys [--markdown] [--json]\n"
              "\n"
-             "check: every error of every file, with its place. show: each value in force; --origin: the file and line it\n"
-             "came from. keys: every key of the core, what it takes, its default; a plugin's own: 'mamori plugin info ID'.\n",
+             "check: every error of every file, with its place; the keys of each plugin too, held against what it says it takes. show: each\n"
+             "value in force; --origin: the file and line it came from. keys: every key of the core, what it takes, its default; a plugin's\n"
+             "own: 'mamori plugin info ID'.\n",
     .run = run,
 };

@@ -27,6 +27,9 @@ static void add_words(struct json_object *o, const char *key, const char *const 
     json_object_object_add(o, key, a);
 }
 
+/* by enum mmr_cfg_type; the words of docs/plugin-protocol.md */
+static const char *const types[] = {"", "text", "integer", "boolean", "duration", "size", "list"};
+
 static void add_config(struct json_object *o, const struct mmr_plugin *p)
 {
     struct json_object *a = json_object_new_array();
@@ -38,6 +41,12 @@ static void add_config(struct json_object *o, const struct mmr_plugin *p)
         mmr_cli_json_str(x, "name", k->name);
         mmr_cli_json_str(x, "default", k->dflt ? k->dflt : k->flags & MMR_CFG_REQUIRED ? "required" : "unset");
         mmr_cli_json_str(x, "doc", k->doc);
+        mmr_cli_json_str(x, "type", k->type >= MMR_CFG_STR && k->type <= MMR_CFG_STRV ? types[k->type] : "");
+        json_object_object_add(x, "required", json_object_new_boolean((k->flags & MMR_CFG_REQUIRED) != 0));
+        if (k->min || k->max) {
+            mmr_cli_json_int(x, "min", k->min);
+            mmr_cli_json_int(x, "max", k->max);
+        }
         json_object_array_add(a, x);
     }
     json_object_object_add(o, "config", a);
@@ -180,6 +189,28 @@ int mmr_plugin_facts(const struct mmr_plugin *p, int fd, const char *name, struc
         *ret = NULL;
     }
     return r;
+}
+
+int mmr_plugin_fact_rows(struct json_object *facts, struct mmr_plugin *ret, struct mmr_error *err)
+{
+    enum { SLOT = 16 }; /* the largest value, a list, has as many bytes */
+    size_t n;
+    struct json_object *list = mmr_cli_json_list(facts, "config", &n);
+    struct mmr_cfg_key *rows = calloc(n + 1, sizeof *rows);
+    if (!rows)
+        return mmr_fail(err, MMR_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = json_object_array_get_idx(list, i), *is_required = NULL;
+        (void)json_object_object_get_ex(x, "required", &is_required);
+        rows[i] = (struct mmr_cfg_key){.name = mmr_cli_json_text(x, "name"), .doc = mmr_cli_json_text(x, "doc"), .offset = (uint32_t)(i * SLOT),
+                                       .flags = is_required && json_object_get_boolean(is_required) ? MMR_CFG_REQUIRED : 0,
+                                       .min = mmr_cli_json_number(x, "min"), .max = mmr_cli_json_number(x, "max")};
+        for (uint32_t t = MMR_CFG_STR; t <= MMR_CFG_STRV; t++)
+            if (strcmp(mmr_cli_json_text(x, "type"), types[t]) == 0)
+                rows[i].type = t;
+    }
+    *ret = (struct mmr_plugin){MMR_PLUGIN_HEAD, .id = mmr_cli_json_text(facts, "id"), .config = rows, .config_size = (uint32_t)(n * SLOT)};
+    return 0;
 }
 
 void mmr_plugin_fact_words(struct json_object *facts, const char *key, char *buf, size_t cap)

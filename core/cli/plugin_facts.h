@@ -17,6 +17,9 @@
  * errors MMR_EBADMSG it does not load, or breaks the rules; MMR_EPERM it did not end well; MMR_EIO
  */
 int mmr_plugin_facts(const struct mmr_plugin *p, int fd, const char *name, struct json_object **ret, struct mmr_error *err);
+/* Its configuration's rows as a descriptor that a configuration can be held against; nothing else of it is there.
+ * ret: borrows from facts; free() ret->config. errors MMR_ENOMEM */
+int mmr_plugin_fact_rows(struct json_object *facts, struct mmr_plugin *ret, struct mmr_error *err);
 /* The words of one of its lists with a space between. */
 void mmr_plugin_fact_words(struct json_object *facts, const char *key, char *buf, size_t cap);
 /* By file (with a '/' or ending in .so) or by id in the folders of c; sealed, not judged. */

@@ -196,6 +196,15 @@ def wrong_entries(lab, good):
         lab.drop_in("62-bad", {"plugins": {"bad": {"plugin": "org.example.linewatch", **entry, "config": {"file": "/x"}}}})
         rc, out, err = lab.cli("config", "check")
         case(f"{name}_is_no_configuration", rc != 0 and says in out + err, out + err)
+    lab.drop_in("62-bad", {"plugins": {"bad": {"plugin": "org.example.linewatch", "exec": good, "config": {"fil": "/x", "look": "9h"}},
+                                       "capture": {"plugin": "org.mamori.capture", "config": {"interfacez": ["eth0"]}}}})
+    rc, out, err = lab.cli("config", "check")
+    case("config_check_knows_the_keys_of_programs", rc == 2 and all(w in err for w in ("62-bad.yaml", "no key 'fil'; did you mean 'file'?", "from 10 to 60000 ms, found '9h'",
+                                                                                       "needs 'file'")), err)
+    case("and_of_shared_objects", "no key 'interfacez'; did you mean 'interfaces'?" in err, err)
+    lab.drop_in("62-bad", {"plugins": {"bad": {"plugin": "org.example.nowhere", "config": {}}}})
+    rc, out, err = lab.cli("config", "check")
+    case("and_that_a_plugin_is_nowhere", rc == 2 and "plugins.bad: no plugin 'org.example.nowhere'" in err, err)
     lab.drop_in("62-bad", {"plugins": {"bad": {"plugin": "org.example.linewatch", "file": good, "config": {"file": "/x"}},
                                        "worse": {"plugin": "test.sensor", "exec": so}}})
     lab.cli("reload")
