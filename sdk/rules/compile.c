@@ -2,21 +2,25 @@
 #include <rules/compile.h>
 
 #include <rules/buffers.h>
+#include <rules/must.h>
+#include <rules/ports.h>
 #include <rules/prefilter.h>
+#include <rules/regex.h>
 
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAY_PKT, PAY_TCP, PAY_STREAM, PAY_APP, PAYLOADS }; /* indexes of payload literals, as in struct mmr_rules */
+enum { PAY_PKT, PAY_TCP, PAY_APP, PAYLOADS }; /* indexes of payload literals, as in struct mmr_rules */
 struct lit_build { /* literals of one index while they are gathered */
     struct lit_index *index;
     struct literal *lits;
-    uint32_t cap;
+    struct rule_list **second; /* other rules of the same literals; NULL: there are none */
+    uint32_t cap, cut;         /* cut: only so many bytes of a literal are searched for */
     struct str_map seen; /* case flag and bytes -> literal + 1 */
 };
 
-static bool push(struct rule_list *l, uint32_t rule)
+bool mmr_rule_list_push(struct rule_list *l, uint32_t rule)
 {
     if (l->n && l->v[l->n - 1] == rule)
         return true;
@@ -44,14 +48,18 @@ bool mmr_rule_wants_stream(const struct rule *r)
     return !(r->flags & (R_APP | R_IP_ONLY | R_PD_ONLY)) && r->flags & R_NEED_STREAM && r->proto & PROTO_TCP;
 }
 
-/* How well a literal separates: its length, less where the buffer's values are few. */
-static int weigh(const struct group *g, const struct step *s)
+struct leads { /* literals of which the data must hold one for the rule to match */
+    uint32_t n;
+    struct literal v[MUST_LITERALS];
+};
+
+/* How well literals of this length separate: less where the buffer's values are few. */
+static int weigh(const struct group *g, const struct literal *l)
 {
     const char *name = mmr_buf_kind(g->buf)->name;
-    const uint8_t *b = s->p;
-    int w = (int)(s->len > 40 ? 40 : s->len), zeros = 0;
-    for (uint32_t i = 0; i < s->len && i < 40; i++)
-        zeros += b[i] == 0 || b[i] == ' ' || b[i] == 0xff;
+    int w = (int)(l->len > 40 ? 40 : l->len), zeros = 0;
+    for (uint32_t i = 0; i < l->len && i < 40; i++)
+        zeros += l->p[i] == 0 || l->p[i] == ' ' || l->p[i] == 0xff;
     w = 2 * w - zeros;
     if (strcmp(name, "http.method") == 0 || strcmp(name, "http.stat_code") == 0 || strcmp(name, "http.protocol") == 0)
         w = w > 20 ? 4 : 1;
@@ -61,80 +69,120 @@ static int weigh(const struct group *g, const struct step *s)
     return w;
 }
 
-/* The literal to look for in the untransformed buffer, or false. */
-static bool literal_of(const struct group *g, const struct step *s, struct literal *ret)
+/* Of the step's literal or literals, what to look for in the untransformed buffer. False: it has none, or a transform hides it. */
+static bool leads_of(const struct group *g, const struct step *s, struct leads *ret)
 {
-    struct literal l = {s->p, s->len, s->flags & S_NOCASE};
-    if (s->type != STEP_CONTENT || s->flags & S_NEGATED || g->buf == BUF_BASE64)
+    bool is_nocase = s->flags & S_NOCASE;
+    ret->n = 0;
+    if (s->flags & S_NEGATED || g->buf == BUF_BASE64)
         return false;
+    if (s->type == STEP_CONTENT) {
+        ret->v[ret->n++] = (struct literal){s->p, s->len, is_nocase};
+    } else if (s->type == STEP_PCRE) {
+        const struct must *m = mmr_regex_must(s->p, &is_nocase);
+        for (uint32_t i = 0; m && i < m->n; i++)
+            ret->v[ret->n++] = (struct literal){m->v[i].p, m->v[i].len, is_nocase};
+    }
     for (uint32_t i = 0; i < g->n_transforms; i++)
-        switch (g->transforms[i].type) {
-        case TR_LOWER:
-        case TR_UPPER:
-            l.is_nocase = true;
-            break;
-        case TR_DOTPREFIX: /* the dot before the first label is not in the message */
-            if (l.len && l.p[0] == '.') {
-                l.p++;
-                l.len--;
+        for (uint32_t k = 0; k < ret->n; k++) {
+            struct literal *l = &ret->v[k];
+            if (g->transforms[i].type == TR_LOWER || g->transforms[i].type == TR_UPPER)
+                l->is_nocase = true;
+            else if (g->transforms[i].type != TR_DOTPREFIX)
+                return false;
+            else if (l->len && l->p[0] == '.') { /* the dot before the first label is not in the message */
+                l->p++;
+                l->len--;
             }
-            break;
-        default:
-            return false;
+            if (l->len == 0)
+                return false;
         }
-    *ret = l;
-    return l.len > 0;
+    return ret->n > 0;
 }
 
-static void choose(struct rule *r)
+/* The least of its literals counts; an expression's less than a content of that length, which says where it stands as well. */
+static int weigh_all(const struct group *g, const struct step *s, const struct leads *leads)
 {
-    int best = -1;
+    int least = 1000;
+    for (uint32_t i = 0; i < leads->n; i++) {
+        int w = weigh(g, &leads->v[i]);
+        least = w < least ? w : least;
+    }
+    return s->flags & S_FAST ? least + 1000 : s->type == STEP_PCRE ? least - 2 * (int)leads->n : least;
+}
+
+static bool is_missing_ok(const struct group *g)
+{
+    for (uint32_t i = 0; i < g->n_steps; i++)
+        if (g->steps[i].type == STEP_ABSENT)
+            return true;
+    return false;
+}
+
+static void choose(struct rule *r, struct leads *ret)
+{
+    int best = -1000;
+    struct leads leads;
     r->pre_group = 0;
+    ret->n = 0;
     for (uint32_t g = 0; g < r->n_groups; g++) {
         const struct group *grp = &r->groups[g];
         const struct buf_kind *k = mmr_buf_kind(grp->buf);
-        struct literal l;
         if (k->flags & BUF_PACKET || (grp->buf == BUF_PAYLOAD) == !!(r->flags & R_APP))
             continue; /* a message rule is found by its message */
+        if (is_missing_ok(grp))
+            continue; /* "absent: or_else" matches without the buffer */
         for (uint32_t i = 0; i < grp->n_steps; i++) {
-            if (!literal_of(grp, &grp->steps[i], &l))
+            if (!leads_of(grp, &grp->steps[i], &leads))
                 continue;
-            int w = weigh(grp, &grp->steps[i]) + (grp->steps[i].flags & S_FAST ? 1000 : 0);
+            int w = weigh_all(grp, &grp->steps[i], &leads);
             if (w > best) {
                 best = w;
                 r->pre_group = (uint8_t)(g + 1);
                 r->pre_step = (uint16_t)i;
+                *ret = leads;
             }
         }
     }
 }
 
-static int add_literal(struct lit_build *b, struct arena *a, const struct literal *l, uint32_t rule)
+static bool grow(struct lit_build *b)
+{
+    uint32_t old = b->cap, cap = old ? old * 2 : 64;
+    struct literal *lits = realloc(b->lits, cap * sizeof *lits);
+    if (lits)
+        b->lits = lits;
+    struct rule_list *lists = lits ? realloc(b->index->rules, cap * sizeof *lists) : NULL;
+    if (lists)
+        b->index->rules = lists;
+    struct rule_list *more = lists && b->second ? realloc(*b->second, cap * sizeof *more) : NULL;
+    if (more)
+        *b->second = more;
+    if (!lists || (b->second && !more))
+        return false;
+    memset(lists + old, 0, (cap - old) * sizeof *lists);
+    if (more)
+        memset(more + old, 0, (cap - old) * sizeof *more);
+    b->cap = cap;
+    return true;
+}
+
+static int add_literal(struct lit_build *b, struct arena *a, const struct literal *l, uint32_t rule, bool is_second)
 {
     uint8_t key[PREFILTER_LITERAL_MAX + 1];
-    uint32_t len = l->len < PREFILTER_LITERAL_MAX ? l->len : PREFILTER_LITERAL_MAX;
+    uint32_t len = l->len < b->cut ? l->len : b->cut;
     key[0] = l->is_nocase;
     memcpy(key + 1, l->p, len);
     uint32_t at = mmr_str_map_put(&b->seen, a, (const char *)key, len + 1, b->index->n_lits + 1);
     if (!at)
         return MMR_ENOMEM;
     if (at > b->index->n_lits) {
-        if (b->index->n_lits == b->cap) {
-            uint32_t cap = b->cap ? b->cap * 2 : 64;
-            struct literal *lits = realloc(b->lits, cap * sizeof *lits);
-            if (lits)
-                b->lits = lits;
-            struct rule_list *lists = lits ? realloc(b->index->rules, cap * sizeof *lists) : NULL;
-            if (!lists)
-                return MMR_ENOMEM;
-            memset(lists + b->cap, 0, (cap - b->cap) * sizeof *lists);
-            b->index->rules = lists;
-            b->cap = cap;
-        }
+        if (b->index->n_lits == b->cap && !grow(b))
+            return MMR_ENOMEM;
         b->lits[b->index->n_lits] = *l;
         b->lits[b->index->n_lits++].len = len;
     }
-    return push(&b->index->rules[at - 1], rule) ? 0 : MMR_ENOMEM;
+    return mmr_rule_list_push(is_second ? &(*b->second)[at - 1] : &b->index->rules[at - 1], rule) ? 0 : MMR_ENOMEM;
 }
 
 /* Rules that set bits come before those that read them; within a rank by action, priority, sid. */
@@ -193,36 +241,75 @@ static int rank(struct mmr_rules *set)
     return 0;
 }
 
+/* One or two bytes, or mostly zeros and spaces: it stands in so much data that a port leads to the rule sooner. */
+static bool is_weak(const struct leads *leads)
+{
+    for (uint32_t k = 0; k < leads->n; k++) {
+        const struct literal *l = &leads->v[k];
+        uint32_t plain = 0;
+        for (uint32_t i = 0; i < l->len; i++)
+            plain += l->p[i] == 0 || l->p[i] == 0xff || l->p[i] == ' ';
+        if (l->len - plain < 2 || l->len < 3)
+            return true;
+    }
+    return leads->n == 0;
+}
+
+static int add_leads(struct lit_build *b, struct arena *a, const struct leads *leads, uint32_t rule, bool is_second)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < leads->n; i++)
+        rc = add_literal(b, a, &leads->v[i], rule, is_second);
+    return rc;
+}
+
+/* A rule of packets or streams under what leads to it: its literals, a port, or nothing. */
+static int place_payload(struct mmr_rules *set, struct lit_build *b, struct lit_index *x, const struct leads *leads, uint32_t i, bool is_second)
+{
+    const struct rule *r = set->rules[i];
+    if (is_weak(leads) && mmr_ports_side(r) >= 0)
+        return mmr_ports_add(&x->by_port, r, i);
+    if (leads->n)
+        return add_leads(b, &set->arena, leads, i, is_second);
+    return mmr_rule_list_push(&x->always, i) ? 0 : MMR_ENOMEM;
+}
+
+/* "alert ip" with a condition on the IP protocol: the header's protocol says it as well. */
+static void narrow_protocol(struct rule *r)
+{
+    for (uint32_t i = 0; i < r->n_conds; i++)
+        if (r->conds[i].type == COND_IP_PROTO && r->conds[i].num.op == NUM_EQ)
+            r->proto &= mmr_proto_of((uint8_t)r->conds[i].num.a);
+}
+
 static int place(struct mmr_rules *set, struct lit_build *bufs, struct lit_build *pay, uint32_t i)
 {
     struct rule *r = set->rules[i];
-    struct literal l;
-    choose(r);
-    const struct group *g = r->pre_group ? &r->groups[r->pre_group - 1] : NULL;
-    bool has_lit = g && literal_of(g, &g->steps[r->pre_step], &l);
+    struct leads leads;
+    choose(r, &leads);
+    narrow_protocol(r);
     if (r->flags & R_IP_ONLY) {
         bool is_listed = mmr_addr_set_is_narrow(r->src) || mmr_addr_set_is_narrow(r->dst);
-        return push(is_listed ? &set->ip_listed : &set->ip_only, i) ? 0 : MMR_ENOMEM;
+        return mmr_rule_list_push(is_listed ? &set->ip_listed : &set->ip_only, i) ? 0 : MMR_ENOMEM;
     }
     if (r->flags & R_PD_ONLY)
-        return push(&set->pd_only, i) ? 0 : MMR_ENOMEM;
+        return mmr_rule_list_push(&set->pd_only, i) ? 0 : MMR_ENOMEM;
     if (r->flags & R_APP) {
-        if (has_lit)
-            return add_literal(&bufs[g->buf], &set->arena, &l, i);
-        return push(&set->tx_always[r->app], i) ? 0 : MMR_ENOMEM;
+        if (leads.n)
+            return add_leads(&bufs[r->groups[r->pre_group - 1].buf], &set->arena, &leads, i, false);
+        return mmr_rule_list_push(&set->tx_always[r->app], i) ? 0 : MMR_ENOMEM;
     }
     int rc = 0;
     if (mmr_rule_wants_stream(r)) {
         set->has_stream = true;
-        struct lit_build *b = &pay[PAY_STREAM];
-        rc = has_lit ? add_literal(b, &set->arena, &l, i) : push(&b->index->always, i) ? 0 : MMR_ENOMEM;
+        rc = place_payload(set, &pay[PAY_TCP], &set->stream, &leads, i, true);
     }
     if (rc == 0 && mmr_rule_wants_pkt(r)) {
         const bool is_for[PAYLOADS] = {[PAY_PKT] = r->proto & ~(unsigned)PROTO_TCP, [PAY_TCP] = r->proto & PROTO_TCP,
                                        [PAY_APP] = r->app != 0};
         for (uint32_t k = 0; rc == 0 && k < PAYLOADS; k++)
             if (is_for[k])
-                rc = has_lit ? add_literal(&pay[k], &set->arena, &l, i) : push(&pay[k].index->always, i) ? 0 : MMR_ENOMEM;
+                rc = place_payload(set, &pay[k], pay[k].index, &leads, i, false);
     }
     return rc;
 }
@@ -245,14 +332,15 @@ static int unite_listed(struct mmr_rules *set)
 int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
 {
     struct lit_build *bufs = calloc(RULES_BUFS, sizeof *bufs);
-    struct lit_build pay[PAYLOADS] = {[PAY_PKT] = {.index = &set->pkt}, [PAY_TCP] = {.index = &set->pkt_tcp},
-                                      [PAY_STREAM] = {.index = &set->stream}, [PAY_APP] = {.index = &set->pkt_app}};
+    struct lit_build pay[PAYLOADS] = {[PAY_PKT] = {.index = &set->pkt, .cut = PREFILTER_LITERAL_MAX},
+                                      [PAY_TCP] = {.index = &set->pkt_tcp, .second = &set->tcp_stream, .cut = TCP_LITERAL_MAX},
+                                      [PAY_APP] = {.index = &set->pkt_app, .cut = PREFILTER_LITERAL_MAX}};
     int rc = set->is_compiled ? MMR_EINVAL : bufs ? rank(set) : MMR_ENOMEM;
     if (rc == 0) {
         if (set->n_rules)
             qsort(set->rules, set->n_rules, sizeof(struct rule *), by_order);
         for (uint32_t i = 0; i < RULES_BUFS; i++)
-            bufs[i].index = &set->buf[i];
+            bufs[i] = (struct lit_build){.index = &set->buf[i], .cut = PREFILTER_LITERAL_MAX};
     }
     for (uint32_t i = 0; rc == 0 && i < set->n_rules; i++)
         rc = place(set, bufs, pay, i);
@@ -273,6 +361,8 @@ int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
         }
     }
     free(bufs);
+    for (struct regex *re = set->regexes; re; re = *mmr_regex_next(re))
+        mmr_regex_forget_must(re);
     if (rc == 0)
         set->is_compiled = true;
     (void)malloc_trim(0); /* the pattern compiler leaves tens of megabytes of freed pages behind */
@@ -286,15 +376,20 @@ static void index_done(struct lit_index *x)
         free(x->rules[i].v);
     free(x->rules);
     free(x->always.v);
+    mmr_ports_done(&x->by_port);
     *x = (struct lit_index){0};
 }
 
 void mmr_rules_uncompile(struct mmr_rules *set)
 {
-    struct lit_index *pay[PAYLOADS] = {&set->pkt, &set->pkt_tcp, &set->stream, &set->pkt_app};
+    struct lit_index *pay[] = {&set->pkt, &set->pkt_tcp, &set->stream, &set->pkt_app};
+    for (uint32_t i = 0; set->tcp_stream && i < set->pkt_tcp.n_lits; i++)
+        free(set->tcp_stream[i].v);
+    free(set->tcp_stream);
+    set->tcp_stream = NULL;
     for (uint32_t i = 0; i < RULES_BUFS; i++)
         index_done(&set->buf[i]);
-    for (uint32_t i = 0; i < PAYLOADS; i++)
+    for (size_t i = 0; i < sizeof pay / sizeof pay[0]; i++)
         index_done(pay[i]);
     for (uint32_t i = 0; i < RULES_APPS; i++)
         free(set->tx_always[i].v);

@@ -8,13 +8,14 @@
 
 #include <rules/buffers.h>
 #include <rules/compile.h>
+#include <rules/ports.h>
 
 #include <stdlib.h>
 #include <string.h>
 
 static int prepare(struct mmr_rules_engine *e, const struct mmr_rules *set, struct mmr_error *err)
 {
-    const struct lit_index *pay[] = {&set->pkt, &set->pkt_tcp, &set->stream, &set->pkt_app};
+    const struct lit_index *pay[] = {&set->pkt, &set->pkt_tcp, &set->pkt_app};
     struct prefilter_scratch *scratch = mmr_prefilter_scratch_new();
     uint32_t *cand = calloc(set->n_rules + 1, sizeof *cand), *stamp = calloc(set->n_rules + 1, sizeof *stamp);
     int rc = scratch && cand && stamp ? 0 : mmr_fail(err, MMR_ENOMEM, "rule engine: out of memory");
@@ -120,6 +121,8 @@ int mmr_rules_engine_swap(struct mmr_rules_engine *e, const struct mmr_rules *se
     mmr_state_free(e->table);
     e->table = t;
     e->packet_seen.n = 0;
+    e->has_searched = false;
+    memset(e->names, 0, sizeof e->names); /* the set's own numbers */
     return 0;
 }
 
@@ -172,7 +175,7 @@ static void need_bits(struct mmr_rules_engine *e, struct flow_state *st)
 
 static void begin(struct mmr_rules_engine *e)
 {
-    e->n_cand = 0;
+    e->n_cand = e->n_fitting = 0;
     if (++e->mark == 0) { /* wrapped: forget the old marks */
         memset(e->stamp, 0, (e->set->n_rules + 1) * sizeof *e->stamp);
         e->mark = 1;
@@ -193,24 +196,69 @@ static void add_list(struct mmr_rules_engine *e, const struct rule_list *l)
         add(e, l->v[i]);
 }
 
+/* Rules that no literal leads to: by the ports, and those that must always be asked. */
+static void add_unsearched(struct mmr_rules_engine *e, const struct lit_index *x, const struct state_who *w)
+{
+    const struct rule_list *by_source = mmr_ports_find(&x->by_port, 0, w->src_port), *by_target = mmr_ports_find(&x->by_port, 1, w->dst_port);
+    add_list(e, &x->always);
+    if (by_source)
+        add_list(e, by_source);
+    if (by_target)
+        add_list(e, by_target);
+}
+
 struct scan {
     struct mmr_rules_engine *e;
-    const struct lit_index *x;
+    const struct rule_list *rules; /* by literal */
 };
 
 static void on_literal(void *ctx, uint32_t lit)
 {
     const struct scan *s = ctx;
-    add_list(s->e, &s->x->rules[lit]);
+    add_list(s->e, &s->rules[lit]);
 }
 
-static void scan(struct mmr_rules_engine *e, const struct lit_index *x, const uint8_t *p, size_t len)
+/* Of TCP data: candidates for the packet at once; what the stream will want is kept until its window is looked at. */
+static void on_tcp_literal(void *ctx, uint32_t lit)
 {
-    struct scan s = {e, x};
+    struct mmr_rules_engine *e = ctx;
+    add_list(e, &e->set->pkt_tcp.rules[lit]);
+    if (!e->set->tcp_stream[lit].n)
+        return;
+    if (e->n_hits < HITS_MAX)
+        e->hit_lits[e->n_hits++] = lit;
+    else
+        e->has_searched = false; /* the window is searched again */
+}
+
+static void scan_for(struct mmr_rules_engine *e, const struct lit_index *x, const struct rule_list *rules, const uint8_t *p, size_t len)
+{
+    struct scan s = {e, rules};
     if (!x->pf || !len)
         return;
     e->stats.scanned_bytes += len;
     mmr_prefilter_scan(x->pf, e->scratch, p, len, on_literal, &s);
+}
+
+static void scan(struct mmr_rules_engine *e, const struct lit_index *x, const uint8_t *p, size_t len)
+{
+    scan_for(e, x, x->rules, p, len);
+}
+
+static void scan_tcp(struct mmr_rules_engine *e, const uint8_t *p, size_t len)
+{
+    e->n_hits = 0;
+    e->has_searched = true;
+    if (!e->set->pkt_tcp.pf || !len)
+        return;
+    e->stats.scanned_bytes += len;
+    mmr_prefilter_scan(e->set->pkt_tcp.pf, e->scratch, p, len, on_tcp_literal, e);
+}
+
+static void add_stream_hits(struct mmr_rules_engine *e)
+{
+    for (uint32_t i = 0; i < e->n_hits; i++)
+        add_list(e, &e->set->tcp_stream[e->hit_lits[i]]);
 }
 
 static int by_number(const void *a, const void *b)
@@ -244,9 +292,11 @@ static void judge_all(struct mmr_rules_engine *e, struct subject *s)
 {
     uint32_t n = 0;
     e->stats.candidates += e->n_cand;
-    for (uint32_t i = 0; i < e->n_cand; i++)
-        if (mmr_engine_header_is(e, e->set->rules[e->cand[i]], s))
+    for (uint32_t i = 0; i < e->n_cand; i++) {
+        const struct rule *r = e->set->rules[e->cand[i]];
+        if (mmr_engine_state_is(e, r, s) && (i < e->n_fitting || mmr_engine_fits(e, r, s)))
             e->cand[n++] = e->cand[i];
+    }
     e->n_cand = n;
     sort_candidates(e);
     if (e->n_cand)
@@ -257,19 +307,36 @@ static void judge_all(struct mmr_rules_engine *e, struct subject *s)
 
 /* ---- subjects ---- */
 
-static uint8_t proto_of(uint8_t ip_proto)
+/* mmr_app_of, remembered by the text's place: such texts are static (net.h). */
+static unsigned app_of(struct mmr_rules_engine *e, const char *app)
 {
-    return ip_proto == 6 ? PROTO_TCP : ip_proto == 17 ? PROTO_UDP : ip_proto == 1 || ip_proto == 58 ? PROTO_ICMP
-           : ip_proto == 132 ? PROTO_SCTP : PROTO_OTHER;
+    unsigned at = (unsigned)((uintptr_t)app >> 2) % (NAMES_MEMO / 16);
+    if (!app)
+        return APP_NONE;
+    if (e->apps[at].text != app) {
+        e->apps[at].id = mmr_app_of(app);
+        e->apps[at].text = app;
+    }
+    return e->apps[at].id;
 }
 
-static void from_flow(struct subject *s, struct mmr_flow *f, uint8_t dir)
+static uint16_t buffer_of(struct mmr_rules_engine *e, const char *name)
+{
+    unsigned at = (unsigned)((uintptr_t)name * 0x9e3779b1U >> 8) % NAMES_MEMO;
+    if (e->names[at].text != name) {
+        e->names[at].id = mmr_str_map_get(&e->set->buf_names, name, strlen(name));
+        e->names[at].text = name;
+    }
+    return (uint16_t)e->names[at].id;
+}
+
+static void from_flow(struct mmr_rules_engine *e, struct subject *s, struct mmr_flow *f, uint8_t dir)
 {
     bool is_server = dir == MMR_TO_CLIENT;
     s->flow = f;
     s->dir = dir;
-    s->proto = proto_of(f->proto);
-    s->flow_app = mmr_app_of(f->app);
+    s->proto = mmr_proto_of(f->proto);
+    s->flow_app = app_of(e, f->app);
     s->who.src = is_server ? &f->server : &f->client;
     s->who.dst = is_server ? &f->client : &f->server;
     s->who.src_port = is_server ? f->server_port : f->client_port;
@@ -286,6 +353,7 @@ static void become_current(struct mmr_rules_engine *e, const struct mmr_packet *
         e->current = p;
         e->current_index = index;
         e->inspected = NULL;
+        e->has_searched = false;
         e->packet_seen.n = 0;
     }
 }
@@ -332,8 +400,8 @@ void mmr_rules_packet(struct mmr_rules_engine *e, const struct mmr_packet *p)
     e->now_ns = p->frame ? p->frame->time_ns : e->now_ns;
     s.state = flow_state(e, p->flow);
     s.flow = p->flow;
-    s.proto = p->ip_version ? proto_of(p->proto) : p->ethertype == 0x0806 ? PROTO_ARP : 0;
-    s.flow_app = p->flow ? mmr_app_of(p->flow->app) : APP_NONE;
+    s.proto = p->ip_version ? mmr_proto_of(p->proto) : p->ethertype == 0x0806 ? PROTO_ARP : 0;
+    s.flow_app = p->flow ? app_of(e, p->flow->app) : APP_NONE;
     s.who = (struct state_who){.src = &p->src, .dst = &p->dst, .src_port = p->src_port, .dst_port = p->dst_port,
                                .flow_id = p->flow ? p->flow->id : 0, .now_ns = e->now_ns};
     if (!s.proto || (s.state && s.state->is_passed))
@@ -341,15 +409,20 @@ void mmr_rules_packet(struct mmr_rules_engine *e, const struct mmr_packet *p)
     ip_only(e, &s);
     pd_only(e, &s);
     begin(e);
-    const struct lit_index *x = p->proto == 6 ? &set->pkt_tcp : &set->pkt;
-    if (s.flow_app != APP_TLS || p->flow->bytes[p->dir] < TLS_DEPTH) /* beyond it, cipher text only */
-        scan(e, x, p->payload, p->payload_len);
-    add_list(e, &x->always);
+    bool is_tcp = p->proto == 6, is_cipher_text = s.flow_app == APP_TLS && p->flow->bytes[p->dir] >= TLS_DEPTH;
+    if (is_tcp && !is_cipher_text)
+        scan_tcp(e, p->payload, p->payload_len);
+    else if (!is_cipher_text)
+        scan(e, &set->pkt, p->payload, p->payload_len);
+    add_unsearched(e, is_tcp ? &set->pkt_tcp : &set->pkt, &s.who);
     e->current_app = s.flow_app;
     e->inspected = p;
-    if (p->proto == 6 && p->payload_len && is_unreassembled(e, p->flow)) {
-        scan(e, &set->stream, p->payload, p->payload_len);
-        add_list(e, &set->stream.always);
+    if (is_tcp && p->payload_len && is_unreassembled(e, p->flow)) {
+        if (e->has_searched)
+            add_stream_hits(e);
+        else
+            scan_for(e, &set->pkt_tcp, set->tcp_stream, p->payload, p->payload_len);
+        add_unsearched(e, &set->stream, &s.who);
     }
     judge_all(e, &s);
 }
@@ -366,7 +439,7 @@ static struct window *window_of(struct mmr_rules_engine *e, struct flow_state *s
         st->win[dir] = w;
     }
     if (!w->data || w->cap < need) {
-        uint32_t cap = need < 4096 ? 4096 : need;
+        uint32_t cap = (need + 1023) & ~1023U; /* most conversations are short */
         if (e->window_bytes + cap - w->cap > e->opt.stream_bytes_max)
             return NULL;
         uint8_t *data = realloc(w->data, cap);
@@ -396,23 +469,44 @@ static void roll(struct window *w)
     w->n_pending = n;
 }
 
-static void stream_candidates(struct mmr_rules_engine *e, struct window *w)
+/* Candidates that the window's new bytes bring, after those that still wait in it. */
+static void search_window(struct mmr_rules_engine *e, const struct window *w, bool is_searched)
 {
-    uint32_t from = w->scanned > PREFILTER_LITERAL_MAX ? w->scanned - PREFILTER_LITERAL_MAX : 0;
+    const uint32_t back = TCP_LITERAL_MAX - 1;
+    uint32_t from = w->scanned > back ? w->scanned - back : 0, to = w->len;
+    if (w->scanned == w->len)
+        return;
+    if (is_searched) { /* what begins in the bytes before and ends in the new ones is left */
+        add_stream_hits(e);
+        to = w->scanned == 0 ? 0 : w->len - w->scanned > back ? w->scanned + back : w->len;
+    }
+    if (to > from)
+        scan_for(e, &e->set->pkt_tcp, e->set->tcp_stream, w->data + from, to - from);
+}
+
+static void stream_candidates(struct mmr_rules_engine *e, const struct subject *s)
+{
+    struct window *w = s->win;
     for (uint32_t i = 0; i < w->n_pending; i++)
         add(e, w->pending[i]);
-    uint32_t old = e->n_cand;
-    scan(e, &e->set->stream, w->data + from, w->len - from);
-    for (uint32_t i = old; i < e->n_cand; i++) {
+    uint32_t n = e->n_cand, found;
+    search_window(e, w, s->is_searched);
+    found = e->n_cand;
+    for (uint32_t i = n; i < found; i++) {
+        uint32_t rule = e->cand[i];
+        if (!mmr_engine_fits(e, e->set->rules[rule], s))
+            continue; /* nor will it later in this flow */
+        e->cand[n++] = rule;
         if (w->n_pending == PENDING_MAX) {
             e->stats.state_evicted++;
-            break;
+            continue;
         }
-        w->pending[w->n_pending] = e->cand[i];
+        w->pending[w->n_pending] = rule;
         w->pending_age[w->n_pending++] = 0;
     }
+    e->n_cand = e->n_fitting = n;
     w->scanned = w->len;
-    add_list(e, &e->set->stream.always);
+    add_unsearched(e, &e->set->stream, &s->who);
 }
 
 /* is_end: also the rules that must see the whole chunk */
@@ -426,18 +520,19 @@ static void inspect_window(struct mmr_rules_engine *e, struct subject *s, bool i
     s->seen = &w->seen;
     s->is_stream = true;
     begin(e);
-    stream_candidates(e, w);
+    stream_candidates(e, s);
     w->app = (uint8_t)s->flow_app;
-    uint32_t n = 0;
+    uint32_t n = 0, fitting = e->n_fitting;
     for (uint32_t i = 0; i < e->n_cand; i++) {
         const struct rule *r = e->set->rules[e->cand[i]];
-        if (r->flags & R_DEFER && !is_end)
-            continue;
-        if (r->flags & R_NEED_PKT && mmr_seen_has(&e->packet_seen, e->cand[i])) {
-            mmr_seen_add(&w->seen, e->cand[i]); /* the packet that brought this data has already reported it */
-            continue;
-        }
-        e->cand[n++] = e->cand[i];
+        bool is_early = r->flags & R_DEFER && !is_end;
+        bool is_told = !is_early && r->flags & R_NEED_PKT && mmr_seen_has(&e->packet_seen, e->cand[i]);
+        if (is_told) /* by the packet that brought this data */
+            mmr_seen_add(&w->seen, e->cand[i]);
+        if (is_early || is_told)
+            e->n_fitting -= i < fitting;
+        else
+            e->cand[n++] = e->cand[i];
     }
     e->n_cand = n;
     judge_all(e, s);
@@ -446,6 +541,9 @@ static void inspect_window(struct mmr_rules_engine *e, struct subject *s, bool i
 /* A large chunk is looked at in slices, so that the window stays small. */
 static void feed(struct mmr_rules_engine *e, struct subject *s, const uint8_t *p, uint32_t len, uint64_t offset)
 {
+    const struct mmr_packet *pkt = s->packet;
+    const bool is_searched = pkt && pkt == e->inspected && e->has_searched && pkt->payload && p >= pkt->payload &&
+                             len <= pkt->payload_len && (size_t)(p - pkt->payload) <= pkt->payload_len - len;
     while (len) {
         uint32_t old_len = s->state->win[s->dir] ? s->state->win[s->dir]->len : 0;
         uint32_t take = len < 16384 ? len : 16384;
@@ -466,6 +564,7 @@ static void feed(struct mmr_rules_engine *e, struct subject *s, const uint8_t *p
         offset += take;
         len -= take;
         s->win = w;
+        s->is_searched = is_searched;
         bool is_full = w->len - w->old >= WINDOW_KEEP;
         inspect_window(e, s, is_full);
         if (is_full)
@@ -484,7 +583,7 @@ void mmr_rules_chunk(struct mmr_rules_engine *e, const struct mmr_chunk *c)
     become_current(e, c->packet);
     if (c->packet && c->packet->frame)
         e->now_ns = c->packet->frame->time_ns;
-    from_flow(&s, c->flow, c->dir);
+    from_flow(e, &s, c->flow, c->dir);
     s.who.now_ns = e->now_ns;
     s.state = flow_state(e, c->flow);
     if (!s.state || s.state->is_passed || is_unreassembled(e, c->flow))
@@ -536,9 +635,9 @@ void mmr_rules_tx(struct mmr_rules_engine *e, const struct mmr_tx *tx)
     become_current(e, tx->packet);
     if (tx->packet && tx->packet->frame)
         e->now_ns = tx->packet->frame->time_ns;
-    from_flow(&s, tx->flow, tx->dir);
+    from_flow(e, &s, tx->flow, tx->dir);
     s.who.now_ns = e->now_ns;
-    s.tx_app = mmr_app_of(tx->app);
+    s.tx_app = app_of(e, tx->app);
     s.state = flow_state(e, tx->flow);
     if (!s.state || s.state->is_passed || (tx->flow->proto == 6 && is_unreassembled(e, tx->flow)))
         return;
@@ -567,7 +666,7 @@ void mmr_rules_tx(struct mmr_rules_engine *e, const struct mmr_tx *tx)
     begin(e);
     for (size_t i = 0; i < tx->n && i < TX_BUFFERS_MAX; i++) {
         const struct mmr_buffer *b = &tx->buffers[i];
-        ids[i] = (uint16_t)mmr_str_map_get(&set->buf_names, b->name, strlen(b->name));
+        ids[i] = buffer_of(e, b->name);
         if (ids[i])
             scan(e, &set->buf[ids[i]], b->data, b->len);
     }
@@ -596,7 +695,7 @@ void mmr_rules_flow_end(struct mmr_rules_engine *e, struct mmr_flow *f)
         struct subject s = {.state = st, .win = w};
         if (!w || w->len <= w->old || st->is_passed)
             continue;
-        from_flow(&s, f, dir);
+        from_flow(e, &s, f, dir);
         s.who.now_ns = e->now_ns;
         e->packet_seen.n = 0;
         inspect_window(e, &s, true);

@@ -10,9 +10,11 @@
 enum {
     WINDOW_KEEP = 2560,  /* bytes of the stream kept for matches across chunks; also the chunk's size */
     SEEN_MAX = 48,       /* rules remembered as reported in one packet, chunk or message */
-    PENDING_MAX = 96,    /* candidates of one stream window */
+    PENDING_MAX = 64,    /* candidates of one stream window whose addresses and ports fit */
     TX_BUFFERS_MAX = 96,
     NETS_MEMO = 16,
+    HITS_MAX = 192,      /* literals of rules of streams in one packet */
+    NAMES_MEMO = 256,
     STREAM_DEPTH = 1024 * 1024, /* bytes of one direction that are looked at */
     TLS_DEPTH = 32 * 1024,      /* hello, certificates; after the handshake there is only cipher text */
 };
@@ -59,6 +61,7 @@ struct subject { /* what is being looked at: a packet, a stream window or a mess
     unsigned flow_app, tx_app;
     uint8_t dir, proto; /* proto: PROTO_* */
     bool is_stream, is_pass;
+    bool is_searched; /* the window's new bytes were searched with the packet that brought them */
     const uint16_t *buf_id; /* of tx->buffers */
 };
 
@@ -76,6 +79,9 @@ struct mmr_rules_engine {
     /* candidates of the object at hand */
     uint32_t *cand, *stamp; /* stamp[rule] == mark: already in cand */
     uint32_t n_cand, mark;
+    uint32_t n_fitting; /* candidates at the front whose addresses, ports and direction are known to fit */
+    uint32_t n_hits, hit_lits[HITS_MAX]; /* literals of the current packet's TCP data that mean rules of streams */
+    bool has_searched;  /* the current packet's data was searched, and the list above is complete */
     struct seen packet_seen; /* rules reported for the current packet */
     const struct mmr_packet *current;
     uint64_t current_index;
@@ -86,11 +92,19 @@ struct mmr_rules_engine {
         uint32_t mark;
         bool is_dst, is_in;
     } nets[NETS_MEMO];
+    struct { /* static texts seen before: what they are called here */
+        const char *text;
+        uint32_t id;
+    } apps[NAMES_MEMO / 16], names[NAMES_MEMO];
     const uint8_t *hit_text; /* what the last matching chain looked into */
     size_t hit_text_len;
 };
 
-/* judge.c: protocol, flow, addresses and ports of a rule */
+/* judge.c: what does not change during a flow: protocol, direction, addresses, ports */
+bool mmr_engine_fits(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s);
+/* judge.c: the rest of a rule's header: state of the connection, application protocol */
+bool mmr_engine_state_is(const struct mmr_rules_engine *e, const struct rule *r, const struct subject *s);
+/* judge.c: all of a rule's header */
 bool mmr_engine_header_is(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s);
 /* judge.c: all checks but the header's of one rule against the subject; reports it when they hold */
 void mmr_engine_judge(struct mmr_rules_engine *e, uint32_t rule, struct subject *s);

@@ -49,31 +49,35 @@ static bool net_has(struct mmr_rules_engine *e, const struct addr_set *set, cons
     return e->nets[at].is_in;
 }
 
-bool mmr_engine_header_is(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s)
+bool mmr_engine_fits(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s)
 {
     const struct state_who *w = &s->who;
-    if (!(r->proto & s->proto))
-        return false;
-    if (r->flow) {
-        if ((r->flow & FLOW_TO_SERVER && s->dir != MMR_TO_SERVER) || (r->flow & FLOW_TO_CLIENT && s->dir != MMR_TO_CLIENT))
-            return false;
-        if (r->flow & (FLOW_TO_SERVER | FLOW_TO_CLIENT | FLOW_EST) && !s->flow)
-            return false;
-        if (r->flow & FLOW_EST && !is_established(e, s))
-            return false;
-        if (r->flow & FLOW_NOT_EST && is_established(e, s))
-            return false;
-        bool is_frag = s->packet && s->packet->flags & MMR_PKT_FRAGMENT;
-        if ((r->flow & FLOW_ONLY_FRAG && !is_frag) || (r->flow & FLOW_NO_FRAG && is_frag))
-            return false;
-    }
-    if (r->app && !mmr_app_covers(r->app, s->flow_app, false) && !(s->tx && mmr_app_covers(r->app, s->tx_app, false)))
+    if (!(r->proto & s->proto) || (r->flow & FLOW_TO_SERVER && s->dir != MMR_TO_SERVER) || (r->flow & FLOW_TO_CLIENT && s->dir != MMR_TO_CLIENT))
         return false;
     if (mmr_port_set_has(r->sport, w->src_port) && mmr_port_set_has(r->dport, w->dst_port) &&
         net_has(e, r->src, w->src, false) && net_has(e, r->dst, w->dst, true))
         return true;
     return r->flags & R_BIDIR && mmr_port_set_has(r->sport, w->dst_port) && mmr_port_set_has(r->dport, w->src_port) &&
            mmr_addr_set_has(r->src, w->dst) && mmr_addr_set_has(r->dst, w->src);
+}
+
+bool mmr_engine_state_is(const struct mmr_rules_engine *e, const struct rule *r, const struct subject *s)
+{
+    if (r->flow) {
+        if (r->flow & (FLOW_TO_SERVER | FLOW_TO_CLIENT | FLOW_EST) && !s->flow)
+            return false;
+        if (r->flow & (FLOW_EST | FLOW_NOT_EST) && is_established(e, s) != (bool)(r->flow & FLOW_EST))
+            return false;
+        bool is_frag = s->packet && s->packet->flags & MMR_PKT_FRAGMENT;
+        if ((r->flow & FLOW_ONLY_FRAG && !is_frag) || (r->flow & FLOW_NO_FRAG && is_frag))
+            return false;
+    }
+    return !r->app || mmr_app_covers(r->app, s->flow_app, false) || (s->tx && mmr_app_covers(r->app, s->tx_app, false));
+}
+
+bool mmr_engine_header_is(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s)
+{
+    return mmr_engine_state_is(e, r, s) && mmr_engine_fits(e, r, s);
 }
 
 /* ---- bits ---- */

@@ -1,6 +1,8 @@
 /* regex.c - see regex.h. Subjects come from the network: match and depth limits bound the time. */
 #include <rules/regex.h>
 
+#include <rules/must.h>
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
@@ -16,7 +18,8 @@ struct regex {
     pcre2_code *code;
     struct regex *next;
     uint32_t uses; /* JIT pays only where an expression is really run */
-    bool is_jit_tried;
+    bool is_jit_tried, is_nocase;
+    struct must *must; /* until the set is compiled */
 };
 struct regex_scratch {
     pcre2_match_data *data;
@@ -46,8 +49,26 @@ int mmr_regex_new(const char *text, size_t len, unsigned flags, struct regex **r
         free(re);
         return mmr_fail(err, MMR_EBADMSG, "pcre: %s at offset %zu", (const char *)why, (size_t)at);
     }
+    struct must must = {0};
+    if (!(flags & RE_EXTENDED)) /* there, spaces and comments mean nothing */
+        mmr_must_of(text, len, flags & RE_NOCASE, &must);
+    if (must.n && (re->must = malloc(sizeof must)))
+        *re->must = must;
+    re->is_nocase = flags & RE_NOCASE;
     *ret = re;
     return 0;
+}
+
+const struct must *mmr_regex_must(const struct regex *re, bool *ret_nocase)
+{
+    *ret_nocase = re->is_nocase;
+    return re->must;
+}
+
+void mmr_regex_forget_must(struct regex *re)
+{
+    free(re->must);
+    re->must = NULL;
 }
 
 void mmr_regex_free(struct regex *re)
@@ -55,6 +76,7 @@ void mmr_regex_free(struct regex *re)
     if (!re)
         return;
     pcre2_code_free(re->code);
+    free(re->must);
     free(re);
 }
 

@@ -9,12 +9,16 @@
 #include <stdint.h>
 
 struct regex;
+struct must; /* must.h */
 struct regex_scratch; /* per engine: match data and limits */
 
 enum { RE_NOCASE = 1 << 0, RE_MULTILINE = 1 << 1, RE_DOTALL = 1 << 2, RE_EXTENDED = 1 << 3, RE_ANCHORED = 1 << 4,
        RE_DOLLAR_END = 1 << 5, RE_UNGREEDY = 1 << 6 };
 int mmr_regex_new(const char *text, size_t len, unsigned flags, struct regex **ret, struct mmr_error *err);
 void mmr_regex_free(struct regex *re);
+/* Literals of which a subject must hold one to match; read once, at load. NULL: none are known */
+const struct must *mmr_regex_must(const struct regex *re, bool *ret_nocase);
+void mmr_regex_forget_must(struct regex *re); /* frees them */
 struct regex **mmr_regex_next(struct regex *re); /* the owner's list */
 
 struct regex_scratch *mmr_regex_scratch_new(void); /* NULL: no memory */

@@ -26,6 +26,11 @@ enum { /* protocols of the header, a mask */
     PROTO_TCP = 1 << 0, PROTO_UDP = 1 << 1, PROTO_ICMP = 1 << 2, PROTO_OTHER = 1 << 3, PROTO_ARP = 1 << 4,
     PROTO_SCTP = 1 << 5, PROTO_IP = PROTO_TCP | PROTO_UDP | PROTO_ICMP | PROTO_OTHER | PROTO_SCTP,
 };
+static inline uint8_t mmr_proto_of(uint8_t ip_proto)
+{
+    return ip_proto == 6 ? PROTO_TCP : ip_proto == 17 ? PROTO_UDP : ip_proto == 1 || ip_proto == 58 ? PROTO_ICMP
+           : ip_proto == 132 ? PROTO_SCTP : PROTO_OTHER;
+}
 
 enum step_type {
     STEP_CONTENT = 1, STEP_PCRE, STEP_ISDATAAT, STEP_SIZE, STEP_BYTE_TEST, STEP_BYTE_JUMP, STEP_BYTE_EXTRACT,
@@ -157,11 +162,21 @@ struct rule_list {
     uint32_t *v;
     uint32_t n, cap;
 };
+struct port_rules {
+    uint32_t key; /* side (0 source, 1 destination) and port */
+    struct rule_list rules;
+};
+struct port_index { /* ports.h */
+    uint64_t *has; /* a bit for each port, source first; NULL: no rules at all */
+    struct port_rules *list;
+    uint32_t n, cap;
+};
 struct lit_index { /* literals of one kind of data -> the rules each may mean */
     struct prefilter *pf;
     struct rule_list *rules; /* by literal */
     uint32_t n_lits;
-    struct rule_list always; /* rules without a literal */
+    struct rule_list always;    /* rules that nothing leads to */
+    struct port_index by_port;  /* rules that a port leads to */
 };
 
 enum { RULES_BUFS = 256, RULES_APPS = 64 };
@@ -178,6 +193,7 @@ struct mmr_rules {
     /* compiled: literals of message buffers; of packets and streams, with and without a protocol to know first */
     struct lit_index buf[RULES_BUFS];
     struct lit_index pkt, pkt_tcp, stream; /* rules that wait for a protocol's name among them: their header says so */
+    struct rule_list *tcp_stream; /* by literal of pkt_tcp, the rules of streams: TCP data is searched once, for packets and streams */
     struct lit_index pkt_app;     /* those alone, for datagrams whose name was known only after they were looked at */
     struct rule_list tx_always[RULES_APPS]; /* by app of the rule; 0: any */
     struct rule_list ip_only, pd_only;

@@ -6,30 +6,60 @@
 
 /* ---- builder ---- */
 
-static void put(struct mmr_event *ev, const void *p, size_t n)
+/* Where n more bytes go; NULL, with the error noted, when there is no room. */
+static uint8_t *room(struct mmr_event *ev, size_t n)
 {
     if (ev->err)
-        return;
+        return NULL;
     if (n > ev->cap - ev->len) {
         ev->err = MMR_ETOOBIG;
-        return;
+        return NULL;
     }
-    if (n)
-        memcpy(ev->buf + ev->len, p, n);
+    uint8_t *at = ev->buf + ev->len;
     ev->len += n;
+    return at;
+}
+
+static void put(struct mmr_event *ev, const void *p, size_t n)
+{
+    uint8_t *at = room(ev, n);
+    if (at && n)
+        memcpy(at, p, n);
 }
 
 static void put_u8(struct mmr_event *ev, uint8_t v)
 {
-    put(ev, &v, 1);
+    uint8_t *at = room(ev, 1);
+    if (at)
+        *at = v;
 }
 
-static void put_be(struct mmr_event *ev, uint64_t v, unsigned bytes)
+static void be16_at(uint8_t *at, uint16_t v)
 {
-    uint8_t b[8];
-    for (unsigned i = 0; i < bytes; i++)
-        b[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-    put(ev, b, bytes);
+    v = __builtin_bswap16(v);
+    memcpy(at, &v, sizeof v);
+}
+
+static void be32_at(uint8_t *at, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(at, &v, sizeof v);
+}
+
+static void be64_at(uint8_t *at, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    memcpy(at, &v, sizeof v);
+}
+
+/* A tag and two bytes of length. */
+static void put_head16(struct mmr_event *ev, uint8_t tag, size_t len)
+{
+    uint8_t *at = room(ev, 3);
+    if (at) {
+        at[0] = tag;
+        be16_at(at + 1, (uint16_t)len);
+    }
 }
 
 static void put_str_head(struct mmr_event *ev, size_t len)
@@ -37,11 +67,13 @@ static void put_str_head(struct mmr_event *ev, size_t len)
     if (len < 32) {
         put_u8(ev, (uint8_t)(0xa0 | len));
     } else if (len < 256) {
-        put_u8(ev, 0xd9);
-        put_be(ev, len, 1);
+        uint8_t *at = room(ev, 2);
+        if (at) {
+            at[0] = 0xd9;
+            at[1] = (uint8_t)len;
+        }
     } else {
-        put_u8(ev, 0xda); /* values are cut at MMR_EVENT_STR_MAX < 65536 */
-        put_be(ev, len, 2);
+        put_head16(ev, 0xda, len); /* values are cut at MMR_EVENT_STR_MAX < 65536 */
     }
 }
 
@@ -106,6 +138,14 @@ static void put_text(struct mmr_event *ev, const char *text, size_t len)
 {
     const uint8_t *p = (const uint8_t *)text;
     bool is_clean;
+    if (len < 32 && ascii_len(p, len) == len) { /* nearly all of them */
+        uint8_t *at = room(ev, 1 + len);
+        if (at) {
+            at[0] = (uint8_t)(0xa0 | len);
+            memcpy(at + 1, p, len);
+        }
+        return;
+    }
     size_t out = clean_len(p, len, &is_clean);
     put_str_head(ev, out);
     if (is_clean) {
@@ -132,6 +172,14 @@ static void put_key(struct mmr_event *ev, const char *key)
         return;
     }
     ev->fields++;
+    if (len < 32) {
+        uint8_t *at = room(ev, 1 + len);
+        if (at) {
+            at[0] = (uint8_t)(0xa0 | len);
+            memcpy(at + 1, key, len);
+        }
+        return;
+    }
     put_str_head(ev, len);
     put(ev, key, len);
 }
@@ -171,14 +219,17 @@ void mmr_event_str(struct mmr_event *ev, const char *key, const char *text)
 void mmr_event_int(struct mmr_event *ev, const char *key, int64_t v)
 {
     put_key(ev, key);
+    uint8_t *at = room(ev, v >= 0 && v < 128 ? 1 : v >= 0 && v <= UINT32_MAX ? 5 : 9);
+    if (!at)
+        return;
     if (v >= 0 && v < 128) {
-        put_u8(ev, (uint8_t)v);
+        at[0] = (uint8_t)v;
     } else if (v >= 0 && v <= UINT32_MAX) {
-        put_u8(ev, 0xce);
-        put_be(ev, (uint64_t)v, 4);
+        at[0] = 0xce;
+        be32_at(at + 1, (uint32_t)v);
     } else {
-        put_u8(ev, 0xd3);
-        put_be(ev, (uint64_t)v, 8);
+        at[0] = 0xd3;
+        be64_at(at + 1, (uint64_t)v);
     }
 }
 
@@ -187,8 +238,11 @@ void mmr_event_float(struct mmr_event *ev, const char *key, double v)
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
     put_key(ev, key);
-    put_u8(ev, 0xcb);
-    put_be(ev, bits, 8);
+    uint8_t *at = room(ev, 9);
+    if (at) {
+        at[0] = 0xcb;
+        be64_at(at + 1, bits);
+    }
 }
 
 void mmr_event_bool(struct mmr_event *ev, const char *key, bool v)
@@ -207,8 +261,7 @@ void mmr_event_bin(struct mmr_event *ev, const char *key, const void *p, size_t 
             ev->err = MMR_ETOOBIG;
         return;
     }
-    put_u8(ev, 0xc5);
-    put_be(ev, len, 2);
+    put_head16(ev, 0xc5, len);
     put(ev, p, len);
 }
 
@@ -217,8 +270,7 @@ void mmr_event_strv(struct mmr_event *ev, const char *key, const char *const *v,
     if (n > MMR_EVENT_ARRAY_MAX)
         n = MMR_EVENT_ARRAY_MAX;
     put_key(ev, key);
-    put_u8(ev, 0xdc);
-    put_be(ev, n, 2);
+    put_head16(ev, 0xdc, n);
     for (size_t i = 0; i < n; i++)
         put_text(ev, v[i], strlen(v[i]));
 }

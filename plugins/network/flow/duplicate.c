@@ -37,11 +37,20 @@ static uint64_t bytes_hash(uint64_t k, const uint8_t *p, size_t n)
     return h;
 }
 
-bool dup_seen(struct dup_memory *m, const struct mmr_packet *p)
+static uint64_t input_of(struct dup_memory *m, const char *name)
 {
-    const struct mmr_frame *f = p->frame;
-    const char *name = f->input ? f->input : "";
-    uint64_t input = bytes_hash(0, (const uint8_t *)name, strlen(name)) | 1;
+    if (m->input && strncmp(m->name, name, DUP_NAME) == 0)
+        return m->input;
+    size_t n = strlen(name);
+    uint64_t input = bytes_hash(0, (const uint8_t *)name, n) | 1;
+    m->input = n < DUP_NAME ? input : 0;
+    if (n < DUP_NAME)
+        memcpy(m->name, name, n + 1);
+    return input;
+}
+
+static uint64_t packet_hash(const struct mmr_packet *p)
+{
     uint64_t h = two_words(p->src.b, 1) ^ two_words(p->dst.b, 2);
     h ^= fold(((uint64_t)p->ip_id << 48 | (uint64_t)p->src_port << 32 | (uint64_t)p->dst_port << 16 | p->ip_frag_off) ^ 0xff51afd7ed558ccdU,
               ((uint64_t)p->tcp_seq << 32 | p->tcp_ack) ^ 0xc4ceb9fe1a85ec53U);
@@ -53,10 +62,15 @@ bool dup_seen(struct dup_memory *m, const struct mmr_packet *p)
         h ^= bytes_hash(3, p->payload, 32) ^ bytes_hash(5, p->payload + p->payload_len - 32, 32);
     else
         h ^= bytes_hash(3, p->payload, p->payload_len);
-    h = fold(h, 0x9e3779b97f4a7c15U);
+    return fold(h, 0x9e3779b97f4a7c15U);
+}
+
+/* True: the same packet of another input is there. Else it has a slot now. */
+static bool take(struct dup_memory *m, uint64_t h, uint64_t input, int64_t time_ns)
+{
     struct dup_slot *s = &m->slots[h % (DUP_SLOTS / DUP_WAYS) * DUP_WAYS], *put = s;
     for (unsigned i = 0; i < DUP_WAYS; i++, s++) {
-        int64_t age = f->time_ns - s->time_ns;
+        int64_t age = time_ns - s->time_ns;
         bool is_near = age <= m->window_ns && age >= -m->window_ns;
         if (s->hash == h && s->input && is_near && s->input != input)
             return true;
@@ -67,6 +81,24 @@ bool dup_seen(struct dup_memory *m, const struct mmr_packet *p)
         if (s->time_ns < put->time_ns)
             put = s;
     }
-    *put = (struct dup_slot){.hash = h, .time_ns = f->time_ns, .input = input};
+    *put = (struct dup_slot){.hash = h, .time_ns = time_ns, .input = input};
     return false;
+}
+
+bool dup_seen(struct dup_memory *m, const struct mmr_packet *p)
+{
+    const struct mmr_frame *f = p->frame;
+    uint64_t input = input_of(m, f->input ? f->input : ""), h = packet_hash(p);
+    if (m->is_several)
+        return take(m, h, input, f->time_ns);
+    if (!m->first_input)
+        m->first_input = input;
+    if (input == m->first_input) {
+        m->recent[m->n_recent++ % DUP_RECENT] = (struct dup_recent){h, f->time_ns};
+        return false;
+    }
+    m->is_several = true;
+    for (uint32_t n = m->n_recent < DUP_RECENT ? m->n_recent : DUP_RECENT, i = m->n_recent - n; i != m->n_recent; i++)
+        (void)take(m, m->recent[i % DUP_RECENT].hash, m->first_input, m->recent[i % DUP_RECENT].time_ns);
+    return take(m, h, input, f->time_ns);
 }

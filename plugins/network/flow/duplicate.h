@@ -8,7 +8,7 @@
 
 #include <mamori/net.h>
 
-enum { DUP_SLOTS = 1 << 15, DUP_WAYS = 2 };
+enum { DUP_SLOTS = 1 << 15, DUP_WAYS = 2, DUP_RECENT = 256, DUP_NAME = 64 };
 struct dup_slot {
     uint64_t hash;
     int64_t time_ns;
@@ -16,6 +16,17 @@ struct dup_slot {
 };
 struct dup_memory {
     int64_t window_ns;
+    char name[DUP_NAME]; /* of the input that came last, and its hash; long names are hashed each time */
+    uint64_t input;
+    /* While there is one input only, the last packets are kept in a row; with the second they go to the slots. Most sensors have one,
+     * and a miss of the cache for each packet is not for nothing. */
+    uint64_t first_input; /* 0: no packet yet */
+    bool is_several;
+    uint32_t n_recent;
+    struct dup_recent {
+        uint64_t hash;
+        int64_t time_ns;
+    } recent[DUP_RECENT];
     struct dup_slot slots[DUP_SLOTS];
 };
 /* True if p was seen in another input within the window; otherwise it is remembered. */

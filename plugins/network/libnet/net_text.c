@@ -2,31 +2,24 @@
 #include "net_text.h"
 
 #include "net_decode.h"
+#include "net_digits.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Decimal digits of v at p; returns the place after them. */
-static char *put_decimal(char *p, uint64_t v)
-{
-    char digits[20];
-    unsigned n = 0;
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while ((v /= 10) != 0);
-    while (n > 0)
-        *p++ = digits[--n];
-    return p;
-}
-
 const char *net_addr_text(const struct mmr_addr *a, char *buf)
 {
     if (net_addr_is4(a)) { /* inet_ntop goes through printf: seven times slower, twice for each event */
         char *p = buf;
         for (unsigned i = 12; i < 16; i++) {
-            p = put_decimal(p, a->b[i]);
+            unsigned v = a->b[i];
+            if (v >= 100)
+                *p++ = (char)('0' + v / 100);
+            if (v >= 10)
+                *p++ = (char)('0' + v / 10 % 10);
+            *p++ = (char)('0' + v % 10);
             *p++ = i < 15 ? '.' : '\0';
         }
     } else if (!inet_ntop(AF_INET6, a->b, buf, NET_ADDR_TEXT)) {
@@ -149,7 +142,7 @@ void net_event_flow(struct mmr_event *ev, const struct mmr_flow *flow, const str
         mmr_event_int(ev, "dst_endpoint.port", flow->server_port);
     }
     mmr_event_str(ev, "connection_info.protocol_name", net_proto_name(flow->proto, num));
-    *put_decimal(uid, flow->id) = '\0'; /* 20 digits at most */
+    *net_put_decimal(uid, flow->id) = '\0';
     mmr_event_str(ev, "connection_info.uid", uid);
     mmr_event_str(ev, "mamori.direction", net_direction(flow->zones));
     net_event_position(ev, pkt, is_replay);

@@ -2,6 +2,7 @@
 #include "dcerpc.h"
 
 #include "net_cursor.h"
+#include "net_digits.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -57,8 +58,13 @@ static uint32_t u32(struct net_cursor *c, bool le)
 
 static void uuid_text(const uint8_t u[16], char buf[37])
 {
-    (void)snprintf(buf, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[3], u[2], u[1],
-                   u[0], u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (unsigned i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *buf++ = '-';
+        buf = net_put_hex(buf, u[order[i]]);
+    }
+    *buf = '\0';
 }
 
 /* On the wire the first three fields follow the sender's byte order; kept little endian here. */

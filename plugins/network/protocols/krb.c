@@ -266,7 +266,7 @@ static bool tcp_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
             return true;
         k->is_lost[d] = false;
     }
-    if (!k->buf[d] && left && !(k->buf[d] = malloc(MESSAGE_MAX + 4)))
+    if (!k->buf[d] && left && !(k->buf[d] = malloc(4)))
         return false;
     while (left > 0) {
         size_t want = k->want[d] ? k->want[d] : 4, take = want - k->n[d] < left ? want - k->n[d] : left;
@@ -280,6 +280,10 @@ static bool tcp_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
             size_t len = net_be32(k->buf[d]);
             if (len == 0 || len > MESSAGE_MAX)
                 return false;
+            uint8_t *bigger = realloc(k->buf[d], 4 + len);
+            if (!bigger)
+                return false;
+            k->buf[d] = bigger;
             k->want[d] = 4 + len;
             continue;
         }

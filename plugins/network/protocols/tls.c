@@ -24,7 +24,7 @@ struct tls_dir {
     uint8_t n_head, need_head;
     uint32_t left;    /* bytes of the record still to come */
     uint8_t *hs;      /* handshake bytes in the making */
-    size_t n_hs;
+    size_t n_hs, cap_hs;
     bool has_record;
     bool is_encrypted, is_lost; /* lost: a gap; wait for a chunk that begins with a record */
 };
@@ -183,8 +183,8 @@ static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow
         size_t len = (size_t)p[1] << 16 | net_be16(p + 2);
         if (len > HANDSHAKE_MAX - 4) {
             d->is_encrypted = true; /* no plain handshake is that long: what follows is encrypted */
-            d->n_hs = 0;
-            return;
+            at = d->n_hs;
+            break;
         }
         if (d->n_hs - at < 4 + len)
             break;
@@ -198,6 +198,11 @@ static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow
     }
     memmove(d->hs, d->hs + at, d->n_hs - at);
     d->n_hs -= at;
+    if (d->n_hs == 0) { /* often the last one: a long connection holds nothing */
+        free(d->hs);
+        d->hs = NULL;
+        d->cap_hs = 0;
+    }
 }
 
 /* RFC 6520: an answer repeats what was asked. One that is longer than the request gives memory away. */
@@ -234,10 +239,18 @@ static void body(struct tls_dir *d, const uint8_t *p, size_t n)
 {
     if (d->head[0] != HANDSHAKE || d->is_encrypted)
         return;
-    if (!d->hs && !(d->hs = malloc(HANDSHAKE_MAX)))
-        return;
     if (n > HANDSHAKE_MAX - d->n_hs)
         n = HANDSHAKE_MAX - d->n_hs;
+    if (n > d->cap_hs - d->n_hs) { /* most handshakes are far from the longest */
+        size_t cap = d->cap_hs ? d->cap_hs : 1024;
+        while (cap < d->n_hs + n)
+            cap *= 2;
+        uint8_t *hs = realloc(d->hs, cap);
+        if (!hs)
+            return;
+        d->hs = hs;
+        d->cap_hs = cap;
+    }
     memcpy(d->hs + d->n_hs, p, n);
     d->n_hs += n;
 }

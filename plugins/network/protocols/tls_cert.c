@@ -62,8 +62,13 @@ static void colons(const uint8_t *p, size_t n, bool is_upper, char *buf, size_t 
     size_t at = 0;
     buf[0] = '\0';
     for (size_t i = 0; i < n && at + 4 <= cap; i++) {
-        int used = snprintf(buf + at, cap - at, is_upper ? "%s%02X" : "%s%02x", i ? ":" : "", p[i]);
-        at += used > 0 ? (size_t)used : 0;
+        static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+        const char *digits = is_upper ? upper : lower;
+        if (i)
+            buf[at++] = ':';
+        buf[at++] = digits[p[i] >> 4];
+        buf[at++] = digits[p[i] & 15];
+        buf[at] = '\0';
     }
 }
 

@@ -5,6 +5,7 @@
 #include "tls_hello.h"
 
 #include "net_cursor.h"
+#include "net_digits.h"
 #include "net_md5.h"
 
 #include <sodium.h>
@@ -125,13 +126,14 @@ static size_t join(char *buf, size_t cap, size_t at, const struct list *l, const
 {
     for (size_t i = 0; i < l->n; i++) {
         char num[8];
-        int n = fmt[0] == 'd' ? snprintf(num, sizeof num, "%u", l->v[i]) : snprintf(num, sizeof num, "%04x", l->v[i]);
-        if (n < 0 || at + (size_t)n + 2 >= cap)
+        const char *end = fmt[0] == 'd' ? net_put_decimal(num, l->v[i]) : net_put_hex(net_put_hex(num, (uint8_t)(l->v[i] >> 8)), (uint8_t)l->v[i]);
+        size_t n = (size_t)(end - num);
+        if (at + n + 2 >= cap)
             break;
         if (i)
             buf[at++] = sep;
-        memcpy(buf + at, num, (size_t)n);
-        at += (size_t)n;
+        memcpy(buf + at, num, n);
+        at += n;
     }
     buf[at] = '\0';
     return at;
