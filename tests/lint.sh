@@ -9,7 +9,7 @@ bad=0
 complain() { echo "lint: $*"; bad=$((bad + 1)); }
 
 # Rooms use rooms of lower floors only (the order in core/CMakeLists.txt is the picture).
-declare -A floor=([util]=1 [event]=2 [config]=2 [model]=3 [trust]=3 [bus]=3 [entity]=4 [plugin]=4 [correlate]=5 [check]=5 [defend]=6
+declare -A floor=([util]=1 [event]=2 [config]=2 [engine]=2 [model]=3 [trust]=3 [bus]=3 [entity]=4 [plugin]=4 [correlate]=5 [check]=5 [defend]=6
   [standard]=6 [classify]=7 [store]=7 [notify]=8 [brain]=9 [control]=9 [upstream]=10 [demo]=10 [cli]=11)
 while IFS=: read -r file _ line; do
   room=$(cut -d/ -f2 <<<"$file")

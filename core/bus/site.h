@@ -94,6 +94,9 @@ void mmr_site_hub_revoke(struct mmr_site_hub *hub, const char *node);
 
 void mmr_site_hub_welcome(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16],
                           const uint64_t upto[MMR_LANES]);
+/* From hello on: the oldest number of each lane that the node can still send. What is below was acknowledged, by this process or by
+ * another one with the same keys: an owner who keeps no numbers welcomes it with one less. */
+void mmr_site_hub_spooled(struct mmr_site_hub *hub, const char *node, uint64_t ret_first[MMR_LANES]);
 /* All lanes: everything of this epoch up to upto is committed (lane 3: handled). Of another epoch: ignored. */
 void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16], uint32_t lane,
                       uint64_t upto);

@@ -23,13 +23,14 @@ static struct mmr_site_hub *hub_of(struct mmr_bus_part *p)
 
 static void tell(struct mmr_site_hub *hub, struct mmr_hub_node *n, uint32_t op, uint64_t a)
 {
-    struct mmr_bus_msg *m = mmr_bus_msg_new(&hub->part, op, 16);
+    struct mmr_bus_msg *m = mmr_bus_msg_new(&hub->part, op, 16 + sizeof n->first);
     if (!m)
         return;
     m->p = n;
     m->a = a;
     m->b = n->session;
     memcpy(m->bytes, n->epoch, 16);
+    memcpy(m->bytes + 16, n->first, sizeof n->first);
     (void)mmr_bus_deliver(m);
 }
 
@@ -209,6 +210,17 @@ static size_t on_poll(struct mmr_bus_part *p, zmq_pollitem_t *items)
     return 3 + MMR_SITE_CONNECTIONS;
 }
 
+/* First and last number of each lane; what cannot be read says that nothing is kept. */
+static void read_range(struct mmr_hub_node *n, const struct mmr_envelope *e)
+{
+    struct mmr_wire_cursor cur = {e->body, e->body + e->body_len, e->body_type != MMR_BODY_FIELDS};
+    for (unsigned lane = 0; lane < MMR_LANES; lane++) {
+        uint64_t first = mmr_wire_uint(&cur);
+        (void)mmr_wire_uint(&cur);
+        n->first[lane] = cur.bad || first == 0 ? 1 : first;
+    }
+}
+
 static void on_hello(struct mmr_site_hub *hub, struct mmr_hub_node *n, unsigned c, const struct mmr_link_rid *rid,
                      const struct mmr_envelope *e, int64_t now_ns)
 {
@@ -235,6 +247,7 @@ static void on_hello(struct mmr_site_hub *hub, struct mmr_hub_node *n, unsigned 
         for (unsigned lane = 0; lane < MMR_LANES; lane++)
             n->expected[lane] = 1;
     memcpy(n->epoch, e->epoch, 16);
+    read_range(n, e);
     n->state = MMR_HUB_WAITS;
     n->session++;
     tell(hub, n, MMR_HUB_HELLO, 0);
@@ -476,6 +489,7 @@ static void on_deliver(struct mmr_bus_part *p, struct mmr_bus_msg *m)
             hub->ops->rotated(hub->ctx, n->name, &n->key.pub);
     } else if (m->op == MMR_HUB_HELLO) {
         memcpy(n->loop_epoch, m->bytes, 16);
+        memcpy(n->loop_first, m->bytes + 16, sizeof n->loop_first);
         n->loop_session = (uint32_t)m->b;
         hub->ops->hello(hub->ctx, n->name, n->loop_epoch);
     } else if (m->op == MMR_HUB_DATA) {
@@ -592,6 +606,13 @@ void mmr_site_hub_welcome(struct mmr_site_hub *hub, const char *node, const uint
     memcpy(m->bytes + 16, upto, MMR_LANES * sizeof upto[0]);
     if (mmr_bus_post(m))
         atomic_store(&n->is_welcomed, 1);
+}
+
+void mmr_site_hub_spooled(struct mmr_site_hub *hub, const char *node, uint64_t ret_first[MMR_LANES])
+{
+    const struct mmr_hub_node *n = mmr_hub_find_name(hub, node);
+    for (unsigned lane = 0; lane < MMR_LANES; lane++)
+        ret_first[lane] = n && n->loop_first[lane] ? n->loop_first[lane] : 1;
 }
 
 void mmr_site_hub_ack(struct mmr_site_hub *hub, const char *node, const uint8_t epoch[16], uint32_t lane,

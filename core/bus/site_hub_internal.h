@@ -27,7 +27,7 @@ struct mmr_hub_node {
     bool has_rid[MMR_SITE_CONNECTIONS];
     uint8_t bus_id[16]; /* id as of its last message */
     uint8_t epoch[16], bulk_epoch[16], boot[16];
-    uint64_t expected[MMR_LANES], ack_sent[MMR_LANES];
+    uint64_t expected[MMR_LANES], ack_sent[MMR_LANES], first[MMR_LANES]; /* first: what its HELLO says it can send again, at the lowest */
     bool is_gap_told[MMR_LANES];
     uint32_t session;
     int64_t heard_ns, pinged_ns, retry_ns;
@@ -42,6 +42,7 @@ struct mmr_hub_node {
     /* [loop] */
     bool is_loop_allowed;
     uint8_t loop_epoch[16];
+    uint64_t loop_first[MMR_LANES];
     uint32_t loop_session;
 };
 

@@ -1,6 +1,7 @@
 /* cmd_upstream.c - `mamori upstream`: the provider's collector, until it is told to stop. */
 #include "cli/site.h"
 #include "upstream/collector.h"
+#include "upstream/direct.h"
 
 #include <getopt.h>
 #include <sodium.h>
@@ -24,7 +25,7 @@ static int run(int argc, char **argv)
     int status = sodium_init() < 0 ? MMR_EXIT_FAILED : mmr_cli_site_open(&site);
     if (status)
         return status;
-    int r = mmr_collector_run(site.config, &err);
+    int r = mmr_config_str(site.config, "collector.sites") ? mmr_direct_run(site.config, &err) : mmr_collector_run(site.config, &err);
     if (r) {
         (void)fprintf(stderr, "mamori upstream: %s\n", err.text);
         status = r == MMR_ECONFIG ? MMR_EXIT_USAGE : MMR_EXIT_FAILED;
@@ -44,6 +45,10 @@ MMR_COMMAND(upstream) = {
              "    site: {listen: tcp://192.0.2.1:7500}\n"
              "    collector: {file: /var/log/mamori/sites.jsonl}\n"
              "and the three ports from the given one on open to the sites. 'mamori token new --name TENANT.SITE' makes what a site\n"
-             "needs to join, 'mamori node' lists, revokes and changes keys, all with the same --config. SIGHUP opens the file anew, SIGTERM ends it.\n",
+             "needs to join, 'mamori node' lists, revokes and changes keys, all with the same --config. SIGHUP opens the file anew, SIGTERM ends it.\n"
+             "\n"
+             "With 'collector: {engine: [nats://192.0.2.10:4222]}' records go into a stream of NATS JetStream as well. With collector.sites, a\n"
+             "file of 'mamori upstream sites', the collector keeps nothing itself: a site's record is acknowledged when the engine has it,\n"
+             "and any number of such collectors may run side by side with a copy of the same node.key.\n",
     .run = run,
 };

@@ -6,6 +6,7 @@
 
 #include "control/metrics_http.h"
 #include "upstream/collector_internal.h"
+#include "upstream/record.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
@@ -36,12 +37,27 @@ void mmr_collector_fail(struct mmr_collector *c, const struct mmr_error *err)
 
 /* ---- outlets ---- */
 
+/* An engine tells when it likes: what it told is committed with the next batch. */
+static void be_back(struct mmr_collector *c)
+{
+    const struct timeval soon = {.tv_usec = 5000};
+    if (c->commit_timer && !event_pending(c->commit_timer, EV_TIMEOUT, NULL))
+        (void)event_add(c->commit_timer, &soon);
+}
+
+static void on_ready(void *ctx, struct mmr_outlet *o)
+{
+    (void)o;
+    be_back(ctx);
+}
+
 static void on_done(void *ctx, struct mmr_outlet *o, uint64_t seq)
 {
     struct mmr_collector *c = ctx;
     struct mmr_error err = {.struct_size = sizeof err};
     if (mmr_store_outbox_level(c->db, o->ops->name, seq, MMR_DELIVERY_GATEWAY, mmr_clock_wall_ns(), "", &err) != 0)
         mmr_collector_fail(c, &err);
+    be_back(c);
 }
 
 static void on_never(void *ctx, struct mmr_outlet *o, uint64_t seq, const char *why)
@@ -51,6 +67,7 @@ static void on_never(void *ctx, struct mmr_outlet *o, uint64_t seq, const char *
     mmr_log(MMR_LOG_ERR, "outlet.refused", "outlet=%s row=%llu reason=\"%s\"", o->ops->name, (unsigned long long)seq, why);
     if (mmr_store_outbox_level(c->db, o->ops->name, seq, MMR_DELIVERY_FAILED, mmr_clock_wall_ns(), why, &err) != 0)
         mmr_collector_fail(c, &err);
+    be_back(c);
 }
 
 struct round {
@@ -62,11 +79,14 @@ static int offer(void *ctx, const struct mmr_outbox_row *row)
 {
     struct round *x = ctx;
     struct mmr_error err = {.struct_size = sizeof err};
-    int r = x->o->ops->submit(x->o, row, &err);
-    if (r && r != MMR_EAGAIN)
+    struct mmr_engine_record rec;
+    char site[MMR_COLLECTED_SITE_MAX + 1];
+    mmr_record_of_row(row, site, &rec);
+    int r = x->o->ops->submit(x->o, &rec, &err);
+    if (r < 0 && r != MMR_EAGAIN)
         mmr_log(MMR_LOG_ERR, "outlet.failing", "outlet=%s reason=\"%s\"", x->o->ops->name, err.text);
     x->n += r == 0;
-    return r ? 1 : 0;
+    return r < 0 ? 1 : 0;
 }
 
 /* What is committed goes out, urgent first; what is told done is in the next batch. Returns whether there may be more. */
@@ -221,14 +241,16 @@ static int add_outlet(struct mmr_collector *c, struct mmr_outlet *o, struct mmr_
 
 static int open_outlets(struct mmr_collector *c, struct mmr_error *err)
 {
-    const struct mmr_outlet_sink sink = {.done = on_done, .never = on_never, .ctx = c};
+    const struct mmr_outlet_sink sink = {.done = on_done, .never = on_never, .ready = on_ready, .ctx = c};
     const char *file = mmr_config_str(c->config, "collector.file");
     struct mmr_outlet *o;
     int r = 0;
     if (file && (r = mmr_outlet_file_open(file, c->db, &sink, &o, err)) == 0)
         r = add_outlet(c, o, err);
+    if (!r && mmr_config_strv(c->config, "collector.engine").n && (r = mmr_outlet_program_open(c->base, c->config, &sink, &o, err)) == 0)
+        r = add_outlet(c, o, err);
     if (!r && c->n_outlets == 0)
-        mmr_log(MMR_LOG_WARN, "collector.no_outlet", "what=\"collector.file is not set: records are kept, nothing is handed on\"");
+        mmr_log(MMR_LOG_WARN, "collector.no_outlet", "what=\"neither collector.file nor collector.engine is set: records are kept, nothing is handed on\"");
     return r;
 }
 

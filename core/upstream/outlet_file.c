@@ -91,7 +91,7 @@ static int give_up(struct file_outlet *x, struct mmr_error *err)
     return mmr_fail(err, MMR_EIO, "collector.file '%.200s': %s; what it has not is kept and offered again", x->path, strerror(e));
 }
 
-static int submit(struct mmr_outlet *o, const struct mmr_outbox_row *row, struct mmr_error *err)
+static int submit(struct mmr_outlet *o, const struct mmr_engine_record *row, struct mmr_error *err)
 {
     struct file_outlet *x = of(o);
     if (x->n == SUBMITTED_MAX)

@@ -41,7 +41,8 @@ static void on_done(void *ctx, struct mmr_outlet *o, uint64_t seq)
 static int submit(void *ctx, const struct mmr_outbox_row *row)
 {
     struct world *w = ctx;
-    return w->file->ops->submit(w->file, row, NULL) ? 1 : 0;
+    const struct mmr_engine_record r = {.seq = row->seq, .site = "", .kind = row->kind, .json = row->json, .len = row->len};
+    return w->file->ops->submit(w->file, &r, NULL) ? 1 : 0;
 }
 
 /* An incident of about 3 KB, as one with six pieces of evidence is. */
