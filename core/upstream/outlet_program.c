@@ -86,13 +86,25 @@ static void drop_events(struct program *x)
     x->on_read = x->on_write = NULL;
 }
 
+/* Its end of the pipe is closed: mostly it is about to end, and says how. Waits a tenth of a second at most. */
+static bool has_ended(pid_t pid, int *ret_status)
+{
+    const struct timespec wait = {.tv_nsec = 10 * 1000000};
+    for (int i = 0; i < 10; i++) {
+        if (waitpid(pid, ret_status, WNOHANG) == pid)
+            return true;
+        (void)nanosleep(&wait, NULL);
+    }
+    return false;
+}
+
 /* It has ended, or is ended now; it starts again after its delay. */
 static void end(struct program *x, const char *why)
 {
     int status = 0;
     drop_events(x);
     mmr_engine_pipe_done(&x->pipe);
-    if (x->pid > 0) {
+    if (x->pid > 0 && !has_ended(x->pid, &status)) {
         (void)kill(x->pid, SIGKILL); /* nothing of it counts that was not told: it need not be asked */
         while (waitpid(x->pid, &status, 0) < 0 && errno == EINTR)
             ;

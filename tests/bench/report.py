@@ -32,6 +32,7 @@ TABLE = [
     ("mmr_site finding -> signed order", "p50_us", "zmq tcp CURVE round trip, raw", "p50_us", ""),
     ("site link, to hub's SQLite", "per_s", "floor: CURVE, unpack, SQLite", "per_s", ">= 0.9 x the floor"),
     ("site link, spool on disk", "per_s", "floor: CURVE, unpack, SQLite", "per_s", ""),
+    ("outlet to NATS JetStream", "per_s", "floor: libnats, publish async", "per_s", ""),
     ("brain.mixed", "events_per_s", "mmr_event_read", "per_s", ">= 200000/s on one core"),
     ("brain.pair", "findings_per_s", "sec pair by contexts", "per_s", ">= 100000/s with 20,000 open"),
     ("findings_from_host_to_commit", "admitted_and_correlated_per_s_of_one_core", "mmr_event_read", "per_s", ">= 200000/s"),

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { CONNECT_MS = 5000, RECONNECT_MS = 500, PING_MS = 5000, PINGS_OUT = 3, ASK_MS = 3000, LOOK_MS = 1000, CHECK_MS = 600000, HEADERS_MAX = 1024,
+enum { CONNECT_MS = 1500 /* each of 16 servers, and a beat is still in time */, TRY_MS = 2000, RECONNECT_MS = 500, PING_MS = 5000, PINGS_OUT = 3, ASK_MS = 3000, LOOK_MS = 1000, CHECK_MS = 600000, HEADERS_MAX = 1024,
        PART_MIN = 1024, LOGIN_MAX = 4096, LOGIN_VALUE_MAX = 1024 };
 
 /* ---- credentials ---- */
@@ -127,8 +127,6 @@ static natsStatus set_options(struct mmr_nats *x, natsOptions *o, bool is_tls)
         s = natsOptions_SetReconnectWait(o, RECONNECT_MS);
     if (s == NATS_OK)
         s = natsOptions_SetReconnectedCB(o, on_connected, x);
-    if (s == NATS_OK)
-        s = natsOptions_SetRetryOnFailedConnect(o, true, on_connected, x);
     if (s == NATS_OK && (is_tls || *x->ca))
         s = natsOptions_SetSecure(o, true);
     if (s == NATS_OK && *x->ca)
@@ -136,48 +134,56 @@ static natsStatus set_options(struct mmr_nats *x, natsOptions *o, bool is_tls)
     return s;
 }
 
-int mmr_nats_connect(struct mmr_nats *x, struct mmr_error *err)
+int mmr_nats_prepare(struct mmr_nats *x, struct mmr_error *err)
 {
-    natsOptions *o = NULL;
     bool is_tls = false;
     int r = check_urls(x, &is_tls, err);
     if (r)
         return r;
-    natsStatus s = natsOptions_Create(&o);
+    natsStatus s = natsOptions_Create(&x->options);
     if (s == NATS_OK)
-        s = set_options(x, o, is_tls);
-    if (s != NATS_OK) {
-        natsOptions_Destroy(o);
+        s = set_options(x, x->options, is_tls);
+    if (s != NATS_OK)
         return mmr_fail(err, MMR_ECONFIG, "collector.engine, engine_ca: %s", natsStatus_GetText(s));
-    }
-    if (*x->login && (r = set_login(x, o, err)) != 0) {
-        natsOptions_Destroy(o);
-        return r;
-    }
-    s = natsConnection_Connect(&x->nc, o);
-    natsOptions_Destroy(o);
-    if (s == NATS_OK)
-        atomic_fetch_add(&x->connects, 1);
-    else if (s != NATS_NOT_YET_CONNECTED)
-        return mmr_fail(err, MMR_EIO, "collector.engine '%.100s': %s", x->urls[0], natsStatus_GetText(s));
+    return *x->login ? set_login(x, x->options, err) : 0;
+}
+
+/* errors MMR_EIO no server can be reached, and why: to be tried again */
+static int connect_now(struct mmr_nats *x, struct mmr_error *err)
+{
     char inbox[80];
     natsInbox *random = NULL;
     jsOptions jo;
-    s = natsInbox_Create(&random);
-    if (s == NATS_OK && !(x->inbox = strdup(random)))
-        s = NATS_NO_MEMORY;
+    natsStatus s = natsConnection_Connect(&x->nc, x->options);
+    if (s == NATS_OK)
+        s = natsInbox_Create(&random);
+    free(x->inbox);
+    x->inbox = random ? strdup(random) : NULL;
     natsInbox_Destroy(random);
+    if (s == NATS_OK && !x->inbox)
+        s = NATS_NO_MEMORY;
     if (s == NATS_OK) {
         (void)snprintf(inbox, sizeof inbox, "%s.>", x->inbox);
         s = natsConnection_Subscribe(&x->replies, x->nc, inbox, mmr_nats_on_reply, x);
     }
     if (s == NATS_OK)
         s = natsSubscription_SetPendingLimits(x->replies, -1, -1); /* at most one an unanswered message */
-    jsOptions_Init(&jo);
+    (void)jsOptions_Init(&jo);
     jo.Wait = ASK_MS;
     if (s == NATS_OK)
         s = natsConnection_JetStream(&x->js, x->nc, &jo);
-    return s == NATS_OK ? 0 : mmr_fail(err, MMR_EIO, "collector.engine: %s", natsStatus_GetText(s));
+    if (s == NATS_OK) {
+        atomic_fetch_add(&x->connects, 1);
+        return 0;
+    }
+    const char *why = nats_GetLastError(&s);
+    (void)mmr_fail(err, MMR_EIO, "no server of collector.engine can be reached (%.100s%s): %.200s", x->urls[0], x->n_urls > 1 ? " and others" : "",
+                   why && *why ? why : natsStatus_GetText(s));
+    natsSubscription_Destroy(x->replies);
+    natsConnection_Destroy(x->nc);
+    x->replies = NULL;
+    x->nc = NULL;
+    return MMR_EIO;
 }
 
 /* ---- the stream ---- */
@@ -255,6 +261,17 @@ int mmr_nats_tend(struct mmr_nats *x, int64_t now_ns, bool *ret_is_good, struct 
     const uint32_t connects = atomic_load(&x->connects);
     const char *why = NULL;
     *ret_is_good = false;
+    if (!x->nc) {
+        if (x->tried_ns && now_ns - x->tried_ns < TRY_MS * MMR_NS_PER_MS)
+            return 0;
+        struct mmr_error not_yet = {.struct_size = sizeof not_yet};
+        const int r = connect_now(x, &not_yet);
+        x->tried_ns = mmr_clock_mono_ns();
+        if (r) {
+            mmr_engine_away(x->host, not_yet.text);
+            return 0;
+        }
+    }
     if (natsConnection_IsClosed(x->nc)) {
         (void)natsConnection_GetLastError(x->nc, &why);
         return mmr_fail(err, MMR_EIO, "the servers closed the connection: %.150s", why ? why : "no reason given");

@@ -57,7 +57,7 @@ static int open_engine(void *ctx, struct mmr_engine_host *h, const char *const p
     *ret_fd = x->wake_fd;
     if ((r = mmr_nats_publish_open(x, err)) != 0)
         return r;
-    return mmr_nats_connect(x, err);
+    return mmr_nats_prepare(x, err);
 }
 
 static void record(void *ctx, const struct mmr_engine_record *r)

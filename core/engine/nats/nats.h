@@ -22,14 +22,15 @@ struct mmr_nats {
     char *stream, *subject, *login, *ca;
     int64_t replicas, dedup_ms;
     /* connection */
-    natsConnection *nc;
+    natsOptions *options;
+    natsConnection *nc; /* NULL: never yet */
     jsCtx *js;
     natsSubscription *replies;
     char *inbox;
     _Atomic uint32_t connects; /* counted by the library's thread; seen: by ours */
     uint32_t seen;
     bool is_stream_good;
-    int64_t looked_ns, checked_ns; /* monotonic: at the stream; at the servers */
+    int64_t tried_ns, looked_ns, checked_ns; /* monotonic: to connect; at the stream; at the servers */
     size_t part_max;               /* bytes of content a message may have */
     /* records */
     struct mmr_nats_record *slot[MMR_ENGINE_WINDOW], *send_head[2], **send_end[2]; /* urgent, others */
@@ -46,7 +47,7 @@ struct mmr_nats {
 };
 
 /* connect.c */
-int mmr_nats_connect(struct mmr_nats *x, struct mmr_error *err);
+int mmr_nats_prepare(struct mmr_nats *x, struct mmr_error *err); /* how to connect. errors MMR_ECONFIG */
 /* Is there a connection and a stream that takes records? Looks, makes the stream where it may, tells the collector. errors: end */
 int mmr_nats_tend(struct mmr_nats *x, int64_t now_ns, bool *ret_is_good, struct mmr_error *err);
 
