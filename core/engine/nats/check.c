@@ -7,12 +7,11 @@
  * alone could lose a stream.
  */
 #include "engine/nats/nats.h"
+#include "engine/nats_answer.h"
 #include "util/clock.h"
-#include "util/json.h"
 #include "util/log.h"
 #include "util/scope.h"
 
-#include <json-c/json.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,30 +27,6 @@ static void unsafe(const char *what, const char *found, const char *expected, co
     mmr_log(MMR_LOG_WARN, "nats.unsafe", "what=\"%s\" found=\"%s\" expected=\"%s\" so=\"%s\"", what, mmr_log_quote(found, strlen(found), text, sizeof text), expected, then);
 }
 
-/* "scheme://[user@]host:port/..." */
-static bool host_of(const char *url, const char *port_else, char *host, size_t cap, char *port, size_t port_cap)
-{
-    const char *p = strstr(url, "://");
-    p = p ? p + 3 : url;
-    const char *end = p + strcspn(p, "/"), *at = memchr(p, '@', (size_t)(end - p));
-    p = at ? at + 1 : p;
-    const char *host_end = end, *colon = NULL;
-    if (*p == '[') {
-        host_end = memchr(p, ']', (size_t)(end - p));
-        if (!host_end)
-            return false;
-        colon = host_end[1] == ':' ? host_end + 1 : NULL;
-        p++;
-    } else if ((colon = memrchr(p, ':', (size_t)(end - p)))) {
-        host_end = colon;
-    }
-    if (host_end <= p || (size_t)(host_end - p) >= cap || (colon && (size_t)(end - colon) > port_cap))
-        return false;
-    (void)snprintf(host, cap, "%.*s", (int)(host_end - p), p);
-    (void)snprintf(port, port_cap, "%.*s", colon ? (int)(end - colon - 1) : (int)strlen(port_else), colon ? colon + 1 : port_else);
-    return true;
-}
-
 static int connect_to(const char *url, const char *port_else)
 {
     const struct timeval tv = {.tv_sec = PROBE_MS / 1000, .tv_usec = PROBE_MS % 1000 * 1000};
@@ -59,7 +34,7 @@ static int connect_to(const char *url, const char *port_else)
     struct addrinfo *list = NULL;
     char host[256], port[8];
     int fd = -1;
-    if (!host_of(url, port_else, host, sizeof host, port, sizeof port) || getaddrinfo(host, port, &hints, &list) != 0)
+    if (!mmr_nats_host_of(url, port_else, host, sizeof host, port, sizeof port) || getaddrinfo(host, port, &hints, &list) != 0)
         return -1;
     for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
         fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
@@ -95,41 +70,12 @@ static char *read_all(int fd, bool is_line, size_t max)
     return ret;
 }
 
-static const char *text_at(struct json_object *o, const char *key)
-{
-    struct json_object *v = NULL;
-    return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
-}
-
-/* The one object in text from its first brace on; NULL: there is none */
-static struct json_object *object_in(char *text)
-{
-    struct json_object *o = NULL;
-    char *start = strchr(text, '{');
-    size_t n = start ? strlen(start) : 0;
-    while (n && strchr(" \r\n", start[n - 1]))
-        n--;
-    return n && mmr_json_line(start, n, "{…}", &o, NULL) == 0 ? o : NULL;
-}
-
 /* INFO {"version":"2.9.10",...}: the first line that a server says, before anybody logged in and before TLS. */
-static bool version_of(const char *url, char *ret, size_t cap)
+static bool version_of(const char *url, char *ret)
 {
     mmr_autoclose int fd = connect_to(url, "4222");
     mmr_autofree char *text = fd >= 0 ? read_all(fd, true, GREETING_MAX) : NULL;
-    mmr_autojson struct json_object *o = text ? object_in(text) : NULL;
-    if (!o)
-        return false;
-    (void)snprintf(ret, cap, "%s", text_at(o, "version"));
-    return *ret != '\0';
-}
-
-static bool is_older(const char *version, int major, int minor, int patch)
-{
-    int v[3] = {0};
-    if (sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]) < 2)
-        return true;
-    return v[0] != major ? v[0] < major : v[1] != minor ? v[1] < minor : v[2] < patch;
+    return text && mmr_nats_greeting_version(text, ret);
 }
 
 /* Returns whether a server of this version can be told to write before it acknowledges. */
@@ -137,11 +83,11 @@ static bool check_version(const char *url, const char *version)
 {
     char found[160];
     (void)snprintf(found, sizeof found, "%s of %s", version, url);
-    if (is_older(version, 2, 10, 23))
+    if (mmr_nats_is_older(version, 2, 10, 23))
         unsafe("server version", found, "2.12 or newer", "a killed server process may cost acknowledged records; good for tests only");
-    else if (is_older(version, 2, 12, 0))
+    else if (mmr_nats_is_older(version, 2, 12, 0))
         unsafe("server version", found, "2.12 or newer", "use a version that still gets repairs");
-    return !is_older(version, 2, 10, 0);
+    return !mmr_nats_is_older(version, 2, 10, 0);
 }
 
 static bool check_servers(struct mmr_nats *x)
@@ -152,8 +98,8 @@ static bool check_servers(struct mmr_nats *x)
     if (natsConnection_GetServers(x->nc, &list, &n) != NATS_OK)
         return true;
     for (int i = 0; i < n; i++) {
-        char version[64];
-        if (i < MMR_NATS_URLS_MAX && version_of(list[i], version, sizeof version))
+        char version[MMR_NATS_VERSION_MAX + 1];
+        if (i < MMR_NATS_URLS_MAX && version_of(list[i], version))
             can_sync &= check_version(list[i], version);
         else if (i < MMR_NATS_URLS_MAX)
             mmr_log(MMR_LOG_WARN, "nats.server_away", "server=%s what=\"its version is not known; looked again in 10 minutes\"", list[i]);
@@ -168,20 +114,18 @@ static void check_monitor(const char *url)
 {
     static const char ask[] = "GET /varz HTTP/1.0\r\nAccept: application/json\r\n\r\n";
     char found[200];
-    struct json_object *js = NULL, *config = NULL, *always = NULL, *interval = NULL;
+    bool is_always = false;
+    int64_t seconds = 0;
     mmr_autoclose int fd = connect_to(url, "8222");
     const bool is_asked = fd >= 0 && send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) == (ssize_t)sizeof ask - 1;
     mmr_autofree char *page = is_asked ? read_all(fd, false, PAGE_MAX) : NULL;
-    char *body = page ? strstr(page, "\r\n\r\n") : NULL;
-    mmr_autojson struct json_object *o = body ? object_in(body) : NULL;
-    if (!o || !json_object_object_get_ex(o, "jetstream", &js) || !json_object_object_get_ex(js, "config", &config)) {
+    if (!page || !mmr_nats_page_sync(page, &is_always, &seconds)) {
         unsafe("sync_interval", "no answer, or one without JetStream's settings", "the page /varz of collector.engine_monitor", url);
         return;
     }
-    if (json_object_object_get_ex(config, "sync_always", &always) && json_object_get_boolean(always))
+    if (is_always)
         return;
-    (void)json_object_object_get_ex(config, "sync_interval", &interval);
-    (void)snprintf(found, sizeof found, "%lld s at %s", interval ? (long long)(json_object_get_int64(interval) / MMR_NS_PER_S) : 120, url);
+    (void)snprintf(found, sizeof found, "%lld s at %s", (long long)seconds, url);
     unsafe("sync_interval", found, "always", "when power fails, what was acknowledged in that time is lost");
 }
 

@@ -6,28 +6,22 @@
  * sent again, with the same id, for as long as it takes. What the servers say is parsed here, in the library's thread.
  */
 #include "engine/nats/nats.h"
+#include "engine/nats_answer.h"
 #include "util/clock.h"
 #include "util/id.h"
-#include "util/json.h"
 #include "util/log.h"
 #include "util/table.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { HEARD_MAX = 4 * MMR_ENGINE_WINDOW, ANSWER_MS = 5000, RETRY_MS = 250, RETRY_MAX_MS = 5000, SCAN_MS = 200, TELL_MS = 5000, REPLY_MAX = 64 * 1024 };
-enum { STORED = 1, NOBODY, REFUSED };
-
+enum { HEARD_MAX = 4 * MMR_ENGINE_WINDOW, ANSWER_MS = 5000, RETRY_MS = 250, RETRY_MAX_MS = 5000, SCAN_MS = 200, TELL_MS = 5000 };
 struct mmr_nats_reply {
     uint32_t slot, part;
     uint64_t gen;
-    int what;
-    bool is_known; /* the stream had it already */
-    long long code;
-    char text[120];
+    struct mmr_nats_answer a;
 };
 struct mmr_nats_lane {
     char key[80]; /* lane and site */
@@ -231,9 +225,9 @@ static void on_heard(struct mmr_nats *x, const struct mmr_nats_reply *h, int64_t
     char text[240], quoted[200];
     if (!r || r->gen != h->gen || r->part != h->part)
         return; /* of what was told done: an answer to its second sending */
-    if (h->what == STORED) {
-        x->stored += !h->is_known;
-        x->doubled += h->is_known;
+    if (h->a.what == MMR_NATS_STORED) {
+        x->stored += !h->a.is_known;
+        x->doubled += h->a.is_known;
         if (r->is_listed) /* about to go once more, which is not needed: let it; the stream knows its id */
             return;
         if (r->part + 1 < r->parts) {
@@ -248,44 +242,18 @@ static void on_heard(struct mmr_nats *x, const struct mmr_nats_reply *h, int64_t
     }
     if (r->is_listed || r->retry_ns)
         return;
-    if (h->what == NOBODY) {
+    if (h->a.what == MMR_NATS_NOBODY) {
         x->is_stream_good = false; /* look at it again */
         trouble(x, r, now_ns, "no stream took it: it is not there, has no leader, or does not have this subject");
         return;
     }
-    if (h->code == JSStreamMessageExceedsMaximumErr) { /* its limit became smaller: learn it, begin this record anew */
+    if (h->a.code == JSStreamMessageExceedsMaximumErr) { /* its limit became smaller: learn it, begin this record anew */
         x->is_stream_good = false;
         r->part = 0;
         r->gen = ++x->gen;
     }
-    (void)snprintf(text, sizeof text, "%s (%lld)", mmr_log_quote(h->text, strlen(h->text), quoted, sizeof quoted), h->code);
+    (void)snprintf(text, sizeof text, "%s (%lld)", mmr_log_quote(h->a.text, strlen(h->a.text), quoted, sizeof quoted), (long long)h->a.code);
     trouble(x, r, now_ns, text);
-}
-
-static void read_answer(natsMsg *msg, struct mmr_nats_reply *ret)
-{
-    mmr_autojson struct json_object *o = NULL;
-    struct json_object *e = NULL, *v = NULL;
-    const int len = natsMsg_GetDataLength(msg);
-    ret->what = REFUSED;
-    (void)snprintf(ret->text, sizeof ret->text, "an answer that is none");
-    if (natsMsg_IsNoResponders(msg)) {
-        ret->what = NOBODY;
-        return;
-    }
-    if (len <= 0 || len > REPLY_MAX || mmr_json_line(natsMsg_GetData(msg), (size_t)len, "{\"stream\":…,\"seq\":…}", &o, NULL) != 0)
-        return;
-    if (json_object_object_get_ex(o, "error", &e) && json_object_is_type(e, json_type_object)) {
-        if (json_object_object_get_ex(e, "err_code", &v))
-            ret->code = json_object_get_int64(v);
-        if (json_object_object_get_ex(e, "description", &v) && json_object_is_type(v, json_type_string))
-            (void)snprintf(ret->text, sizeof ret->text, "%s", json_object_get_string(v));
-        return;
-    }
-    if (!json_object_object_get_ex(o, "seq", &v) || json_object_get_int64(v) <= 0)
-        return;
-    ret->what = STORED;
-    ret->is_known = json_object_object_get_ex(o, "duplicate", &v) && json_object_get_boolean(v);
 }
 
 void mmr_nats_on_reply(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *ctx)
@@ -302,7 +270,10 @@ void mmr_nats_on_reply(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
         h.slot = slot;
         h.part = part;
         h.gen = gen;
-        read_answer(msg, &h);
+        if (natsMsg_IsNoResponders(msg))
+            h.a.what = MMR_NATS_NOBODY;
+        else
+            mmr_nats_answer_read(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg), &h.a);
         const uint64_t one = 1;
         bool was_empty = false;
         (void)pthread_mutex_lock(&x->lock);
