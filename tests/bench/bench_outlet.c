@@ -3,7 +3,7 @@
  * bench_outlet.c - records a second through the outlet to NATS JetStream, as a collector that keeps nothing uses it: given to the outlet's program,
  * published with id and expected stream, acknowledged by the server, told done. Beside it the floor of the same run: the same library's
  * asynchronous publishing of messages of the same size to the same server, without ids, windows and order. Debian's nats-server, one
- * server, its disk is the folder given (or /tmp). Without nats-server: nothing.
+ * and three of them with the stream on all, on loopback; their disk is the folder given (or /tmp). Without nats-server: nothing.
  */
 #include "upstream/outlet.h"
 #include "util/clock.h"
@@ -16,13 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { RECORD = 2900, SITES = 1000 }; /* as an incident with six pieces of evidence; offices */
+enum { RECORD = 2900, SITES = 1000, SERVERS_MAX = 3 }; /* as an incident with six pieces of evidence; offices */
 
 static void must(bool ok, const char *what)
 {
@@ -42,21 +43,53 @@ static int free_port(void)
     return ntohs(a.sin_port);
 }
 
-static pid_t start_server(const char *dir, int port)
+struct cluster {
+    const char *dir;
+    int n, port[SERVERS_MAX], route[SERVERS_MAX];
+    pid_t pid[SERVERS_MAX];
+};
+
+static void start_server(struct cluster *c, int i)
 {
     char conf[400];
-    (void)snprintf(conf, sizeof conf, "%s/nats.conf", dir);
+    (void)snprintf(conf, sizeof conf, "%s/nats%d-%d.conf", c->dir, c->n, i);
     FILE *f = fopen(conf, "we");
-    must(f && fprintf(f, "server_name: bench\nlisten: 127.0.0.1:%d\njetstream { store_dir: \"%s/js\" }\n", port, dir) > 0 && fclose(f) == 0, "the server's settings");
-    pid_t pid = fork();
-    must(pid >= 0, "fork");
-    if (pid == 0) {
+    must(f && fprintf(f, "server_name: s%d\nlisten: 127.0.0.1:%d\njetstream { store_dir: \"%s/js%d-%d\" }\n", i, c->port[i], c->dir, c->n, i) > 0, "the server's settings");
+    if (c->n > 1) {
+        must(fprintf(f, "cluster { name: bench, listen: 127.0.0.1:%d, routes: [", c->route[i]) > 0, "the server's settings");
+        for (int k = 0; k < c->n; k++)
+            must(k == i || fprintf(f, "\"nats://127.0.0.1:%d\", ", c->route[k]) > 0, "the server's settings");
+        must(fprintf(f, "] }\n") > 0, "the server's settings");
+    }
+    must(fclose(f) == 0, "the server's settings");
+    (void)fflush(NULL); /* else the child writes it, too */
+    c->pid[i] = fork();
+    must(c->pid[i] >= 0, "fork");
+    if (c->pid[i] == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (!freopen("/dev/null", "we", stderr) || !freopen("/dev/null", "we", stdout))
             _exit(127);
         (void)execlp("nats-server", "nats-server", "-c", conf, (char *)NULL);
         _exit(127);
     }
-    return pid;
+}
+
+static void start(struct cluster *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        c->port[i] = free_port();
+        c->route[i] = free_port();
+    }
+    for (int i = 0; i < c->n; i++)
+        start_server(c, i);
+}
+
+static void end(struct cluster *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        (void)kill(c->pid[i], SIGKILL);
+        (void)waitpid(c->pid[i], NULL, 0);
+    }
 }
 
 static double seconds_of(int who)
@@ -81,8 +114,10 @@ static natsConnection *connect_to(int port)
     return nc;
 }
 
-static void make_stream(jsCtx *js, const char *name, const char *subject)
+/* A cluster that just came up has no leader yet. */
+static void make_stream(jsCtx *js, const char *name, const char *subject, int replicas)
 {
+    natsStatus r = NATS_ERR;
     const char *subjects[] = {subject};
     jsStreamConfig c;
     jsErrCode code = 0;
@@ -91,28 +126,38 @@ static void make_stream(jsCtx *js, const char *name, const char *subject)
     c.Subjects = subjects;
     c.SubjectsLen = 1;
     c.Storage = js_FileStorage;
-    must(js_AddStream(NULL, js, &c, NULL, &code) == NATS_OK, "a stream");
+    c.Replicas = replicas;
+    for (int i = 0; i < 100 && r != NATS_OK; i++) {
+        const struct timespec wait = {.tv_nsec = 200 * 1000000};
+        r = js_AddStream(NULL, js, &c, NULL, &code);
+        if (r != NATS_OK)
+            (void)nanosleep(&wait, NULL);
+    }
+    must(r == NATS_OK, "a stream");
 }
 
-static double floor_per_s(int port, double seconds)
+static double floor_per_s(const struct cluster *cluster, double seconds)
 {
-    natsConnection *nc = connect_to(port);
+    natsConnection *nc = connect_to(cluster->port[0]);
     jsCtx *js = NULL;
     jsOptions o;
     char body[RECORD];
     uint64_t n = 0;
     memset(body, 'x', sizeof body);
     (void)jsOptions_Init(&o);
+    o.PublishAsync.StallWait = 10000;
     o.PublishAsync.MaxPending = MMR_ENGINE_WINDOW; /* as many as the outlet has under way */
     must(natsConnection_JetStream(&js, nc, &o) == NATS_OK, "JetStream");
-    make_stream(js, "floor", "floor.>");
+    make_stream(js, "floor", "floor.>", cluster->n);
     const int64_t start = mmr_clock_mono_ns();
     while ((double)(mmr_clock_mono_ns() - start) < seconds * 1e9)
         for (int i = 0; i < 256; i++, n++)
             must(js_PublishAsync(js, "floor.a.b.urgent.incident", body, sizeof body, NULL) == NATS_OK, "publishing");
-    must(js_PublishAsyncComplete(js, NULL) == NATS_OK, "the last answers");
+    natsStatus last = js_PublishAsyncComplete(js, NULL);
+    must(last == NATS_OK, natsStatus_GetText(last));
     const double took = (double)(mmr_clock_mono_ns() - start) / 1e9;
-    printf("{\"what\":\"floor: libnats, publish async to JetStream\",\"n\":%llu,\"per_s\":%.0f,\"bytes_each\":%d}\n", (unsigned long long)n, (double)n / took, RECORD);
+    printf("{\"what\":\"floor: libnats, publish async to JetStream, %d server%s\",\"n\":%llu,\"per_s\":%.0f,\"bytes_each\":%d}\n", cluster->n, cluster->n > 1 ? "s" : "",
+           (unsigned long long)n, (double)n / took, RECORD);
     jsErrCode code = 0;
     (void)js_DeleteStream(js, "floor", NULL, &code);
     jsCtx_Destroy(js);
@@ -191,23 +236,23 @@ static void run_for(struct world *w, double seconds)
     event_free(e);
 }
 
-static struct mmr_config *settings(int port)
+static struct mmr_config *settings(const struct cluster *cluster)
 {
     char text[200];
     struct mmr_config *c = NULL;
     struct mmr_error err = {.struct_size = sizeof err};
-    (void)snprintf(text, sizeof text, "deployment: none\ncollector: {engine: [\"nats://127.0.0.1:%d\"], engine_replicas: 1}\n", port);
+    (void)snprintf(text, sizeof text, "deployment: none\ncollector: {engine: [\"nats://127.0.0.1:%d\"], engine_replicas: %d}\n", cluster->port[0], cluster->n);
     const struct mmr_config_source src = {.name = "bench", .text = text};
     if (mmr_config_load(&src, 1, NULL, NULL, &c, &err) != 0)
         must(false, err.text);
     return c;
 }
 
-static void outlet(int port, double seconds, double floor)
+static void outlet(const struct cluster *cluster, double seconds, double floor)
 {
     struct world w = {.base = event_base_new()};
     struct mmr_error err = {.struct_size = sizeof err};
-    struct mmr_config *c = settings(port);
+    struct mmr_config *c = settings(cluster);
     const struct mmr_outlet_sink sink = {.done = on_done, .never = on_never, .ready = on_ready, .ctx = &w};
     const struct timeval turn = {.tv_usec = 1000};
     memset(w.body, 'x', sizeof w.body);
@@ -217,7 +262,7 @@ static void outlet(int port, double seconds, double floor)
         must(false, err.text);
     struct event *e = event_new(w.base, -1, EV_PERSIST, on_turn, &w);
     must(e && event_add(e, &turn) == 0, "a timer");
-    for (int i = 0; i < 100 && w.done == 0; i++) /* connected, stream made, first records through */
+    for (int i = 0; i < 300 && w.done == 0; i++) /* connected, stream made, first records through */
         run_for(&w, 0.1);
     must(w.done > 0, "the outlet does not come up");
     const int pid = mmr_outlet_program_pid(w.o);
@@ -231,9 +276,9 @@ static void outlet(int port, double seconds, double floor)
     for (int i = 0; i < 200 && w.done < w.given; i++)
         run_for(&w, 0.1);
     must(w.done == w.given && mmr_outlet_program_pid(w.o) == pid, "everything is told done, by the one program");
-    printf("{\"what\":\"outlet to NATS JetStream, acknowledged by the server\",\"n\":%llu,\"per_s\":%.0f,\"of_the_floor\":%.2f,\"collector_cpu_us_each\":%.1f,\"bytes_each\":%d,"
+    printf("{\"what\":\"outlet to NATS JetStream, acknowledged, %d server%s\",\"n\":%llu,\"per_s\":%.0f,\"of_the_floor\":%.2f,\"collector_cpu_us_each\":%.1f,\"bytes_each\":%d,"
            "\"sites\":%d}\n",
-           (unsigned long long)n, (double)n / took, (double)n / took / floor, own * 1e6 / (double)(n ? n : 1), RECORD, SITES);
+           cluster->n, cluster->n > 1 ? "s" : "", (unsigned long long)n, (double)n / took, (double)n / took / floor, own * 1e6 / (double)(n ? n : 1), RECORD, SITES);
     event_free(e);
     w.o->ops->close(w.o);
     event_base_free(w.base);
@@ -248,12 +293,12 @@ int main(int argc, char **argv)
         return 0;
     (void)snprintf(dir, sizeof dir, "%.250s/mmr-bench-outlet-XXXXXX", argc > 2 ? argv[2] : "/tmp");
     must(mkdtemp(dir) != NULL, "a folder");
-    const int port = free_port();
-    const pid_t pid = start_server(dir, port);
-    const double floor = floor_per_s(port, seconds);
-    outlet(port, seconds, floor);
-    (void)kill(pid, SIGKILL);
-    (void)waitpid(pid, NULL, 0);
+    for (int n = 1; n <= SERVERS_MAX; n += 2) {
+        struct cluster c = {.dir = dir, .n = n};
+        start(&c);
+        outlet(&c, seconds, floor_per_s(&c, seconds));
+        end(&c);
+    }
     (void)snprintf(clean, sizeof clean, "rm -rf '%s'", dir);
     return system(clean) == 0 ? 0 : 1;
 }
