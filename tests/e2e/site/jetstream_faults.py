@@ -45,7 +45,7 @@ def run(site, so):
         for i, h in enumerate(hubs): # from now on to the collectors that keep nothing, the first of which differs
             mine, other = (c1, c2) if i == 0 else (c2, c1)
             with open(os.path.join(h.site, "90-moved.yaml"), "w") as f:
-                json.dump({"upstream": {"collector": f"tcp://{mine.address}:7500", "others": [f"tcp://{other.address}:7500"]}}, f)
+                json.dump({"upstream": {"collector": f"tcp://{mine.address}:7500", "also": [f"tcp://{other.address}:7500"]}}, f)
         collectors = [Collector(m, key, sites, cluster, engine_dedup="1h") for m in (c1, c2)]
         flow(hubs, cluster, collectors)
     finally:
