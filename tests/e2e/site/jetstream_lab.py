@@ -158,7 +158,15 @@ class Cluster:
         return a if a and "error" not in a else None
 
     def messages(self, name="mamori"):
-        """Everything in the stream, in its order: dicts with seq, subject, headers, json."""
+        """Everything in the stream, in its order: dicts with seq, subject, headers, json. Asked again when servers change their leader meanwhile."""
+        for _ in range(6):
+            try:
+                return self.read(name)
+            except OSError:
+                time.sleep(1)
+        return []
+
+    def read(self, name):
         info = self.stream(name)
         out = []
         if not info:
