@@ -11,6 +11,8 @@
 #include <sodium.h>
 #include <sys/socket.h>
 
+enum { MUTE_AFTER_S = 20 };
+
 void mmr_hub_misbehaved(struct mmr_site_hub *hub, struct mmr_hub_node *n, const char *what, const char *source, int64_t now_ns)
 {
     uint64_t *count = n ? &n->bad : &hub->strangers;
@@ -29,6 +31,19 @@ void mmr_hub_misbehaved(struct mmr_site_hub *hub, struct mmr_hub_node *n, const 
     m->b = n ? n->session : 0;
     memcpy(m->bytes, text, sizeof text);
     (void)mmr_bus_deliver(m);
+}
+
+int64_t mmr_hub_look_for_mute(struct mmr_site_hub *hub, struct mmr_hub_node *n, int64_t now_ns)
+{
+    const int64_t due = n->let_in_ns + MUTE_AFTER_S * MMR_NS_PER_S;
+    if (!n->let_in_ns)
+        return INT64_MAX;
+    if (now_ns < due)
+        return due;
+    n->let_in_ns = 0;
+    if (n->is_allowed)
+        mmr_hub_misbehaved(hub, n, "its key was let in and nothing came: a routing id that another connection has, or no mamori", n->let_in_from, now_ns);
+    return INT64_MAX;
 }
 
 /* A request has seven frames: version, request id, domain, address, identity, mechanism, credentials. */
@@ -55,10 +70,15 @@ bool mmr_hub_serve_zap(struct mmr_site_hub *hub, int64_t now_ns)
                           memcmp(part[5].b, "CURVE", 5) == 0 && part[6].n == MMR_KEY;
     const bool is_join = is_curve && part[2].n == sizeof join - 1 && memcmp(part[2].b, join, sizeof join - 1) == 0;
     const bool is_data = is_curve && part[2].n == sizeof data - 1 && memcmp(part[2].b, data, sizeof data - 1) == 0;
+    struct mmr_hub_node *node = is_data ? mmr_hub_find_key(hub, part[6].b, NULL, NULL) : NULL;
     const bool is_good = is_join ? atomic_load(&hub->is_join_open) /* any key: what it says there needs a token's secret */
-                                 : is_data && mmr_hub_find_key(hub, part[6].b, NULL, NULL) != NULL;
+                                 : node != NULL;
     if (part[3].n < sizeof source)
         memcpy(source, part[3].b, part[3].n);
+    if (node && !node->let_in_ns) {
+        node->let_in_ns = now_ns;
+        memcpy(node->let_in_from, source, sizeof node->let_in_from);
+    }
     if (is_good)
         (void)sodium_bin2hex(user, sizeof user, part[6].b, MMR_KEY);
     else

@@ -180,6 +180,8 @@ static int64_t on_tick(struct mmr_bus_part *p, int64_t now_ns)
     (void)pthread_mutex_unlock(&hub->lock);
     for (uint32_t i = 0; i < count; i++) {
         struct mmr_hub_node *n = hub->node[i];
+        const int64_t mute_at = mmr_hub_look_for_mute(hub, n, now_ns);
+        at = mute_at < at ? mute_at : at;
         if (n->state != MMR_HUB_UP)
             continue;
         int64_t lost_at = n->heard_ns + hub->cfg.lost_ms * MMR_NS_PER_MS;
@@ -336,6 +338,7 @@ static void on_frame(struct mmr_site_hub *hub, unsigned c, const struct mmr_link
         return; /* never answered */
     }
     const struct mmr_envelope *e = &m->env;
+    n->let_in_ns = 0;
     memcpy(n->bus_id, id, 16);
     if (memcmp(e->node, id, 16) != 0) {
         mmr_hub_misbehaved(hub, n, "a node id that is not its key's", NULL, now_ns);

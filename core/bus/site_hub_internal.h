@@ -33,6 +33,8 @@ struct mmr_hub_node {
     int64_t heard_ns, pinged_ns, retry_ns;
     int64_t hello_wall_ns[MMR_SITE_CONNECTIONS][2]; /* t1 and t2 of the HELLO */
     struct mmr_bus_msg *orders, **orders_end;
+    int64_t let_in_ns; /* its key passed the door, and nothing was heard of it since; 0: it was */
+    char let_in_from[64];
     uint64_t bad;
     int64_t bad_told_ns;
     /* both */
@@ -78,6 +80,8 @@ bool mmr_hub_promote(struct mmr_site_hub *hub, struct mmr_hub_node *n); /* [loop
 /* ---- site_door.c, all [bus] ---- */
 
 bool mmr_hub_serve_zap(struct mmr_site_hub *hub, int64_t now_ns); /* false: no request waits */
+/* Somebody let in who says nothing is named: where a routing id is another connection's, the library holds back what is sent. When to look again */
+int64_t mmr_hub_look_for_mute(struct mmr_site_hub *hub, struct mmr_hub_node *n, int64_t now_ns);
 /* What the library saw at a socket: connections that never finished their handshake, or could not be accepted. */
 void mmr_hub_watch_door(struct mmr_site_hub *hub, unsigned connection, int64_t now_ns);
 /* n NULL: nobody who is known. At most one report a second each. source may be NULL. */

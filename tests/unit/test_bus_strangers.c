@@ -215,6 +215,13 @@ static void a_stolen_routing_id_gets_nothing(void **state)
     assert_int_equal(mmr_site_hub_order(w.hub, "pc1", "contain", MMR_LOCAL_ACTION, 1, 5000, "for pc1", 7), 0);
     assert_int_equal(raw_orders(&thief, &w, 500), 0);
     assert_int_equal(raw_orders(&owner, &w, 500), 1);
+    for (int64_t until = mmr_clock_mono_ns() + 60 * MMR_NS_PER_S; !w.bad && mmr_clock_mono_ns() < until;) {
+        raw_hello(&owner); /* it is alive, and not named */
+        stay(&w, 200);
+    }
+    assert_string_equal(w.bad_node, "pc2");
+    assert_non_null(strstr(w.what, "nothing came"));
+    assert_non_null(strstr(w.what, "127.0.0.1"));
     assert_int_equal(zmq_close(thief.sock), 0);
     assert_int_equal(zmq_close(owner.sock), 0);
     close_world(&w);
