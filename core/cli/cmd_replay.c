@@ -264,8 +264,10 @@ static int run(int argc, char **argv)
     mmr_autofree struct replay *r = calloc(1, sizeof *r);
     char over[4096];
     int status;
-    if (!r)
+    if (!r) {
+        (void)fprintf(stderr, "mamori replay: out of memory\n");
         return MMR_EXIT_FAILED;
+    }
     int code = parse_args(r, argc, argv);
     if (!code)
         code = overlay(r, over, sizeof over);
