@@ -308,7 +308,7 @@ MMR_PLUGIN(behaviour) = {
     .destroy = destroy,
     .subscribes = (const char *const[]){"flow.start", "flow.end", "http.request", "http.response", "dns.query",
                                         "smb.session", "smb.open", "smb.write", "dcerpc.call", "krb.request",
-                                        "krb.reply", "tls.heartbeat", "ftp.reply", "ftp.command", "dns.answer", "tls.hello", "ldap.search", "ldap.bind", "arp.claim", NULL},
+                                        "krb.reply", "tls.heartbeat", "ftp.reply", "ftp.command", "dns.answer", "tls.hello", "ldap.search", "ldap.bind", "arp.claim", "host.addr", NULL},
     .analyzer = &analyzer,
     .extension = extension,
 };

@@ -80,6 +80,7 @@ static const struct beh_rule zerologon = {"mamori.lateral.netlogon_flood", "Floo
 static const struct beh_rule admin_write = {"mamori.lateral.admin_share_program", "Program written to an administrative share", "spread", "high", 4, {"T1021.002", "T1570"}};
 static const struct beh_rule winrm = {"mamori.lateral.powershell_remoting", "PowerShell remoting (WinRM) between workstations", "spread", "high", 3, {"T1021.006", "T1059.001"}};
 static const struct beh_rule weak_ticket = {"mamori.lateral.rc4_ticket", "Kerberos AS-REQ that offers only RC4", "account", "high", 3, {"T1558", "T1550.003"}};
+static const struct beh_rule weak_service = {"mamori.lateral.rc4_service_ticket", "Kerberos service ticket asked for with RC4 only (Kerberoasting)", "account", "high", 4, {"T1558.003"}};
 struct flood {
     int64_t since_ns;
     uint32_t n;
@@ -214,17 +215,36 @@ static bool has_number(const char *list, const char *number)
     return false;
 }
 
+/* Services of a machine's own account or of the domain itself: their passwords are long and random, nobody guesses those. Roasting is for services that
+ * run under a person's kind of account. */
+static bool is_machines_service(const char *service)
+{
+    static const char *const classes[] = {"krbtgt", "host/", "ldap/", "cifs/", "gc/", "dns/", "rpcss/", "termsrv/", "wsman/", "restrictedkrbhost/", "kadmin/", "e3514235-"};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        if (strncasecmp(service, classes[i], strlen(classes[i])) == 0)
+            return true;
+    size_t n = strlen(service);
+    return n == 0 || service[n - 1] == '$';
+}
+
 static void on_kerberos(struct beh *b, const struct beh_event *e)
 {
     const struct beh_where *w = &e->where;
-    char etypes[128], user[128], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    char etypes[128], user[128], service[128], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     learn_controller(b, &w->dst);
-    if (!beh_is(e, "unmapped.message", "AS-REQ"))
+    const bool is_service = beh_is(e, "unmapped.message", "TGS-REQ");
+    if (!is_service && !beh_is(e, "unmapped.message", "AS-REQ"))
         return;
     (void)beh_text(e, "unmapped.etypes", etypes, sizeof etypes);
     /* 23, 24: RC4; every Windows since Vista offers AES (17, 18) too, so this is a tool or a relic */
     if (!has_number(etypes, "23") || has_number(etypes, "17") || has_number(etypes, "18") || has_number(etypes, "20"))
         return;
+    if (is_service) {
+        if (!is_machines_service(beh_text(e, "unmapped.service", service, sizeof service)))
+            beh_find(b, &weak_service, w, "%s asked %s for a ticket to %s with RC4 only (etypes %s), which can be guessed at home", net_addr_text(&w->src, src),
+                     net_addr_text(&w->dst, dst), service, etypes);
+        return;
+    }
     beh_find(b, &weak_ticket, w, "%s asked %s for a ticket of %s with RC4 only (etypes %s)", net_addr_text(&w->src, src),
              net_addr_text(&w->dst, dst), beh_text(e, "user.name", user, sizeof user), etypes);
 }

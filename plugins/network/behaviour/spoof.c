@@ -1,26 +1,90 @@
 /*
- * spoof.c - ARP spoofing: two machines claim one address, turn by turn. Statistic: changes of the
+ * spoof.c - who pretends to be another. ARP spoofing: two machines claim one address, turn by turn. Statistic: changes of the
  * hardware address behind an IP address within ten minutes. One change is a new card, a moved lease or
  * a failover; an attacker has to repeat his claim against the owner's, so the address flaps.
+ *
+ * Name poisoning: one machine answers to many names. Who asks the whole office for a name by LLMNR or NetBIOS is answered by the machine of that
+ * name; a poisoner answers whoever asks, with his own address. Statistic: different names one address answered to within ten minutes. A name service
+ * for others (WINS) answers with their addresses; mDNS has many names for one machine and is left out.
  */
 #include "behaviour.h"
 
 #include "net_text.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
-enum { FLAPS = 4, WINDOW_S = 600 };
+enum { FLAPS = 4, NAMES = 4, WINDOW_S = 600 };
 struct owner {
     int64_t since_ns;
     uint32_t flaps;
     char first[18], second[18];
 };
+struct answered { /* in the same table, under a key of its own */
+    int64_t since_ns;
+    uint32_t n, hash[NAMES];
+};
+_Static_assert(sizeof(struct answered) <= sizeof(struct owner), "one table for both");
 const uint32_t spoof_bytes = sizeof(struct owner);
 
 static const struct beh_rule flapping = {"mamori.behaviour.arp_spoofing", "ARP spoofing: two machines claim one address", "spread", "high", 4, {"T1557.002"}};
 
+static const struct beh_rule poisoning = {"mamori.behaviour.name_poisoning", "One machine answers to every name (LLMNR or NetBIOS poisoning)", "account", "high", 4, {"T1557.001"}};
+
+static bool read_addr(const char *text, struct mmr_addr *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->b[10] = ret->b[11] = 0xff;
+    return inet_pton(AF_INET, text, ret->b + 12) == 1 || inet_pton(AF_INET6, text, ret->b) == 1;
+}
+
+static uint32_t name_hash(const char *s)
+{
+    uint32_t h = 0x811c9dc5U;
+    for (; *s && *s != '.'; s++) /* the first label: NetBIOS and LLMNR say one name in two ways */
+        h = (h ^ (uint8_t)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s)) * 0x01000193U;
+    return h ? h : 1;
+}
+
+static void on_name(struct beh *b, const struct beh_event *e)
+{
+    char source[8], name[128], text[64], addr[NET_ADDR_TEXT];
+    struct beh_where where = e->where;
+    (void)beh_text(e, "unmapped.source", source, sizeof source);
+    if (strcmp(source, "llmnr") != 0 && strcmp(source, "nbns") != 0)
+        return;
+    if (!beh_text(e, "device.hostname", name, sizeof name)[0] || !read_addr(beh_text(e, "device.ip", text, sizeof text), &where.src))
+        return;
+    struct memory_key k = memory_key(&where.src, NULL, 1);
+    struct answered *a = memory_get(&b->claims, &k);
+    if (!a)
+        return;
+    if (where.time_ns - a->since_ns > WINDOW_S * SECOND) {
+        memset(a, 0, sizeof *a);
+        a->since_ns = where.time_ns;
+    }
+    const uint32_t h = name_hash(name);
+    for (uint32_t i = 0; i < a->n && i < NAMES; i++)
+        if (a->hash[i] == h)
+            return;
+    if (a->n < NAMES)
+        a->hash[a->n] = h;
+    a->n++;
+    if (a->n < NAMES)
+        return;
+    if (memcmp(&where.dst, &where.src, sizeof where.dst) == 0)
+        where.dst = e->where.src; /* who asked */
+    beh_find(b, &poisoning, &where, "%s answered to %u different names within %lld s, the last one %s (limit %d): it wants others to log on to it",
+             net_addr_text(&where.src, addr), a->n, (long long)((where.time_ns - a->since_ns) / SECOND), name, NAMES);
+}
+
 void spoof_event(struct beh *b, const struct beh_event *e)
 {
+    if (strcmp(e->kind, "host.addr") == 0) {
+        on_name(b, e);
+        return;
+    }
     char now[18], before[18], addr[NET_ADDR_TEXT];
     if (strcmp(e->kind, "arp.claim") != 0 || !beh_text(e, "unmapped.previous_mac", before, sizeof before)[0])
         return;

