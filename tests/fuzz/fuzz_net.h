@@ -28,10 +28,18 @@ static const void *fuzz_extension(void *impl, const char *id)
     return NULL;
 }
 
+static void fuzz_log(void *impl, int level, const char *text)
+{
+    (void)impl;
+    (void)level;
+    (void)text;
+}
+
 static inline void fuzz_parser(const struct proto_parser *parser, uint16_t port, const uint8_t *p, size_t n)
 {
     static const struct mmr_host host = {
-        .struct_size = sizeof host, .instance = "fuzz", .state_dir = "", .emit = fuzz_emit, .extension = fuzz_extension};
+        .struct_size = sizeof host, .instance = "fuzz", .state_dir = "", .log = fuzz_log, .emit = fuzz_emit,
+        .extension = fuzz_extension};
     static const struct proto_config cfg = {.body_max = 16384, .flow_memory_max = 65536, .events = true};
     static struct proto m;
     struct mmr_flow flow = {.struct_size = sizeof flow, .ip_version = 4, .proto = parser->ip_proto,

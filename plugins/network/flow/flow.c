@@ -37,7 +37,7 @@ struct flow_plugin {
     struct net_ranges home;
     int64_t now_ns, expired_ns, timeout_ns[FLOW_AGES];
     uint64_t n_evicted, n_refused, n_duplicate, n_malformed;
-    uint64_t told_evicted;
+    uint64_t told_evicted, told_fragments, told_forced;
     bool is_replay;
     uint8_t event[4096];
 };
@@ -362,6 +362,14 @@ static void on_timer(void *self, uint64_t cookie)
                        (unsigned long long)(m->n_evicted - m->told_evicted), (long long)m->cfg->flows_max);
         m->told_evicted = m->n_evicted;
         m->host->log(m->host->impl, MMR_LOG_WARN, text);
+    }
+    if (m->frags.n_dropped != m->told_fragments || m->streams.n_forced != m->told_forced) {
+        char text[160];
+        (void)snprintf(text, sizeof text, "flow.given_up fragments=%llu stream_pieces=%llu (too many, too old, or impossible)",
+                       (unsigned long long)(m->frags.n_dropped - m->told_fragments), (unsigned long long)(m->streams.n_forced - m->told_forced));
+        m->told_fragments = m->frags.n_dropped;
+        m->told_forced = m->streams.n_forced;
+        m->host->log(m->host->impl, MMR_LOG_INFO, text);
     }
     (void)m->host->set_timer(m->host->impl, TIMER_MS, 0);
 }

@@ -234,6 +234,8 @@ static void on_call(struct proto *m, struct proto_flow *pf, struct rpc *r, const
         if (!r->dir[dir].stub && !(r->dir[dir].stub = malloc(RPC_STUB_MAX)))
             return;
         size_t room = RPC_STUB_MAX - r->dir[dir].n_stub, n = n_stub < room ? n_stub : room;
+        if (n < n_stub && room)
+            proto_give_up(m, PROTO_GIVEN_UP_RPC);
         memcpy(r->dir[dir].stub + r->dir[dir].n_stub, stub, n);
         r->dir[dir].n_stub += n;
         if (!(flags & FLAG_LAST))

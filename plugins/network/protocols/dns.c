@@ -233,6 +233,12 @@ static void host_addr(struct proto *m, const struct proto_flow *pf, const struct
     proto_event_send(m);
 }
 
+static bool give_up(struct proto *m)
+{
+    proto_give_up(m, PROTO_GIVEN_UP_DNS);
+    return true;
+}
+
 static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_packet *pkt, const char *app, const uint8_t *p,
                     size_t n)
 {
@@ -250,7 +256,7 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_pac
     unsigned qd = net_be16(p + 4), an = net_be16(p + 6);
     for (unsigned i = 0; i < qd; i++) {
         if (!read_name(p, n, &pos, &owner) || pos + 4 > n)
-            return true; /* malformed behind a sane header: the next datagram may be good */
+            return give_up(m); /* malformed behind a sane header: the next datagram may be good */
         if (is_nbns)
             netbios_name(&owner);
         if (n_names < QUESTIONS_MAX) {
@@ -264,6 +270,8 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_pac
     bool is_whole = true;
     for (unsigned section = 0; section < SECTIONS && is_whole; section++)
         is_whole = read_section(p, n, &pos, section, is_nbns, &a);
+    if (!is_whole)
+        proto_give_up(m, PROTO_GIVEN_UP_DNS);
     m->n_bufs = 0;
     for (size_t i = 0; i < n_names; i++) {
         if (!is_response)

@@ -175,7 +175,10 @@ static int on_body(htp_tx_data_t *d, uint8_t dir)
     if (!t || !h || d->len == 0)
         return HTP_OK;
     size_t max = (size_t)h->m->cfg->body_max;
+    const bool was_full = t->body[dir].n >= max;
     append(&t->body[dir], d->data, d->len, max);
+    if (!was_full && t->body[dir].n >= max)
+        proto_give_up(h->m, PROTO_GIVEN_UP_BODY);
     if (t->body[dir].n >= max) /* enough to judge: do not wait for the end of a long download */
         send_once(h, t, dir);
     return HTP_OK;
@@ -338,8 +341,10 @@ static bool http_data(struct proto *m, struct proto_flow *pf, const struct mmr_c
         else
             return true;
     }
-    if (h->n_open > OPEN_MAX)
+    if (h->n_open > OPEN_MAX) {
+        proto_give_up(h->m, PROTO_GIVEN_UP_PIPELINE);
         stop(h);
+    }
     if (!h->connp && !start(h))
         return false;
     int rc = parse(h, c->dir, &ts, c->data, c->len);

@@ -22,6 +22,13 @@ struct proto_claim { /* who said last that an address is his */
     bool is_used;
     uint32_t changes;
 };
+enum proto_given_up { /* what a ceiling cuts off; counted, and told at 1, 10, 100 … */
+    PROTO_GIVEN_UP_BODY = 0,  /* a body longer than body_max, inflated or not */
+    PROTO_GIVEN_UP_PIPELINE,  /* requests without an answer */
+    PROTO_GIVEN_UP_RPC,       /* arguments of a DCE/RPC call over RPC_STUB_MAX */
+    PROTO_GIVEN_UP_DNS,       /* a name that loops, or runs off its message */
+    PROTO_GIVEN_UP,           /* how many */
+};
 struct proto { /* the plugin instance */
     const struct mmr_host *host;
     const struct proto_config *cfg;
@@ -29,6 +36,7 @@ struct proto { /* the plugin instance */
     void *htp; /* shared libhtp configuration */
     struct proto_flow *flows;
     uint64_t n_flows, n_unknown, n_errors;
+    uint64_t n_given_up[PROTO_GIVEN_UP]; /* what a ceiling cut off, by kind */
     bool is_replay;
     struct proto_claim claims[PROTO_CLAIMS];
     struct mmr_event ev;
@@ -36,6 +44,8 @@ struct proto { /* the plugin instance */
     size_t n_bufs;
     uint8_t event[PROTO_EVENT_BYTES];
 };
+
+void proto_give_up(struct proto *m, enum proto_given_up what); /* [loop] */
 
 enum proto_match { PROTO_NO = 0, PROTO_YES = 1, PROTO_MORE = 2 }; /* MORE: too few bytes to say */
 struct proto_parser {

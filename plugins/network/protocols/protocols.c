@@ -197,6 +197,19 @@ static struct proto_flow *flow_of(struct proto *m, struct mmr_flow *flow)
     return pf;
 }
 
+void proto_give_up(struct proto *m, enum proto_given_up what)
+{
+    static const char *const names[PROTO_GIVEN_UP] = {"body", "pipelined_requests", "rpc_arguments", "dns_name"};
+    uint64_t n = ++m->n_given_up[what], power = 1;
+    while (power < n)
+        power *= 10;
+    if (power != n) /* told at 1, 10, 100 … */
+        return;
+    char text[120];
+    (void)snprintf(text, sizeof text, "protocols.given_up what=%s n=%llu (looked at up to a ceiling, the rest left out)", names[what], (unsigned long long)n);
+    m->host->log(m->host->impl, MMR_LOG_INFO, text);
+}
+
 static void feed(struct proto *m, struct proto_flow *pf, const struct mmr_chunk *c)
 {
     if (pf->parser->data(m, pf, c))

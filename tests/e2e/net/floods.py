@@ -121,6 +121,8 @@ def replay(path, folder):
     return p.returncode, text, err, usage.ru_maxrss / 1024
 
 
+SAID = {"a_syn_flood": "flow.table_full evicted=", "a_fragment_flood": "flow.given_up fragments=", "pipelined_requests": "what=pipelined_requests n=",
+        "gzip_bombs": "what=body n=", "dns_pointer_loops": "what=dns_name n=", "rpc_fragment_storms": "what=rpc_arguments n="}
 FLOODS = {"a_syn_flood": syn_flood, "a_fragment_flood": fragment_flood, "pipelined_requests": pipelining, "gzip_bombs": gzip_bombs,
           "dns_pointer_loops": dns_loops, "rpc_fragment_storms": rpc_fragments}
 
@@ -148,6 +150,7 @@ def main():
         rc, text, err, mb = replay(path, folder)
         case(f"{name}_hides_no_attack", rc == 0 and "sid:9000002" in text, (rc, err))
         case(f"{name}_stays_within_memory", mb < base_mb + MORE_MB, f"{n} packets: {mb:.0f} MB, alone {base_mb:.0f} MB")
+        case(f"{name}_is_counted", SAID[name] in err, err)
         print(f"    {name}: {n} packets, {mb:.0f} MB (the attack alone: {base_mb:.0f} MB)")
         classes = [json.loads(l)["unmapped"]["mamori"] for l in text.splitlines() if '"class_uid":2005' in l]
         case(f"{name}_blames_only_the_attacker", all("198.51.100.7" in c.get("attackers", []) or c["class"] != "severe" for c in classes), classes)
