@@ -17,7 +17,7 @@ struct mmr_engine_host {
     void *ctx;
     struct mmr_engine_pipe pipe;
     int work_fd, open_error;
-    bool is_open, is_ready;
+    bool is_open, is_ready, is_again;
     char why[WHY_MAX];
     uint64_t done[DONE_AT_ONCE];
     uint32_t n_done;
@@ -60,6 +60,11 @@ void mmr_engine_away(struct mmr_engine_host *h, const char *why)
     h->is_ready = false;
     (void)snprintf(h->why, sizeof h->why, "%s", text);
     (void)mmr_engine_put(&h->pipe, MMR_ENGINE_AWAY, text, strlen(text) + 1, NULL, 0);
+}
+
+void mmr_engine_again(struct mmr_engine_host *h)
+{
+    h->is_again = true;
 }
 
 static int on_frame(void *ctx, uint32_t op, const uint8_t *bytes, size_t len)
@@ -108,13 +113,14 @@ int mmr_engine_serve(const struct mmr_engine_ops *ops, void *ctx)
             break; /* nobody is there any more */
         if (mmr_engine_unsent(&h.pipe))
             fd[0].events |= POLLOUT;
-        if (poll(fd, h.work_fd >= 0 ? 2 : 1, TURN_MS) < 0 && errno != EINTR)
+        if (poll(fd, h.work_fd >= 0 ? 2 : 1, h.is_again ? 0 : TURN_MS) < 0 && errno != EINTR)
             break;
         if ((fd[0].revents & (POLLIN | POLLHUP | POLLERR)) && mmr_engine_read(&h.pipe, on_frame, &h, &err) != 0) {
             status = h.open_error == MMR_ECONFIG ? 2 : h.open_error ? 3 : 0;
             break;
         }
         const int64_t now = mmr_clock_mono_ns();
+        h.is_again = false;
         if (h.is_open && ops->work(ctx, now, &err) != 0) {
             mmr_engine_away(&h, err.text);
             mmr_log(MMR_LOG_ERR, "outlet.program_ends", "outlet=%s reason=\"%s\"", ops->name, err.text);

@@ -19,6 +19,7 @@ int mmr_engine_serve(const struct mmr_engine_ops *ops, void *ctx);
 
 void mmr_engine_done(struct mmr_engine_host *h, uint64_t seq); /* the engine has it durably */
 void mmr_engine_never(struct mmr_engine_host *h, uint64_t seq, const char *why);
+void mmr_engine_again(struct mmr_engine_host *h); /* from work: there is more to do, call it again at once */
 void mmr_engine_ready(struct mmr_engine_host *h);
 void mmr_engine_away(struct mmr_engine_host *h, const char *why); /* said again only when why is another */
 

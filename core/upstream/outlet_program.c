@@ -326,10 +326,12 @@ static void close_outlet(struct mmr_outlet *o)
 
 static const struct mmr_outlet_ops nats_ops = {.name = "nats", .submit = submit, .settle = settle, .work = work, .close = close_outlet};
 
+static const struct mmr_outlet_ops postgresql_ops = {.name = "postgresql", .submit = submit, .settle = settle, .work = work, .close = close_outlet};
+
 static const struct { /* which engine a URL is for */
     const char *scheme;
     const struct mmr_outlet_ops *ops;
-} engines[] = {{"nats://", &nats_ops}, {"tls://", &nats_ops}};
+} engines[] = {{"nats://", &nats_ops}, {"tls://", &nats_ops}, {"postgresql://", &postgresql_ops}};
 
 bool mmr_outlet_program_is_ready(const struct mmr_outlet *o)
 {
@@ -406,7 +408,7 @@ int mmr_outlet_program_open(struct event_base *base, const struct mmr_config *co
         if (strncmp(first, engines[i].scheme, strlen(engines[i].scheme)) == 0)
             ops = engines[i].ops;
     if (!ops)
-        return mmr_fail(err, MMR_ECONFIG, "collector.engine '%.100s': expected nats://HOST:PORT or tls://HOST:PORT", first);
+        return mmr_fail(err, MMR_ECONFIG, "collector.engine '%.100s': expected nats://HOST:PORT, tls://HOST:PORT or postgresql://USER@HOST/DATABASE", first);
     struct program *x = calloc(1, sizeof *x);
     if (!x)
         return mmr_fail(err, MMR_ENOMEM, "collector.engine: out of memory");

@@ -210,12 +210,12 @@ class Collector:
         with open(self.m.log_path, "ab") as log:
             self.p = subprocess.Popen(self.m.command("upstream", "--config", self.m.site), stdout=log, stderr=log)
 
-    def outlet(self):
-        """The pid of its outlet program."""
+    def outlet(self, name="nats"):
+        """The pid of its outlet program, or None."""
         try:
             with open(f"/proc/{self.p.pid}/task/{self.p.pid}/children") as f:
                 for pid in f.read().split():
-                    if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "nats":
+                    if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == name:
                         return int(pid)
         except OSError:
             pass
