@@ -2,6 +2,7 @@
 #include "upstream/direct.h"
 
 #include "brain/site_conf.h"
+#include "control/metrics_http.h"
 #include "upstream/direct_internal.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -103,11 +104,13 @@ static int open_parts(struct mmr_direct *d, struct mmr_error *err)
     }
     if (!is_good)
         return mmr_fail(err, MMR_ENOMEM, "collector: out of memory");
-    return mmr_outlet_program_open(d->base, d->config, &sink, &d->outlet, err);
+    r = mmr_outlet_program_open(d->base, d->config, &sink, &d->outlet, err);
+    return r ? r : mmr_direct_measure_open(d, err);
 }
 
 static void release(struct mmr_direct *d)
 {
+    mmr_metrics_http_close(d->metrics);
     mmr_site_hub_free(d->hub);
     if (d->bus)
         mmr_bus_free(d->bus);
@@ -135,6 +138,7 @@ int mmr_direct_run(const struct mmr_config *config, struct mmr_error *err)
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     d->config = config;
+    d->started_ns = mmr_clock_mono_ns();
     d->base = event_base_new();
     d->site = calloc(MMR_SITE_NODES_MAX, sizeof *d->site);
     int r = d->base && d->site ? open_parts(d, err) : mmr_fail(err, MMR_ENOMEM, "collector: out of memory");

@@ -1,4 +1,4 @@
-/* direct_internal.h - one struct, four files: direct.c (loop), direct_sites.c (who is let in), direct_intake.c (what they send), direct_queue.c (what is on its way). */
+/* direct_internal.h - one struct, five files: direct.c (loop), direct_sites.c (who is let in), direct_intake.c (what they send), direct_queue.c (what is on its way), direct_measure.c. */
 #ifndef MMR_UPSTREAM_DIRECT_INTERNAL_H
 #define MMR_UPSTREAM_DIRECT_INTERNAL_H
 
@@ -10,6 +10,7 @@
 
 struct event;
 struct mmr_direct_slot;
+struct mmr_metrics_http;
 
 enum { MMR_DIRECT_HELD_MAX = 16384, MMR_DIRECT_HELD_BYTES = 64 * 1024 * 1024 }; /* records taken and not told done, of all sites */
 
@@ -35,6 +36,8 @@ struct mmr_direct {
     struct mmr_bus *bus;
     struct mmr_site_hub *hub;
     struct mmr_outlet *outlet;
+    struct mmr_metrics_http *metrics; /* NULL: metrics.listen is not set */
+    int64_t started_ns;               /* monotonic */
     struct mmr_direct_site *site; /* MMR_SITE_NODES_MAX */
     uint32_t n_sites;
     struct timespec list_time; /* of collector.sites as read last */
@@ -65,6 +68,9 @@ extern const struct mmr_outlet_sink mmr_direct_sink; /* ctx to be set */
 /* direct_intake.c */
 extern const struct mmr_site_hub_ops mmr_direct_hub_ops;
 void mmr_direct_tell_presence(struct mmr_direct *d, struct mmr_direct_site *s, const char *state);
+
+/* direct_measure.c */
+int mmr_direct_measure_open(struct mmr_direct *d, struct mmr_error *err); /* nothing where metrics.listen is not set */
 
 /* direct_sites.c */
 int mmr_direct_sites_read(struct mmr_direct *d, struct mmr_error *err); /* at first, and whenever the file is another */

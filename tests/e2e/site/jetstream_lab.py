@@ -198,12 +198,12 @@ class Cluster:
 class Collector:
     """`mamori upstream` that keeps nothing, on a machine of the lab: its key and its configuration are all that is there."""
 
-    def __init__(self, machine, key, sites, cluster, **more):
+    def __init__(self, machine, key, sites, cluster, metrics=None, **more):
         self.m, self.p = machine, None
         os.makedirs(machine.state, exist_ok=True)
         shutil.copy(key, os.path.join(machine.state, "node.key"))
         os.chmod(os.path.join(machine.state, "node.key"), 0o600)
-        machine.configure({"deployment": "none", "site": {"listen": f"tcp://{machine.address}:7500"},
+        machine.configure({"deployment": "none", "site": {"listen": f"tcp://{machine.address}:7500"}, **({"metrics": {"listen": metrics}} if metrics else {}),
                            "collector": {"engine": cluster.urls(), "sites": sites, **more}})
 
     def start(self):

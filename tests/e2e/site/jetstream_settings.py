@@ -155,10 +155,13 @@ def run(site, so):
         made = engine.ask("$JS.API.STREAM.CREATE.mamori", {"name": "mamori", "subjects": ["mamori.v1.>"], "storage": "file", "num_replicas": 1, "max_msg_size": 2048,
                                                             "duplicate_window": 3600 * 10**9})
         case("a_stream_of_short_messages", made and "error" not in made, made)
-        c = collector = lab.collector(engine_monitor=[f"http://{engine.m.address}:8222"])
+        c = collector = lab.collector(engine_monitor=[f"http://{engine.m.address}:8222"], metrics="127.0.0.1:9464")
         c.start()
         case("everything_arrives", until(lambda: waits() == 0 and says(c, "site.up", 1), 120), (lab.hub.status(), c.log()))
         parts(engine, c)
+        page = subprocess.run(["ip", "netns", "exec", lab.front.ns, sys.executable, "-c", "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9464/metrics').read().decode())"],
+                              capture_output=True, text=True, timeout=60).stdout
+        case("it_is_measured", all(w in page for w in ('mamori_outlet_ready{outlet="nats"} 1', 'mamori_site_up{site="acme.hub1"} 1', 'mamori_outbox_records{outlet="nats"} 0', "# EOF")), page)
 
         # full: it refuses, the office waits; then there is room
         c.end()
