@@ -193,6 +193,7 @@ def flow(site, so, collector, hubs):
     marked = until(lambda: next((s for s in collector.list()["sites"] if s["site"] == "acme.hub2" and s["evidence_signed_upto"] >= 256), None), 60)
     case("its_evidence_is_signed_where_it_cannot_reach", marked and "evidence_doubt" not in marked, collector.list()["sites"])
 
+    until(lambda: all(collector.state(f"acme.{h.name}") == "up" for h in hubs), 90)  # each comes back when it tries again
     m = measured(os.path.join(site.root, "metrics.sock"))
     sent = {s["site"]: s["records"] for s in collector.list()["sites"]}
     case("it_is_measured", m.get('mamori_sites{state="up"}') == 2 and m.get('mamori_site_up{site="acme.hub1"}') == 1 and m.get('mamori_outbox_records{outlet="file"}') == 0 and
