@@ -225,7 +225,8 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
     } else if (strcmp(command, "block.undo") == 0) {
         o = json_object_new_object();
         status = undo(l, text, o);
-    } else if (o = json_object_new_object(), mmr_live_known_request(l, command, text, o, &status) || mmr_uplink_request(l->uplink, command, o, &status)) {
+    } else if (o = json_object_new_object(), mmr_live_known_request(l, command, text, o, &status) || mmr_live_simclock_request(l, command, text, o, &status) ||
+               mmr_uplink_request(l->uplink, command, o, &status)) {
         ; /* answered */
     } else if (strncmp(command, "node.", 5) == 0 && !l->membership) {
         add_str(o, "error", "this hub has no other machines: set site.listen, as in 'site: {listen: tcp://192.0.2.1:7400}'");

@@ -323,6 +323,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
         l->roster.inside_crosses = mmr_config_bool(l->config, "defence.inside_crosses_gateway");
     if (!r)
         r = mmr_persist_open(mmr_config_str(l->config, "node.state_dir"), &l->persist, err);
+    if (!r && mmr_value_is(mmr_event_get(m->map, "clock"), "sim"))
+        r = mmr_live_simclock_start(l, err);
     if (!r)
         r = mmr_live_eyes_restore(l, err);
     if (!r)

@@ -84,6 +84,9 @@ static void take_receipt(struct mmr_live *l, const char *node, uint64_t id, cons
     }
     if (mmr_selftest_receipt(&l->selftest, id, &r))
         return;
+    int64_t *const times[] = {&r.applied_ns, &r.verified_ns, &r.expires_ns, &r.revoked_ns};
+    for (size_t k = 0; k < sizeof times / sizeof times[0]; k++)
+        *times[k] += *times[k] ? l->ahead_ns : 0; /* 0 but with a simulated clock */
     for (uint32_t i = 0; i < l->n_undo; i++)
         if (l->undo[i] == id && (r.result == MMR_RESULT_APPLIED || r.result == MMR_RESULT_ALREADY)) {
             r.revoked_ns = mmr_clock_wall_ns();
@@ -164,6 +167,8 @@ static void on_record(void *ctx, const struct mmr_local_record *r)
             return;
         }
         i->events++;
+        if (l->ahead_ns)
+            (void)mmr_stamp_offset(l->stamped, len, MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX, l->ahead_ns, &len);
         pass_on(l, l->roster.hostname, i->side, l->stamped, len);
         mmr_listeners_event(&l->roster, l->server, r->slot, r->instance, l->stamped, len, l->view);
     } else if (r->kind == MMR_LOCAL_RECEIPT) {

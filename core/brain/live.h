@@ -76,6 +76,8 @@ struct mmr_live {
     bool has_news;  /* committed rows wait for forwarders */
     bool is_exit;
     int64_t started_ns; /* monotonic */
+    bool is_simulated;  /* the clock: simclock.c */
+    int64_t ahead_ns;   /* of the machine's */
     int64_t wall_minus_mono_ns; /* as the clocks stood when we last looked */
     int64_t started_wall_ns, alive_ns; /* alive_ns: when the store last learnt that we run */
     int64_t trimmed_ns; /* monotonic: when delivered records were last let go */
@@ -110,6 +112,10 @@ void mmr_live_eyes_tick(struct mmr_live *l); /* every few seconds */
 /* parts.c */
 int mmr_live_parts_restore(struct mmr_live *l, struct mmr_error *err); /* the correlation rules count on from what was kept */
 void mmr_live_part(void *ctx); /* ctx: struct mmr_live; the event in the pipeline is part of a story */
+
+/* simclock.c */
+int mmr_live_simclock_start(struct mmr_live *l, struct mmr_error *err); /* the store is open, nothing has looked at a clock */
+bool mmr_live_simclock_request(struct mmr_live *l, const char *command, const char *args, struct json_object *o, int *ret_status);
 
 /* known.c */
 int mmr_live_known_restore(struct mmr_live *l, struct mmr_error *err); /* makes l->allow from what was kept */

@@ -28,7 +28,7 @@ struct mmr_notices {
 
 static int64_t now_of(struct mmr_notices *n)
 {
-    return mmr_timeline_now(&n->line, mmr_boot_ns(), mmr_clock_wall_ns());
+    return mmr_timeline_now(&n->line, mmr_clock_boot_ns(), mmr_clock_wall_ns());
 }
 
 /* ---- what the outlet asks for ---- */
@@ -88,7 +88,7 @@ static void restore_line(struct mmr_notices *n)
         mmr_log(MMR_LOG_ERR, "notice.time", "reason=\"%s\" what=\"it begins anew at this machine's clock\"", err.text);
     free(bytes);
     const int64_t last = n->line.last_ns;
-    mmr_timeline_start(&n->line, boot, mmr_boot_ns(), mmr_clock_wall_ns());
+    mmr_timeline_start(&n->line, boot, mmr_clock_boot_ns(), mmr_clock_wall_ns());
     if (last) /* nobody watched between our last beat and now; by this clock */
         mmr_weekly_gap(n->l, mmr_timeline_wall(&n->line, last), mmr_timeline_wall(&n->line, n->line.last_ns), "*", "power", false);
 }

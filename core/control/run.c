@@ -123,6 +123,15 @@ static int lock(struct mmr_run_state *s, struct mmr_error *err)
     return 0;
 }
 
+int mmr_run_clock_allowed(const struct mmr_run_state *s, const struct mmr_config *c, struct mmr_error *err)
+{
+    if (s->opts->is_simulated && strcmp(mmr_config_str(c, "profile"), "service") == 0)
+        return mmr_fail(err, MMR_ECONFIG, "--clock=sim is for tests; with 'profile: service' the clock is the machine's");
+    if (s->opts->is_simulated && strcmp(mmr_config_str(c, "node.role"), "endpoint") == 0)
+        return mmr_fail(err, MMR_ECONFIG, "--clock=sim is the hub's: an endpoint decides nothing by the clock");
+    return 0;
+}
+
 static int start(struct mmr_run_state *s, struct mmr_error *err)
 {
     static const struct mmr_supervisor_ops ops = {.state = on_state, .fact = on_fact, .message = on_message};
@@ -209,6 +218,8 @@ int mmr_run(const struct mmr_run_opts *o)
     s->lock_fd = -1;
     s->started_ns = mmr_clock_mono_ns();
     int r = mmr_config_load_site(o->config_dir, o->over, say, NULL, &s->config, &err);
+    if (!r)
+        r = mmr_run_clock_allowed(s, s->config, &err);
     if (!r) {
         static const struct {
             const char *name;

@@ -15,6 +15,7 @@ struct mmr_run_opts {
     const char *over;       /* YAML laid over everything; NULL: none */
     const struct mmr_plugin *const *builtins;
     bool is_quiet;          /* no text for people on stdout */
+    bool is_simulated;      /* the brain's clock, for tests */
 };
 /* Runs until SIGTERM or SIGINT. Returns the exit status of the command. */
 int mmr_run(const struct mmr_run_opts *o);

@@ -316,6 +316,7 @@ static int assign_core(void *ctx, struct mmr_child *c, struct mmr_error *err)
     mmr_event_begin_map(&map, buf, sizeof buf);
     mmr_event_str(&map, "dir", s->opts->config_dir);
     mmr_event_str(&map, "over", s->opts->over);
+    mmr_event_str(&map, "clock", s->opts->is_simulated ? "sim" : NULL);
     return mmr_child_send(c, MMR_TELL_CONFIG, &map, NULL, 0, -1);
 }
 

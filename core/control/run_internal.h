@@ -91,6 +91,8 @@ struct mmr_run_state {
 /* run_hosts.c */
 int mmr_run_make_hosts(struct mmr_run_state *s, struct mmr_error *err);
 int mmr_run_make_core(struct mmr_run_state *s, struct mmr_error *err);
+/* May the clock be what was asked for, under this configuration? errors MMR_ECONFIG */
+int mmr_run_clock_allowed(const struct mmr_run_state *s, const struct mmr_config *c, struct mmr_error *err);
 void mmr_run_tell_instances(struct mmr_run_state *s, size_t slot); /* after a host came up */
 void mmr_run_tell_down(struct mmr_run_state *s, size_t slot);
 void mmr_run_tell_all(struct mmr_run_state *s);                    /* after the core came up */

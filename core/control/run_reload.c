@@ -235,6 +235,8 @@ void mmr_run_reload(struct mmr_run_state *s, uint64_t client)
                strcmp(mmr_config_str(s->next_config, "node.run_dir"), mmr_config_str(s->config, "node.run_dir")) != 0 ||
                strcmp(mmr_config_str(s->next_config, "node.role"), mmr_config_str(s->config, "node.role")) != 0))
         r = mmr_fail(&err, MMR_ECONFIG, "node.state_dir, node.run_dir and node.role cannot change while it runs; start it again");
+    if (!r)
+        r = mmr_run_clock_allowed(s, s->next_config, &err);
     if (!r && is_set_changed(s)) {
         r = remake_hosts(s, &err);
         if (!r) {

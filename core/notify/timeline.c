@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/scope.h"
@@ -97,11 +96,4 @@ void mmr_boot_id(char buf[MMR_BOOT_ID_MAX])
     mmr_autoclose int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, buf, MMR_BOOT_ID_MAX - 1);
     buf[n > 0 ? strcspn(buf, "\n") : 0] = '\0';
-}
-
-int64_t mmr_boot_ns(void)
-{
-    struct timespec ts = {0};
-    (void)clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (int64_t)ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }

@@ -38,8 +38,7 @@ void mmr_timeline_pack(const struct mmr_timeline *t, uint8_t ret[MMR_TIMELINE_PA
 /* errors MMR_EBADMSG: another length or version, or times that cannot be */
 int mmr_timeline_unpack(struct mmr_timeline *t, const uint8_t *p, size_t len, struct mmr_error *err);
 
-/* This machine's: the id of its boot ("" where it has none) and the time since. */
+/* The id of this machine's boot; "" where it has none. */
 void mmr_boot_id(char buf[MMR_BOOT_ID_MAX]);
-int64_t mmr_boot_ns(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* clock.c - the machine's clocks, and time as text. */
 #include "util/clock.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -12,9 +13,21 @@ static int64_t read_clock(clockid_t id)
     return (int64_t)ts.tv_sec * MMR_NS_PER_S + ts.tv_nsec;
 }
 
+static atomic_int_fast64_t ahead; /* the process's own, as its clocks are */
+
+void mmr_clock_simulate(int64_t ahead_ns)
+{
+    atomic_store(&ahead, ahead_ns);
+}
+
 int64_t mmr_clock_wall_ns(void)
 {
-    return read_clock(CLOCK_REALTIME);
+    return read_clock(CLOCK_REALTIME) + atomic_load_explicit(&ahead, memory_order_relaxed);
+}
+
+int64_t mmr_clock_boot_ns(void)
+{
+    return read_clock(CLOCK_BOOTTIME) + atomic_load_explicit(&ahead, memory_order_relaxed);
 }
 
 int64_t mmr_clock_mono_ns(void)

@@ -52,10 +52,10 @@ class Lab:
         with open(os.path.join(self.site, name + ".yaml"), "w") as f:
             f.write(what if isinstance(what, str) else json.dumps(what))  # JSON is YAML
 
-    def start(self, before=()):
-        """before: a command that is put in front of it."""
+    def start(self, before=(), args=()):
+        """before: a command that is put in front of it; args: more of `mamori run`."""
         log = open(self.log_path, "ab")
-        self.p = subprocess.Popen(["ip", "netns", "exec", self.ns, *before, self.mamori, "run", "--config", self.site], stdout=log, stderr=log)
+        self.p = subprocess.Popen(["ip", "netns", "exec", self.ns, *before, self.mamori, "run", "--config", self.site, *args], stdout=log, stderr=log)
         log.close()
 
     def log(self):
