@@ -207,7 +207,7 @@ static void go_on(struct mmr_weekly *w, int64_t now_ns)
 void mmr_weekly_tick(struct mmr_weekly *w, int64_t wall_ns)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    if (w->is_off)
+    if (w->is_off || !w->l->is_settled)
         return;
     if (w->at) {
         go_on(w, wall_ns);
@@ -223,7 +223,7 @@ void mmr_weekly_tick(struct mmr_weekly *w, int64_t wall_ns)
     int64_t issued = (wall_ns - w->first_ns) / MMR_WEEK_NS;
     if (issued - w->done > CAUGHT_UP_MAX)
         w->done = (uint32_t)(issued - CAUGHT_UP_MAX); /* a machine that was off for months does not send months of mail */
-    if (issued > w->done && w->l->is_settled)
+    if (issued > w->done)
         begin(w, w->done + 1, wall_ns);
 }
 
