@@ -185,6 +185,7 @@ static int on_event(void *self, const void *msgpack, size_t len, struct mmr_erro
     callback_event(b, &b->ev);
     spoof_event(b, &b->ev);
     names_event(b, &b->ev);
+    generated_event(b, &b->ev);
     exfil_event(b, &b->ev);
     cleartext_event(b, &b->ev);
     return MMR_OK;
@@ -213,7 +214,7 @@ static void destroy(void *self)
         return;
     struct memory *const all[] = {&b->told, &b->scan_port, &b->scan_host, &b->scan_slow, &b->guess, &b->web,
                                   &b->poll, &b->dns, &b->icmp, &b->asked, &b->rpc, &b->roles,
-                                  &b->claims, &b->named, &b->nameless, &b->sent};
+                                  &b->claims, &b->named, &b->nameless, &b->sent, &b->failed};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         memory_done(all[i]);
     free(b);
@@ -230,7 +231,7 @@ static int init_memories(struct beh *b)
         {&b->poll, 8192, beacon_bytes},     {&b->dns, 16384, dns_bytes},       {&b->icmp, 4096, icmp_bytes},
         {&b->asked, 8192, callback_bytes},  {&b->rpc, 4096, lateral_bytes},    {&b->roles, 1024, sizeof(uint32_t)},
         {&b->claims, 4096, spoof_bytes},      {&b->named, 65536, 1},            {&b->nameless, 1024, nameless_bytes},
-        {&b->sent, 16384, sent_bytes},
+        {&b->sent, 16384, sent_bytes},      {&b->failed, 1024, generated_bytes},
     };
     int rc = MMR_OK;
     for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == MMR_OK; i++)

@@ -53,6 +53,7 @@ struct beh {
     struct memory rpc, roles;                       /* lateral.c */
     struct memory claims;                           /* spoof.c */
     struct memory named, nameless;                  /* names.c */
+    struct memory failed;                           /* generated.c: names a client asked for that do not exist */
     struct memory sent;                             /* exfil.c */
     struct beh_event ev;
     uint8_t out[16384];
@@ -79,6 +80,7 @@ void content_chunk(struct beh *b, const struct mmr_chunk *c);
 void callback_chunk(struct beh *b, const struct mmr_chunk *c);
 void spoof_event(struct beh *b, const struct beh_event *e);
 void lateral_event(struct beh *b, const struct beh_event *e);
+void generated_event(struct beh *b, const struct beh_event *e);
 void names_event(struct beh *b, const struct beh_event *e);
 bool names_has(struct beh *b, const struct mmr_addr *a); /* somebody in the office named this address */
 void exfil_packet(struct beh *b, const struct mmr_packet *p);
@@ -88,6 +90,6 @@ void cleartext_chunk(struct beh *b, const struct mmr_chunk *c);
 bool lateral_is_controller(struct beh *b, const struct mmr_addr *a);
 /* what each check's maps hold, in bytes */
 extern const uint32_t scan_bytes, guess_bytes, beacon_bytes, dns_bytes, icmp_bytes, callback_bytes, lateral_bytes, spoof_bytes,
-    nameless_bytes, sent_bytes;
+    nameless_bytes, sent_bytes, generated_bytes;
 
 #endif

@@ -534,6 +534,40 @@ static void who_answers_to_every_name_is_told_who_answers_to_his_own_is_not(void
     }
 }
 
+static void made_up_names_are_told_mistyped_ones_are_not(void **state)
+{
+    static const char *const odd[] = {"qxvkzjwpfrtb.com", "wjzxqkvbnmpl.net", "kqvxzbtrfjgw.info", "zxcvqwkjhgfp.org", "bvnxmzkqwjrt.co.jp"};
+    static const char *const words[] = {"tanakashoten.co.jp", "officesupplies.com", "sakuranetwork.jp", "printerstore.net", "maintenance.org"};
+    static const struct {
+        const char *why;
+        const char *const *base;
+        int n, below, rcode;
+        bool want;
+    } rows[] = {{"a program that lost its server", odd, 24, 0, 3, true}, {"the same, but they exist", odd, 24, 0, 0, false},
+                {"too few", odd, 15, 0, 3, false}, {"words nobody registered", words, 40, 0, 3, false}, {"a blocklist's one domain", odd, 60, 1, 3, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        char name[80];
+        begin(&w, NULL);
+        for (int k = 0; k < rows[i].n; k++) {
+            const char *base = rows[i].base[k % 5];
+            if (rows[i].below)
+                (void)snprintf(name, sizeof name, "%d.%s", k, odd[0]);
+            else /* different each time, and of the same kind */
+                (void)snprintf(name, sizeof name, "%c%c%s", 'a' + k / 5 * 5 % 26, rows[i].base == odd ? 'q' : 'n', base);
+            w.now += 2 * MMR_TH_S;
+            struct mmr_event *ev = event(&w, "dns.answer", "192.168.1.5", "192.168.1.1", 53, "internal");
+            mmr_event_str(ev, "query.hostname", name);
+            mmr_event_int(ev, "rcode_id", rows[i].rcode);
+            send_event(&w);
+        }
+        if ((found(&w, "mamori.behaviour.generated_names") >= 0) != rows[i].want)
+            fail_msg("%s", rows[i].why);
+        done(&w);
+    }
+}
+
 static void a_heartbeat_that_returns_more_is_heartbleed(void **state)
 {
     static const struct {
@@ -771,6 +805,7 @@ int main(void)
         cmocka_unit_test(programs_on_administrative_shares_are_told),
         cmocka_unit_test(rc4_only_requests_are_told_lists_with_it_are_not),
         cmocka_unit_test(service_tickets_with_rc4_only_are_roasting),
+        cmocka_unit_test(made_up_names_are_told_mistyped_ones_are_not),
         cmocka_unit_test(who_answers_to_every_name_is_told_who_answers_to_his_own_is_not),
         cmocka_unit_test(a_heartbeat_that_returns_more_is_heartbleed),
         cmocka_unit_test(an_address_that_flaps_between_two_cards_is_spoofed),

@@ -25,7 +25,7 @@ if b"__asan_init" in open(mamori, "rb").read():
                 "detection: {a: {Image|endswith: /nc}, condition: a}\nlevel: high\n")
     SET["org.mamori.sigma"] = ["own_rules=false", "rules=" + rule]
 # May be skipped here: what needs a privilege or a kernel that this machine does not give.
-MAY_SKIP = {"org.mamori.files", "org.mamori.capture", "org.mamori.nft", "org.mamori.proc", "org.mamori.contain"}
+MAY_SKIP = {"org.mamori.files", "org.mamori.capture", "org.mamori.nft", "org.mamori.reset", "org.mamori.proc", "org.mamori.contain"}
 
 
 def check(name):
