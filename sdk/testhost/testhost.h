@@ -13,8 +13,12 @@
  *     assert_string_equal(mmr_testhost_text(th, mmr_testhost_find(th, "finding", 0), "mamori.rule"), "...");
  *     mmr_testhost_free(th);                                             (stop(), destroy())
  *
- * Mistakes of the test itself (no such instance, no memory) abort with a message. Not thread safe,
- * but for what the ABI calls [any].
+ * Mistakes of the test itself (no such instance, no memory) abort with a message. Not thread safe: every function is
+ * [loop], called on the thread that made the test host, which is the instances' loop; what the ABI calls [any] is so here too.
+ * Texts are UTF-8 with a NUL; times are nanoseconds of the host's clock unless a name says ms; what is returned stays the test
+ * host's until the next call or mmr_testhost_free(). Errors go to err, which may be NULL.
+ *
+ * source  what the real host does and refuses: core/plugin/runtime.c, core/plugin/route.c; held beside it by tests/plugins/test_testhost.c
  */
 #ifndef MAMORI_TESTHOST_H
 #define MAMORI_TESTHOST_H
@@ -38,6 +42,7 @@ extern "C" {
 
 struct mmr_testhost;
 
+/* [loop] An empty one, its clock at MMR_TH_START_NS. Returned; mmr_testhost_free(). */
 struct mmr_testhost *mmr_testhost_new(void);
 void mmr_testhost_free(struct mmr_testhost *th); /* stops and destroys every instance; accepts NULL */
 
@@ -51,15 +56,18 @@ void mmr_testhost_free(struct mmr_testhost *th); /* stops and destroys every ins
  */
 int mmr_testhost_add(struct mmr_testhost *th, const struct mmr_plugin *p, const char *const *config_text,
                      struct mmr_error *err);
-/* The same with a filled config struct of the plugin (borrowed until the test host is freed). */
+/* The same with a filled config struct of the plugin (borrowed until the test host is freed); returns as above. */
 int mmr_testhost_add_filled(struct mmr_testhost *th, const struct mmr_plugin *p, const void *config,
                             struct mmr_error *err);
+/* [loop] What create() of instance i returned, and the host it was given. Borrowed. */
 void *mmr_testhost_self(struct mmr_testhost *th, int i);
 const struct mmr_host *mmr_testhost_host(struct mmr_testhost *th, int i);
 /* start() of every sensor not started yet, in order; the first error. */
 int mmr_testhost_start(struct mmr_testhost *th, struct mmr_error *err);
+/* stop() of every sensor that was started; afterwards an emit() is a refusal. */
 void mmr_testhost_stop(struct mmr_testhost *th);
-/* Two-phase reload of one instance; is_commit false: prepare, then abort. */
+/* Two-phase reload of one instance; is_commit false: prepare, then abort. errors MMR_EUNSUPPORTED it has no reload_prepare; MMR_ECONFIG the
+ * text; what prepare() gave */
 int mmr_testhost_reload(struct mmr_testhost *th, int i, const char *const *config_text, bool is_commit,
                         struct mmr_error *err);
 /* A directory of its own for the instances added from now on; removed with the test host. */
@@ -77,15 +85,18 @@ void mmr_testhost_use_real_clock(struct mmr_testhost *th); /* from now on; poll(
 
 /* Hand an item of a topic to one instance's sink; -1: to every sink. Returns how many sinks took it. */
 int mmr_testhost_feed(struct mmr_testhost *th, int i, const char *topic, const void *item);
-/* Hand an event to an analyzer, stamped or not, whatever it subscribes to. */
+/* Hand an event of len bytes (borrowed) to an analyzer, stamped or not, whatever it subscribes to. Returns what event() gave. */
 int mmr_testhost_event(struct mmr_testhost *th, int i, const void *msgpack, size_t len,
                        struct mmr_error *err);
-int mmr_testhost_finish(struct mmr_testhost *th, struct mmr_error *err); /* every analyzer's finish() */
+/* Every analyzer's finish(), in order; returns the first error. */
+int mmr_testhost_finish(struct mmr_testhost *th, struct mmr_error *err);
 /* Read a recorded input to its end through "mamori.replay/0"; the clock follows the records' times.
  * Returns the number of records, or a negative error. */
 int64_t mmr_testhost_replay(struct mmr_testhost *th, int i, const char *path, const char *format,
                             struct mmr_error *err);
+/* An order to a responder, a (borrowed) as the core would send it; returns what act() gave. The receipt: mmr_testhost_receipt(). */
 int mmr_testhost_act(struct mmr_testhost *th, int i, const struct mmr_action *a, struct mmr_error *err);
+/* A record (borrowed) to a forwarder, with its place in the queue; returns what forward() gave. How far it got: mmr_testhost_delivery(). */
 int mmr_testhost_forward(struct mmr_testhost *th, int i, const char *json, uint64_t seq,
                          struct mmr_error *err);
 /* Wait at most timeout_ms for watched descriptors and wakes, serve them once; how many were served. */
@@ -100,7 +111,7 @@ unsigned mmr_testhost_watched(const struct mmr_testhost *th, int fd); /* MMR_FD_
  * that subscribe to the kind get it too (never its emitter), as in a real host. */
 size_t mmr_testhost_events(const struct mmr_testhost *th);
 void mmr_testhost_clear(struct mmr_testhost *th); /* events, receipts, deliveries and refusals */
-int mmr_testhost_count(const struct mmr_testhost *th, const char *kind); /* NULL: all */
+int mmr_testhost_count(const struct mmr_testhost *th, const char *kind); /* how many of this kind; NULL: of all */
 /* Number of the nth (from 0) event of a kind, or -1. */
 int mmr_testhost_find(const struct mmr_testhost *th, const char *kind, int nth);
 /* ... whose field has this text, or -1. */
@@ -108,10 +119,12 @@ int mmr_testhost_find_text(const struct mmr_testhost *th, const char *kind, cons
                            const char *text);
 /* Decoded; valid until the next call of any function of this test host. NULL for number -1. */
 const struct mmr_event_view *mmr_testhost_view(struct mmr_testhost *th, int event);
+/* Its bytes as emitted, borrowed until cleared; and the number of the instance that emitted it. */
 const void *mmr_testhost_bytes(const struct mmr_testhost *th, int event, size_t *ret_len);
 int mmr_testhost_emitter(const struct mmr_testhost *th, int event);
 /* A string field, NUL-terminated; "" if absent. Valid for the next 15 calls. */
 const char *mmr_testhost_text(struct mmr_testhost *th, int event, const char *key);
+/* An integer field; dflt if absent or of another type. */
 int64_t mmr_testhost_int(struct mmr_testhost *th, int event, const char *key, int64_t dflt);
 /* Print every event, one line each, to stderr: for finding out why a test fails. */
 void mmr_testhost_dump(struct mmr_testhost *th);
@@ -122,6 +135,7 @@ struct mmr_testhost_receipt { /* one action_done() */
     const void *msgpack;
     size_t len;
 };
+/* How many there are; the nth from 0, borrowed until cleared, NULL beyond the last. */
 size_t mmr_testhost_receipts(const struct mmr_testhost *th);
 const struct mmr_testhost_receipt *mmr_testhost_receipt(const struct mmr_testhost *th, size_t n);
 /* A field of the nth receipt's map; "" if absent. Valid for the next 15 calls. */
@@ -134,6 +148,7 @@ struct mmr_testhost_delivery { /* one forward_done() */
     int64_t time_ns;
     char detail[128];
 };
+/* How many there are; the nth from 0, borrowed until cleared, NULL beyond the last. */
 size_t mmr_testhost_deliveries(const struct mmr_testhost *th);
 const struct mmr_testhost_delivery *mmr_testhost_delivery(const struct mmr_testhost *th, size_t n);
 

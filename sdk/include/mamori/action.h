@@ -2,6 +2,8 @@
  * mamori/action.h - names inside an action's target map and inside the receipt a responder returns.
  * Both are flat MessagePack maps, built with mamori/event.h (mmr_event_begin_map) and read with
  * mmr_event_read(). Verbs, targets and effects: docs/vocabulary.md.
+ *
+ * source  the service standard's 3.3 (receipts, verification); names of OCSF 1.8.0 where it has one
  */
 #ifndef MAMORI_ACTION_H
 #define MAMORI_ACTION_H
@@ -12,7 +14,8 @@
 extern "C" {
 #endif
 
-/* An empty map with no event head; close with mmr_event_end(). */
+/* An empty map with no event head, for targets and receipts; buf as of mmr_event_begin(), fields as of events, closed with
+ * mmr_event_end(). [any] errors kept in ev->err: MMR_ETOOBIG cap is below 5 bytes */
 void mmr_event_begin_map(struct mmr_event *ev, void *buf, size_t cap);
 
 /* Target map of an action. `target` is one line for people; the rest depends on the verb:

@@ -1,4 +1,8 @@
-/* mamori/error.h - return codes and the one-sentence error every mamori function fills. */
+/*
+ * mamori/error.h - return codes and the one-sentence error every mamori function fills.
+ *
+ * source  mamori's own; the numbers are part of the ABI and do not move
+ */
 #ifndef MAMORI_ERROR_H
 #define MAMORI_ERROR_H
 
@@ -32,8 +36,10 @@ struct mmr_error { /* owned by the caller; filled only on failure */
 };
 
 /*
- * mmr_fail - fill err (may be NULL) and return code, so that `return mmr_fail(...)` ends a function.
- * The text names the object, what was found, what was expected and what to do; longer text is cut.
+ * mmr_fail - fill err (the caller's; may be NULL) and return code, so that `return mmr_fail(...)` ends a function. [any]
+ *
+ * code, fmt  MMR_E…, and a sentence that names the object, what was found, what was expected and what to do; cut to 247 bytes
+ * errors     none of its own
  */
 __attribute__((format(printf, 3, 4))) static inline int mmr_fail(struct mmr_error *err, int code,
                                                                  const char *fmt, ...)

@@ -4,6 +4,9 @@
  * It is frozen: tests hold the place of every field (tests/abi/layout.h), and a plugin built for each minor version must go on
  * loading (tests/abi/released). What a plugin may rely on is in these comments: units, who owns what, on which thread, which errors.
  * Unless a comment says otherwise, pointers are borrowed for the call, texts are UTF-8 with a NUL, and 0 is success.
+ *
+ * source  mamori's own; what it was learnt from stands beside each rule: entry symbols that carry the major (VLC), structs that only grow
+ *         (SQLite), extensions by id (CLAP), capabilities against grants (Falco). MessagePack, OCSF 1.8.0, semver 2.0.0
  */
 #ifndef MAMORI_PLUGIN_H
 #define MAMORI_PLUGIN_H
@@ -148,14 +151,16 @@ struct mmr_replay_ops {
                 struct mmr_error *err);
     /* [loop] the time of the next record, ns UTC; MMR_ENOENT at the end of the input */
     int (*next)(void *self, int64_t *ret_time_ns, struct mmr_error *err);
-    int (*step)(void *self, struct mmr_error *err); /* [loop] emit or publish that record */
+    /* [loop] emit or publish that record. errors any: the input ends here, with one warning */
+    int (*step)(void *self, struct mmr_error *err);
 };
 
 /* ---- roles; a plugin may hold several ---- */
 struct mmr_sensor_ops { /* produces events with host->emit() */
     uint32_t struct_size, reserved;
-    int (*start)(void *self, struct mmr_error *err); /* [loop] not called in replay */
-    void (*stop)(void *self);                        /* [loop] no emit() afterwards */
+    /* [loop] once, when every instance of the host is made; not called in replay. errors any: the host does not come up, err says why */
+    int (*start)(void *self, struct mmr_error *err);
+    void (*stop)(void *self); /* [loop] no emit() afterwards */
     /* [loop] may be NULL. Every event emitted up to the upto-th (counting from 1 since create) is
      * committed: a listener may now acknowledge its own senders. */
     void (*on_committed)(void *self, uint64_t upto);
@@ -185,10 +190,11 @@ struct mmr_action { /* borrowed for the call */
 };
 struct mmr_responder_ops {
     uint32_t struct_size, reserved;
-    /* [loop] 0: done, action_done() was or will be called; MMR_EAGAIN: action_done() follows */
+    /* [loop] 0: done, action_done() was or will be called; MMR_EAGAIN: action_done() follows. errors MMR_EPERM refused, MMR_EUNSUPPORTED,
+     * MMR_EBADMSG the target, MMR_EIO: err is the receipt then */
     int (*act)(void *self, const struct mmr_action *a, struct mmr_error *err);
     /* [loop] after restart: these actions live; everything else of ours is undone. Their receipts
-     * are sent again through action_done(). */
+     * are sent again through action_done(). live: n ids, borrowed. errors any: said in the log */
     int (*reconcile)(void *self, const uint64_t *live, size_t n, struct mmr_error *err);
 };
 enum mmr_delivery { /* SERVICE: delivery levels L0 to L4; negative: given up */
@@ -201,9 +207,11 @@ enum mmr_delivery { /* SERVICE: delivery levels L0 to L4; negative: given up */
 };
 struct mmr_forwarder_ops {
     uint32_t struct_size, reserved;
-    /* [loop] data: one record, UTF-8 JSON of OCSF. MMR_EAGAIN: not now, offer it again later */
+    /* [loop] data: one record of len bytes, UTF-8 JSON of OCSF, borrowed; seq: its place in the queue, for forward_done().
+     * errors MMR_EAGAIN not now, offer it again later; others: as forward_done() with MMR_DELIVERY_FAILED, err is the detail */
     int (*forward)(void *self, const void *data, size_t len, uint64_t seq, struct mmr_error *err);
-    int (*flush)(void *self, int64_t deadline_ms, struct mmr_error *err); /* [loop] before the end: at most so long */
+    /* [loop] before the end: hand on what waits, for at most deadline_ms milliseconds. errors are said, the end comes all the same */
+    int (*flush)(void *self, int64_t deadline_ms, struct mmr_error *err);
 };
 
 /* ---- descriptor: const data, readable without running plugin code ---- */
@@ -223,26 +231,28 @@ struct mmr_plugin {
     uint32_t config_size;             /* sizeof the struct the offsets index */
     uint32_t config_stride;           /* sizeof(struct mmr_cfg_key): rows may grow within a major */
 
-    /* Lifecycle, all [loop]. create() gets a filled config it may keep reading until destroy(), or until reload_commit(), when the
-     * one given to reload_prepare() takes its place. *ret_self: not NULL. A refusal fills err: one sentence for the operator. */
+    /* [loop] Lifecycle. create() gets a filled config it may keep reading until destroy(), or until reload_commit(), when the
+     * one given to reload_prepare() takes its place. *ret_self: the plugin's own, not NULL, given to destroy() once. errors MMR_ECONFIG, MMR_ENOMEM, …: one sentence for the operator */
     int (*create)(const struct mmr_host *host, const void *config, void **ret_self,
                   struct mmr_error *err);
-    void (*destroy)(void *self); /* accepts NULL */
-    /* Two-phase reload; prepare may be NULL: the instance restarts. prepare() checks the new config
-     * and loads what it needs beside the old; then exactly one of commit() and abort() follows. */
+    void (*destroy)(void *self); /* [loop] accepts NULL; threads of the plugin's own are joined in it, and self is gone */
+    /* [loop] Two-phase reload; prepare may be NULL: the instance restarts. prepare() checks the new config
+     * and loads what it needs beside the old; then exactly one of commit() and abort() follows. errors MMR_ECONFIG and others: the old one stays */
     int (*reload_prepare)(void *self, const void *config, struct mmr_error *err);
-    void (*reload_commit)(void *self);
-    void (*reload_abort)(void *self);
+    void (*reload_commit)(void *self); /* [loop] the new configuration holds from now on; cannot fail */
+    void (*reload_abort)(void *self);  /* [loop] the old one stays; what prepare() made is freed */
+    /* [loop] fd (still the plugin's) can be read or written, MMR_FD_*, or an error waits there; cookie as given to watch_fd(). NULL: nothing is watched */
     void (*on_fd)(void *self, int fd, unsigned rw, uint64_t cookie);
-    void (*on_timer)(void *self, uint64_t cookie);
-    void (*on_wake)(void *self);
+    void (*on_timer)(void *self, uint64_t cookie); /* [loop] a timer of set_timer() is due, once. NULL: none is set */
+    void (*on_wake)(void *self); /* [loop] after wake(), and when emit() takes events again after MMR_EAGAIN. May be NULL */
 
     const char *const *subscribes; /* NULL-terminated kinds an analyzer reads; "*" is every kind */
     const struct mmr_sensor_ops *sensor;
     const struct mmr_analyzer_ops *analyzer;
     const struct mmr_responder_ops *responder;
     const struct mmr_forwarder_ops *forwarder;
-    const void *(*extension)(const char *id); /* may be NULL; sinks, replay */
+    /* [any] what it offers under this id (a struct mmr_sink, mmr_replay_ops, …, const data that stays for ever), or NULL; may itself be NULL */
+    const void *(*extension)(const char *id);
     /* append here only */
 };
 

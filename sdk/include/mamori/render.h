@@ -1,6 +1,8 @@
 /*
  * mamori/render.h - a plugin that turns a record for people into a page, asked through its extension "mamori.render/0".
  * Pure: no instance, no state; it may be called without create().
+ *
+ * source  mamori's own (docs/wire.md)
  */
 #ifndef MAMORI_RENDER_H
 #define MAMORI_RENDER_H
@@ -17,7 +19,8 @@ extern "C" {
 #define MMR_RENDER_ID "mamori.render/0"
 struct mmr_render_ops {
     uint32_t struct_size, reserved;
-    /* json: the record (docs/wire.md). Returned texts: free(); either may be NULL: not wanted. MMR_EBADMSG: not such a record */
+    /* [any] json, len: the record, UTF-8, borrowed (docs/wire.md). ret_html, ret_text: returned, NUL-terminated, the caller's to free();
+     * either may be NULL: not wanted. errors MMR_EBADMSG: not such a record; MMR_ENOMEM */
     int (*render)(const char *json, size_t len, char **ret_html, char **ret_text, struct mmr_error *err);
 };
 
