@@ -71,7 +71,7 @@ static void case_one_export(struct mmr_probe *pr)
         if (strncmp(f.names[i], "mmr_plugin_entry_v", 18) != 0 && at < sizeof more)
             at += (size_t)snprintf(more + at, sizeof more - at, "%s%s", at ? ", " : "", f.names[i]);
     if (more[0])
-        mmr_probe_fault(pr, "it exports more than its entry: %.200s; compile with -fvisibility=hidden and link with -Wl,--exclude-libs,ALL", more);
+        mmr_probe_fault(pr, "it exports more than its entry: %.200s; compile with -fvisibility=hidden, link with -Wl,--exclude-libs,ALL, and C++ with a version script, too (docs/plugin-author.md)", more);
 }
 
 static void case_text(struct mmr_probe *pr)

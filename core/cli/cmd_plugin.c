@@ -26,6 +26,36 @@ static struct json_object *item(struct json_object *o, const char *key, size_t i
     return i < n ? json_object_array_get_idx(list, i) : NULL;
 }
 
+/* The last of its self-tests, in a few words. */
+static void last_test(struct json_object *o, char *buf, size_t cap)
+{
+    size_t n;
+    struct json_object *list = mmr_cli_json_list(o, "selftests", &n), *last = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *x = json_object_array_get_idx(list, i);
+        if (!last || strcmp(mmr_cli_json_text(x, "at"), mmr_cli_json_text(last, "at")) >= 0)
+            last = x;
+    }
+    if (last)
+        (void)snprintf(buf, cap, "%s %s", mmr_cli_json_text(last, "result"), mmr_cli_json_text(last, "at"));
+    else
+        (void)snprintf(buf, cap, "none");
+}
+
+/* Below a configured one: what it can do, what it may use, how its last test went. */
+static void show_second(struct json_object *o)
+{
+    char caps[256], needs[256], actions[512], test[160], text[1300];
+    words(o, "capabilities", caps, sizeof caps);
+    words(o, "granted_needs", needs, sizeof needs);
+    words(o, "granted_actions", actions, sizeof actions);
+    last_test(o, test, sizeof test);
+    (void)snprintf(text, sizeof text, "    can: %s; granted: %s%s%s; self-test: %s", *caps ? caps : "no capability of its own", *needs || *actions ? needs : "nothing",
+                   *needs && *actions ? " " : "", actions, test);
+    mmr_person_text(stdout, text);
+    (void)fputc('\n', stdout);
+}
+
 static void show_row(struct json_object *o)
 {
     char text[512];
@@ -45,6 +75,8 @@ static void show_row(struct json_object *o)
         mmr_person_text(stdout, text);
     }
     (void)fputc('\n', stdout);
+    if (n)
+        show_second(o);
     if (strcmp(mmr_cli_json_text(o, "trust"), "refused") == 0) {
         (void)fputs("    ", stdout);
         mmr_person_text(stdout, mmr_cli_json_text(o, "why"));
@@ -104,6 +136,9 @@ static void show_info(struct json_object *o)
     show_line("capabilities", *text ? text : "none");
     words(o, "needs", text, sizeof text);
     show_line("needs", *text ? text : "none");
+    words(o, "granted_needs", text, sizeof text);
+    show_line("granted", *text ? text : "none");
+    show_words(o, "may do", "granted_actions");
     show_words(o, "events", "events");
     show_words(o, "subscribes", "subscribes");
     show_words(o, "actions", "actions");
@@ -114,9 +149,12 @@ static void show_info(struct json_object *o)
         show_line("instance", text);
     }
     for (size_t i = 0; (x = item(o, "selftests", i)) != NULL; i++) {
-        (void)snprintf(text, sizeof text, "%s: %s %s", mmr_cli_json_text(x, "what"), mmr_cli_json_text(x, "result"), mmr_cli_json_text(x, "detail"));
+        (void)snprintf(text, sizeof text, "%s: %s %s %s", mmr_cli_json_text(x, "what"), mmr_cli_json_text(x, "result"), mmr_cli_json_text(x, "at"),
+                       mmr_cli_json_text(x, "detail"));
         show_line("self-test", text);
     }
+    if (!item(o, "selftests", 0))
+        show_line("self-test", "none");
     for (size_t i = 0; (x = item(o, "config", i)) != NULL; i++) {
         (void)snprintf(text, sizeof text, "%s [%s] %s", mmr_cli_json_text(x, "name"), mmr_cli_json_text(x, "default"), mmr_cli_json_text(x, "doc"));
         show_line("config", text);
@@ -209,7 +247,7 @@ MMR_COMMAND(plugin) = {
     .help = "the plugins: what there is, what may run, what runs",
     .usage = "usage: mamori plugin list [--json]\n       mamori plugin info ID|FILE [--json]\n\n"
              "list: maker, model, version, side, whether it may run here (bundled, registered, signed, listed; refused with the\n"
-             "      reason), and the state of each instance. info: everything it says of itself, who signed it, what is granted,\n"
+             "      reason), the state of each instance; of configured ones its capabilities, grants and last self-test. info: everything it says of itself, who signed it, what is granted,\n"
              "      its last self-test. Plugin code that is asked for this runs in a process of its own without privileges.\n"
              "MAMORI_PLUGINS names the folder of plugin files; without it they are looked for beside the executable.\n",
     .run = run,

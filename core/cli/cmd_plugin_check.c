@@ -97,7 +97,7 @@ static void print_end(const struct ask *a, const struct mmr_check_summary *s)
         return;
     }
     (void)printf("%s %s: %s, %u passed, %u failed, %u skipped, seed %llu\n", s->id[0] ? s->id : a->what, s->version,
-                 s->failed ? "breaks the rules" : "sound", s->passed, s->failed, s->skipped, (unsigned long long)a->opts.seed);
+                 s->failed ? "breaks the rules" : s->skipped ? "sound as far as it was tried" : "sound", s->passed, s->failed, s->skipped, (unsigned long long)a->opts.seed);
     if (!s->is_isolated && !a->opts.is_in_process)
         (void)fputs("note: this kernel or user may make no namespaces, so the plugin ran with this user's view of the machine\n", stderr);
 }

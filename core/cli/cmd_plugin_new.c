@@ -1,5 +1,6 @@
 /* cmd_plugin_new.c - `mamori plugin new`: a whole project outside this tree, from the files of sdk/template. */
 #include "cli/command.h"
+#include "cli/person.h"
 #include "plugin/describe.h"
 #include "util/scope.h"
 
@@ -166,6 +167,21 @@ static int usage(const char *text, const char *what)
     return MMR_EXIT_USAGE;
 }
 
+/* With the word it could be: the same in small letters and underscores. */
+static int bad_name(const char *given, const char *name)
+{
+    char other[32] = "";
+    size_t n = strlen(name);
+    for (size_t i = 0; i < n && n < sizeof other; i++)
+        other[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i] == '-' || name[i] == ' ' ? '_' : name[i]);
+    bool is_good = is_ident(other) && !is_taken(other);
+    (void)fprintf(stderr, "mamori plugin new: '");
+    mmr_person_text(stderr, given);
+    (void)fprintf(stderr, "' is no name%s%s%s; expected a word of up to 31 small letters, digits and _ that C does not use itself (beacon), or an id that ends "
+                  "with one (org.example.beacon); see `mamori plugin new --help`\n", is_good ? ", but '" : "", is_good ? other : "", is_good ? "' would be" : "");
+    return MMR_EXIT_USAGE;
+}
+
 /* NAME is a word, or a whole id whose last part is the word. */
 static int take_name(struct project *p, const char *given)
 {
@@ -173,8 +189,7 @@ static int take_name(struct project *p, const char *given)
     const char *name = last ? last + 1 : given;
     int n = last ? snprintf(p->id, sizeof p->id, "%s", given) : snprintf(p->id, sizeof p->id, "org.example.%s", given);
     if (!is_ident(name) || is_taken(name))
-        return usage("the name is a lower-case word of up to 31 letters, digits and _ that C does not use itself, or an id that ends with one "
-                     "(org.example.beacon)", given);
+        return bad_name(given, name);
     (void)snprintf(p->name, sizeof p->name, "%s", name);
     for (char *c = p->id; *c && !last; c++) /* an id has no underscores */
         *c = *c == '_' ? '-' : *c;

@@ -45,6 +45,20 @@ static struct json_object *row_of(const struct rows *r, const char *id, const ch
     return NULL;
 }
 
+/* What it may use: as registered; without a registration what it asks for; refused, nothing. */
+static void grant(struct json_object *o, const char *key, const char *asked, const struct mmr_trust_verdict *v, const char *registered)
+{
+    struct json_object *list = json_object_new_array(), *all = child(o, asked);
+    for (const char *p = v->has_registration && !v->reason ? registered : ""; *p; p += strspn(p, " ")) {
+        size_t n = strcspn(p, " ");
+        json_object_array_add(list, json_object_new_string_len(p, (int)n));
+        p += n;
+    }
+    for (size_t i = 0; !v->has_registration && !v->reason && all && i < json_object_array_length(all); i++)
+        json_object_array_add(list, json_object_get(json_object_array_get_idx(all, i)));
+    json_object_object_add(o, key, list);
+}
+
 static void judge(const struct rows *r, struct json_object *o, const char *id, const struct mmr_admission *a)
 {
     const struct mmr_trust_ask ask = mmr_admission_ask(a, id);
@@ -58,6 +72,8 @@ static void judge(const struct rows *r, struct json_object *o, const char *id, c
     mmr_cli_json_str(o, "why", v.text);
     mmr_cli_json_str(o, "key", v.key);
     mmr_cli_json_str(o, "key_owner", v.owner);
+    grant(o, "granted_needs", "needs", &v, v.registration.needs);
+    grant(o, "granted_actions", "actions", &v, v.registration.actions);
     if (v.has_registration) {
         struct json_object *g = json_object_new_object();
         mmr_cli_json_str(g, "at", v.registration.at);

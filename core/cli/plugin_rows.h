@@ -5,8 +5,8 @@
 #include "cli/site.h"
 
 /*
- * id, maker, model, version, side, capabilities, needs, actions, file, sha256, trust, registration, instances (name, host,
- * state, reason) and self-tests, sorted by id. only: one id or file; NULL: all.
+ * id, maker, model, version, side, capabilities, needs, actions, granted_needs, granted_actions, file, sha256, trust, registration,
+ * instances (name, host, state, reason) and self-tests, sorted by id. only: one id or file; NULL: all.
  *
  * is_running  out: a mamori runs here, and the states are its
  * returned; json_object_put(). NULL: out of memory

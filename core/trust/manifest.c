@@ -214,6 +214,23 @@ int mmr_manifest_parse(const char *name, const char *text, size_t len, struct mm
     return 0;
 }
 
+/*
+ * The first comment of a signature is under no signature. Of a plugin's it is pinned by the registration; here by being what
+ * programs write: then no byte of the file can change unseen.
+ */
+static bool is_usual_comment(const char *text, const struct mmr_signature *s)
+{
+    char ours[80], id[MMR_SIGN_ID_TEXT];
+    const char *const usual[] = {ours, "untrusted comment: signature from minisign secret key", "untrusted comment: signature from rsign secret key"};
+    size_t n = strcspn(text, "\n");
+    mmr_sign_id_text(s->id, id);
+    (void)snprintf(ours, sizeof ours, "untrusted comment: signature from key %s", id);
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        if (strlen(usual[i]) == n && memcmp(usual[i], text, n) == 0)
+            return true;
+    return false;
+}
+
 static int check_signature(const char *path, const char *text, size_t len, const struct mmr_keyring *ring,
                            const struct mmr_ring_key **ret, struct mmr_error *err)
 {
@@ -230,6 +247,9 @@ static int check_signature(const char *path, const char *text, size_t len, const
         r = mmr_signature_parse(name, bytes, n, &s, err);
     if (r == 0)
         r = mmr_keyring_find(ring, name, s.id, MMR_KEY_TOOLS, ret, err);
+    if (r == 0 && !is_usual_comment(bytes, &s))
+        r = mmr_fail(err, MMR_EPERM, "%s:1: its first comment was changed; expected 'untrusted comment: signature from minisign secret key', as minisign writes it; sign "
+                     "the list again, without a comment of your own there", name);
     if (r)
         return r == MMR_ENOENT ? MMR_EPERM : r; /* a list that is there, without a good signature, is refused */
     (void)crypto_generichash(blake2b, sizeof blake2b, (const uint8_t *)text, len, NULL, 0);

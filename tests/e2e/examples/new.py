@@ -59,6 +59,22 @@ try:
         rc, said = run(mamori, "plugin", "check", so, "--seed", "5")
         case(f"{role}_keeps_the_rules", rc == 0 and "skip " not in said, said)
         open(os.path.join(top, "node.yaml"), "w").close()
+    # the same function of the package makes a plugin in C++
+    where = os.path.join(top, "greeter")
+    os.mkdir(where)
+    shutil.copy(os.path.join(SOURCE, "tests", "abi", "plugin.cpp"), where)
+    with open(os.path.join(where, "CMakeLists.txt"), "w") as f:
+        f.write("cmake_minimum_required(VERSION 3.25)\nproject(greeter CXX)\nset(CMAKE_CXX_STANDARD 17)\nfind_package(mamori-sdk 0.1 REQUIRED)\n"
+                "mamori_add_plugin(greeter plugin.cpp)\n")
+    if shutil.which("c++") and "-fsanitize" not in cache("CMAKE_C_FLAGS"):
+        rc, said = run("cmake", "-G", "Ninja", "-S", where, "-B", where + "/build", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+        case("cxx_finds_the_package", rc == 0, said)
+        rc, said = run("cmake", "--build", where + "/build")
+        case("cxx_builds_without_a_warning", rc == 0, said)
+        rc, said = run(mamori, "plugin", "check", where + "/build/greeter.so")
+        case("cxx_keeps_the_rules", rc == 0 and "skip " not in said, said)
+    rc, said = run(mamori, "plugin", "new", "My-Beacon", cwd=top)
+    case("a_name_that_could_be_one_is_said", rc == 2 and "'My-Beacon' is no name, but 'my_beacon' would be" in said, said)
     for args, why in ((["x-y"], "no_word"), (["while"], "c_s_own_word"), (["a", "--role", "king"], "no_role"), (["a", "--side", "left"], "no_side"),
                       (["a", "--license", "GPL"], "no_license"), ([], "no_name"), (["Org.Example.a"], "no_id"), (["b", "--dir", where], "folder_is_there")):
         rc, said = run(mamori, "plugin", "new", *args, cwd=top)

@@ -60,6 +60,15 @@ def main():
         case("and_what_was_not", all(c["state"] in ("proven", "unproven") and (c["state"] == "proven") == (c["result"] == "passed") for c in caps["capabilities"]), caps)
         tested = lab.until(lambda: any(t["result"] == "passed" for t in row(lab, "nft").get("selftests", [])), 40)
         case("the_list_tells_self_tests", tested, row(lab, "nft"))
+        rc, out, err = lab.cli("plugin", "list")
+        text = out[out.index("org.mamori.nft"):].split("\norg.")[0] if "org.mamori.nft" in out else out
+        case("list_shows_each_column", all(w in text for w in ("mamori ", " nft ", "0.1.0", "network", "bundled", "nft: running", "can: net.defend",
+                                                               "granted: netfilter block.addr", "self-test: passed 20")), text)
+        rc, out, err = lab.cli("plugin", "info", "org.mamori.nft")
+        shown = dict((l[:12].strip(), l[13:]) for l in out.splitlines())
+        case("info_shows_each_column", all(shown.get(k, "").startswith(v) for k, v in (
+            ("maker", "mamori"), ("model", "nft 0.1.0"), ("side", "network"), ("capabilities", "net.defend"), ("granted", "netfilter"), ("may do", "block.addr"),
+            ("trust", "bundled"), ("instance", "nft in host nft: running"))) and " passed 20" in shown.get("self-test", ""), out)
 
         ok(lab, "plugin", "key", "new", key)
         ok(lab, "plugin", "sign", so, "--key", key + ".sec")
@@ -71,6 +80,8 @@ def main():
         ok(lab, "plugin", "key", "add", key + ".pub", "--owner", "Somebody", "--signs", "both")
         ok(lab, "plugin", "register", so)
         ok(lab, "reload")
+        rc, out, err = lab.cli("plugin", "info", so, "--json")
+        case("a_registration_is_the_grant", rc == 0 and json.loads(out)["granted_needs"] == json.loads(out)["registration"]["needs"].split(), out)
         case("registered_it_runs", is_state(lab, "note", "running") and row(lab, "note")["trust"] == "signed", row(lab, "note"))
 
         with open(so, "r+b") as f:
