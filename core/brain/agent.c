@@ -178,13 +178,17 @@ static int take(struct mmr_agent *a, const struct mmr_message *m, struct mmr_err
     case MMR_TELL_INSTANCE:
         a->is_account_due = true;
         r = mmr_roster_instance(&a->roster, m->map, err);
+        if (r == 0 && mmr_event_get_int(m->map, "left", 0) == 0)
+            mmr_agent_known(a, (uint32_t)mmr_event_get_int(m->map, "slot", 0));
         if (r == 0 && a->roster.has_listeners)
             mmr_listeners_tell(&a->roster, a->server, MMR_LOCAL_SLOTS_MAX, "");
         return r;
     case MMR_TELL_DOWN:
         slot = (uint32_t)mmr_event_get_int(m->map, "slot", MMR_LOCAL_SLOTS_MAX);
-        if (slot < MMR_LOCAL_SLOTS_MAX && a->roster.slot[slot].is_used)
+        if (slot < MMR_LOCAL_SLOTS_MAX && a->roster.slot[slot].is_used) {
             mmr_agent_local_ops.gone(a, slot, false);
+            a->roster.slot[slot].is_ready = false;
+        }
         return 0;
     case MMR_TELL_FACT: mmr_agent_fact(a, m->tail, m->tail_len); return 0;
     case MMR_TELL_REQUEST: mmr_agent_request(a, m); return 0;

@@ -62,6 +62,7 @@ struct mmr_agent {
 /* agent_intake.c */
 extern const struct mmr_local_server_ops mmr_agent_local_ops;
 void mmr_agent_commit(struct mmr_agent *a);  /* if it is due: what is in the spool stays there; hosts hear of it, and the link sends it */
+void mmr_agent_known(struct mmr_agent *a, uint32_t slot); /* what is in it: a host that asked is welcome now */
 bool mmr_agent_is_crowded(const struct mmr_agent *a); /* is the spool's share of what is never dropped more than half full? */
 void mmr_agent_unstall(struct mmr_agent *a); /* hosts that were not heard for want of room, once there is some */
 void mmr_agent_fact(struct mmr_agent *a, const void *event, size_t len); /* an event of the core itself */

@@ -113,6 +113,18 @@ static bool take_receipt(struct mmr_agent *a, const struct mmr_local_record *r, 
 
 /* ---- from the local bus ---- */
 
+static void welcome(struct mmr_agent *a, uint32_t slot)
+{
+    struct mmr_roster_slot *s = &a->roster.slot[slot];
+    s->is_asking = false;
+    s->has_epoch = s->is_up = true;
+    s->up_ns = mmr_clock_wall_ns();
+    a->is_stalled[slot] = false;
+    a->is_account_due = true;
+    mmr_local_welcome(a->server, slot, s->epoch, s->acked); /* what was taken since is not committed: it may come again */
+    mmr_listeners_tell(&a->roster, a->server, slot, "");
+}
+
 static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
 {
     struct mmr_agent *a = ctx;
@@ -122,12 +134,16 @@ static void on_hello(void *ctx, uint32_t slot, const uint8_t epoch[16])
         for (uint32_t lane = 0; lane < MMR_LANES; lane++) /* of before our own start, if the host is older than we are */
             s->upto[lane] = s->acked[lane] = lane < MMR_LANE_OTHER ? mmr_spool_disk_marked(a->spool, epoch, lane) : 0;
     }
-    s->has_epoch = s->is_up = true;
-    s->up_ns = mmr_clock_wall_ns();
-    a->is_stalled[slot] = false;
-    a->is_account_due = true;
-    mmr_local_welcome(a->server, slot, epoch, s->acked); /* what was taken since is not committed: it may come again */
-    mmr_listeners_tell(&a->roster, a->server, slot, "");
+    s->is_asking = true;
+    if (s->is_ready)
+        welcome(a, slot);
+}
+
+void mmr_agent_known(struct mmr_agent *a, uint32_t slot)
+{
+    a->roster.slot[slot].is_ready = true;
+    if (a->roster.slot[slot].is_asking)
+        welcome(a, slot);
 }
 
 /* Nothing of this host is heard any more; it keeps what it was not acknowledged. */
@@ -167,7 +183,7 @@ static void on_gone(void *ctx, uint32_t slot, bool is_bye)
 {
     struct mmr_agent *a = ctx;
     (void)is_bye;
-    a->roster.slot[slot].is_up = false;
+    a->roster.slot[slot].is_up = a->roster.slot[slot].is_asking = false;
     a->is_account_due = true;
 }
 

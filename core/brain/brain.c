@@ -396,7 +396,8 @@ static void on_message(void *ctx, const struct mmr_message *m)
         r = mmr_roster_instance(&l->roster, m->map, &err);
         slot = (uint32_t)mmr_event_get_int(m->map, "slot", 0);
         if (!r) {
-            mmr_live_known(l, slot);
+            if (mmr_event_get_int(m->map, "left", 0) == 0)
+                mmr_live_known(l, slot);
             mmr_live_eyes_slot(l, slot);
             if (l->roster.has_listeners)
                 mmr_listeners_tell(&l->roster, l->server, MMR_LOCAL_SLOTS_MAX, "");

@@ -242,6 +242,9 @@ static void tell_slot(struct mmr_run_state *s, size_t slot)
 void mmr_run_tell_instances(struct mmr_run_state *s, size_t slot)
 {
     const struct mmr_run_host *h = &s->host[slot];
+    size_t left = 0; /* the host is welcome once all of it is known: what an unknown instance sends would be nobody's */
+    for (size_t i = 0; i < h->n; i++)
+        left += (mmr_host_info(h->child, i) && mmr_host_info(h->child, i)->is_known);
     for (size_t i = 0; i < h->n; i++) {
         uint8_t buf[4096];
         struct mmr_event map;
@@ -251,6 +254,7 @@ void mmr_run_tell_instances(struct mmr_run_state *s, size_t slot)
         mmr_event_begin_map(&map, buf, sizeof buf);
         mmr_event_int(&map, "slot", (int64_t)slot);
         mmr_event_int(&map, "index", (int64_t)i);
+        mmr_event_int(&map, "left", (int64_t)--left);
         mmr_event_str(&map, "name", mmr_host_instance_name(h->child, i));
         mmr_event_str(&map, "plugin", mmr_host_instance_plugin(h->child, i));
         mmr_event_str(&map, "version", x->version);

@@ -315,7 +315,7 @@ static void start(struct world *w)
     WAIT_FOR(w, w->is_ready || w->refusal[0]);
 }
 
-static void tell_host(struct world *w)
+static void tell_slot(struct world *w)
 {
     uint8_t buf[1024];
     struct mmr_event map;
@@ -326,17 +326,31 @@ static void tell_host(struct world *w)
     mmr_event_str(&map, "host", "endpoint");
     mmr_event_str(&map, "endpoint", endpoint);
     assert_int_equal(mmr_channel_send(w->tether, MMR_TELL_SLOT, &map, secret, sizeof secret, -1), 0);
+    if (!w->client)
+        assert_int_equal(mmr_local_client_new(w->bus, endpoint, secret, &host_ops, w, NULL, &w->client, NULL), 0);
+}
+
+/* The instance, and how many of its host are told after it. */
+static void tell_instance(struct world *w, unsigned index, unsigned left)
+{
+    uint8_t buf[1024];
+    struct mmr_event map;
     mmr_event_begin_map(&map, buf, sizeof buf);
     mmr_event_int(&map, "slot", 0);
-    mmr_event_int(&map, "index", 0);
+    mmr_event_int(&map, "index", index);
+    mmr_event_int(&map, "left", left);
     mmr_event_str(&map, "name", "contain");
     mmr_event_str(&map, "plugin", "org.mamori.contain");
     mmr_event_int(&map, "side", MMR_SIDE_ENDPOINT);
     mmr_event_int(&map, "roles", MMR_ROLE_RESPONDER);
     mmr_event_str(&map, "actions", "block.addr kill.process");
     assert_int_equal(mmr_channel_send(w->tether, MMR_TELL_INSTANCE, &map, NULL, 0, -1), 0);
-    if (!w->client)
-        assert_int_equal(mmr_local_client_new(w->bus, endpoint, secret, &host_ops, w, NULL, &w->client, NULL), 0);
+}
+
+static void tell_host(struct world *w)
+{
+    tell_slot(w);
+    tell_instance(w, 0, 0);
 }
 
 static void make_world(struct world *w)

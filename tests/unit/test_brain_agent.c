@@ -349,6 +349,30 @@ static void a_hub_put_back_to_an_older_state_stops_nothing(void **state)
     close_world(&w);
 }
 
+/* A host may connect, and have something to say, before the agent was told what is in it. */
+static void what_a_host_says_before_it_is_known_waits(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(&w, true);
+    emit(&w, MMR_LANE_FINDING, 0);
+    WAIT_FOR(&w, w.n_seen == 1);
+    end_agent(&w, SIGKILL);
+    start(&w);
+    tell_slot(&w);
+    for (unsigned i = 0; i < 5; i++)
+        emit(&w, i % 2 ? MMR_LANE_FINDING : MMR_LANE_URGENT, 0);
+    stay(&w, 500);
+    tell_instance(&w, 1, 1); /* another of the same host */
+    stay(&w, 500);
+    assert_int_equal(w.n_seen, 1);
+    tell_instance(&w, 0, 0);
+    WAIT_FOR(&w, w.n_seen >= 6);
+    WAIT_FOR(&w, mmr_local_pending(w.client) == 0);
+    assert_int_equal(w.n_seen, 6);
+    close_world(&w);
+}
+
 static bool is_pinned(const char *path, const struct mmr_public_keys *want)
 {
     char line[MMR_PUBLIC_TEXT_MAX + 2] = "";
@@ -486,6 +510,7 @@ int main(void)
         cmocka_unit_test(what_waited_through_crashes_and_a_reboot_arrives_once),
         cmocka_unit_test(a_spool_put_back_to_an_older_state_loses_nothing_new),
         cmocka_unit_test(a_hub_put_back_to_an_older_state_stops_nothing),
+        cmocka_unit_test(what_a_host_says_before_it_is_known_waits),
         cmocka_unit_test(keys_change_at_both_ends_and_the_link_goes_on),
         cmocka_unit_test(a_block_is_taken_back_when_nobody_renews_it),
         cmocka_unit_test(facts_of_the_supervisor_reach_the_hub),

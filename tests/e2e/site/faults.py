@@ -323,7 +323,7 @@ def begin(lab):
         rc, _, err = pc.cli3("join", out.strip())
         case(f"{pc.name}_joins", rc == 0, err)
         pc.start()
-    return case("all_count", until(lambda: len(numbers_at_hub(lab.hub)[0]) == 3 and arrived_at_collector(lab.collector) > 6, 120),
+    return case("all_count", until(lambda: len(numbers_at_hub(lab.hub)[0]) == 1 + len(lab.pcs) and arrived_at_collector(lab.collector) > 6, 120),
                 lab.hub.log() + lab.pc1.log() + lab.collector.m.log())
 
 
