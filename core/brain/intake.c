@@ -317,8 +317,9 @@ static void site_gone(void *ctx, const char *node, bool is_bye)
 
 static void site_misbehaved(void *ctx, const char *node, uint64_t count, const char *what)
 {
-    (void)ctx;
+    struct mmr_live *l = ctx;
     mmr_log(MMR_LOG_WARN, "site.misbehaves", "node=%s count=%llu what=\"%s\"", node, (unsigned long long)count, what);
+    mmr_membership_misbehaved(l->membership, node, what);
 }
 
 static int site_rotate(void *ctx, const char *node, const struct mmr_public_keys *next)

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { LOST_AFTER_S = 20, START_GRACE_S = 60, SEEN_EVERY_S = 60, ORDER_TTL_MS = 30000, ANNOUNCE_S = 30, FACT_MAX = 300 };
+enum { LOST_AFTER_S = 20, START_GRACE_S = 60, SEEN_EVERY_S = 60, ORDER_TTL_MS = 30000, ANNOUNCE_S = 30, FACT_MAX = 300, ACCUSED_AGAIN_S = 600 };
 
 struct mmr_membership {
     struct mmr_live *l;
@@ -35,6 +35,30 @@ static void fact(struct mmr_membership *m, const char *kind, uint32_t severity, 
     struct mmr_event ev;
     mmr_event_begin(&ev, buf, sizeof buf, kind, MMR_CLASS_EVENT_LOG, 99, mmr_clock_wall_ns(), severity);
     mmr_event_str(&ev, "message", text);
+    if (mmr_event_end(&ev) == 0)
+        mmr_live_fact(m->l, ev.buf, ev.len);
+}
+
+void mmr_membership_misbehaved(struct mmr_membership *m, const char *node, const char *what)
+{
+    struct mmr_roster_node *n = mmr_roster_node(&m->l->roster, node);
+    const int64_t now = mmr_clock_mono_ns();
+    const bool is_claim = strncmp(what, MMR_SITE_CLAIMS_ANOTHER, sizeof MMR_SITE_CLAIMS_ANOTHER - 1) == 0;
+    uint8_t buf[1024];
+    struct mmr_event ev;
+    if (!n || (!is_claim && strncmp(what, MMR_SITE_CANNOT_SIGN, sizeof MMR_SITE_CANNOT_SIGN - 1) != 0) ||
+        (n->accused_ns && now - n->accused_ns < ACCUSED_AGAIN_S * MMR_NS_PER_S))
+        return;
+    n->accused_ns = now;
+    mmr_event_begin(&ev, buf, sizeof buf, "finding", MMR_CLASS_FINDING, 1, mmr_clock_wall_ns(), 4);
+    mmr_event_str(&ev, "mamori.rule", is_claim ? "mamori.node_claims_another" : "mamori.node_cannot_sign");
+    mmr_event_str(&ev, "finding_info.title", is_claim ? "The key of this machine was used in the name of another machine of the site"
+                                                      : "The key of this machine was used for receipts that its signature does not cover");
+    mmr_event_str(&ev, "mamori.phase", "foothold.process");
+    mmr_event_str(&ev, "mamori.potential", "high");
+    mmr_event_str(&ev, "mamori.direction", "local");
+    mmr_event_str(&ev, "device.hostname", n->hostname[0] ? n->hostname : node);
+    mmr_event_str(&ev, "message", what);
     if (mmr_event_end(&ev) == 0)
         mmr_live_fact(m->l, ev.buf, ev.len);
 }

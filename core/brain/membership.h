@@ -23,6 +23,8 @@ void mmr_membership_close(struct mmr_membership *m); /* accepts NULL; frees the 
 void mmr_membership_tick(struct mmr_membership *m);
 void mmr_membership_up(struct mmr_membership *m, const char *node);   /* it said HELLO */
 void mmr_membership_gone(struct mmr_membership *m, const char *node, bool is_bye);
+/* Somebody speaks with this node's key and not as its mamori would: a finding about that machine, at most one in ten minutes. */
+void mmr_membership_misbehaved(struct mmr_membership *m, const char *node, const char *what);
 /* A record of the agent itself: MMR_SITE_HUB_KEY, it knows the hub's next key. */
 void mmr_membership_record(struct mmr_membership *m, const struct mmr_site_record *r);
 /* node.changed, node.rotate {name}, node.rotate_hub {now}: false: another command. */

@@ -38,7 +38,7 @@ struct mmr_roster_node {
     char name[MMR_SITE_NAME_MAX + 1], hostname[64];
     uint8_t epoch[16];
     uint64_t upto[MMR_LANES], acked[MMR_LANES];
-    int64_t up_ns, down_ns;
+    int64_t up_ns, down_ns, accused_ns; /* accused: monotonic; when it was last said that its key is in wrong hands */
     struct mmr_addr addr[4];
     uint32_t n_responder;
     struct mmr_responder responder[8];

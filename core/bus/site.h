@@ -18,6 +18,10 @@
 #include "bus/keys.h"
 #include "bus/local.h"
 
+/* misbehaved() of a node: what somebody does who has its key and is not its mamori; begins of the texts */
+#define MMR_SITE_CLAIMS_ANOTHER "a node id that is not its key's"
+#define MMR_SITE_CANNOT_SIGN "receipts without the node's signature"
+
 enum { /* kinds of orders and records of the link's owners themselves; instance "agent" */
     MMR_SITE_HUB_KEY = 80, /* hub -> node: CURVE and signature key the hub will use next; node -> hub: the CURVE key, known now */
     MMR_SITE_ROTATE = 81,  /* hub -> node: make new keys */

@@ -267,7 +267,7 @@ static bool on_data(struct mmr_site_hub *hub, struct mmr_hub_node *n, struct mmr
         return false;
     }
     if (e->lane == MMR_LANE_URGENT && !mmr_frame_is_signed_by(e, sign)) {
-        mmr_hub_misbehaved(hub, n, "receipts without the node's signature", NULL, now_ns);
+        mmr_hub_misbehaved(hub, n, MMR_SITE_CANNOT_SIGN, NULL, now_ns);
         return false;
     }
     uint64_t *expected = &n->expected[e->lane];
@@ -341,7 +341,7 @@ static void on_frame(struct mmr_site_hub *hub, unsigned c, const struct mmr_link
     n->let_in_ns = 0;
     memcpy(n->bus_id, id, 16);
     if (memcmp(e->node, id, 16) != 0) {
-        mmr_hub_misbehaved(hub, n, "a node id that is not its key's", NULL, now_ns);
+        mmr_hub_misbehaved(hub, n, MMR_SITE_CLAIMS_ANOTHER, NULL, now_ns);
         mmr_bus_msg_free(m);
         return;
     }

@@ -138,6 +138,7 @@ class Place:
     def __init__(self, name, m, port, server, dummies, pid, log, count, join):
         self.name, self.m, self.port, self.server, self.dummies = name, m, port, server, dummies
         self.pid, self.log, self.count, self.join = pid, log, count, join
+        self.accused = None
 
     def case(self, name, ok, said=""):
         return case(f"{self.name}_{name}", ok, said)
@@ -187,6 +188,8 @@ def visit(p, relayed):
     posing.s.send(thief.hello(node_id(owner.public)))
     p.case("a_claim_to_be_another_is_named", p.named(r"thief .*a node id that is not its key's", at), p.log()[at:])
     p.case("and_is_not_answered", not posing.answer(1))
+    if p.accused:
+        p.case("and_the_office_hears_of_it", until(p.accused, 60), p.log()[at:])
 
     time.sleep(1.2)
     before, at = address_space_mb(p.pid()), len(p.log())
@@ -295,7 +298,9 @@ def at_the_hub(site, lab):
         p.case("a_used_token_is_refused_and_named", rc == 1 and p.named("join.refused", at), err + p.log()[at:])
     keys = [Keys(os.path.join(m.state, "node.key")) for m in (lab["owner"], thief)]
     brain = next(h["pid"] for h in hub.status()["hosts"] if h["name"] == "brain")
-    return Place("hub", hub, 7400, Keys(os.path.join(hub.state, "node.key")).public, keys, lambda: brain, hub.log, count, join)
+    place = Place("hub", hub, 7400, Keys(os.path.join(hub.state, "node.key")).public, keys, lambda: brain, hub.log, count, join)
+    place.accused = lambda: [b for b in site.evidence(hub, "incident.class") if "used in the name of another machine" in json.dumps(b) and '"thief"' in json.dumps(b)]
+    return place
 
 
 def through(m, site_file, pattern, port):
