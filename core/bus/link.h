@@ -10,6 +10,7 @@
 enum { /* envelope flags */
     MMR_LINK_GO_BACK = 1 << 0,    /* ACK: a number is missing, send again from seq + 1 */
     MMR_LINK_SAY_HELLO = 1 << 1,  /* ERROR: this end does not know the session */
+    MMR_LINK_CANNOT_READ = 1 << 3, /* ERROR: what came is no message of a version that this end knows */
 };
 enum { MMR_LINK_CREDIT_BATCHES = 16 }; /* telemetry messages in flight; each at most MMR_BATCH_BYTES_MAX */
 

@@ -13,24 +13,24 @@
 
 enum { MUTE_AFTER_S = 20 };
 
-void mmr_hub_misbehaved(struct mmr_site_hub *hub, struct mmr_hub_node *n, const char *what, const char *source, int64_t now_ns)
+bool mmr_hub_misbehaved(struct mmr_site_hub *hub, struct mmr_hub_node *n, const char *what, const char *source, int64_t now_ns)
 {
     uint64_t *count = n ? &n->bad : &hub->strangers;
     int64_t *told = n ? &n->bad_told_ns : &hub->stranger_told_ns;
     char text[200];
     ++*count;
     if (*told && now_ns - *told < MMR_NS_PER_S)
-        return;
+        return false;
     *told = now_ns;
     int len = snprintf(text, sizeof text, "%s%s%.60s", what, source && *source ? ", from " : "", source ? source : "");
     struct mmr_bus_msg *m = len > 0 ? mmr_bus_msg_new(&hub->part, MMR_HUB_BAD, sizeof text) : NULL;
     if (!m)
-        return;
+        return false;
     m->p = n;
     m->a = *count;
     m->b = n ? n->session : 0;
     memcpy(m->bytes, text, sizeof text);
-    (void)mmr_bus_deliver(m);
+    return mmr_bus_deliver(m);
 }
 
 int64_t mmr_hub_look_for_mute(struct mmr_site_hub *hub, struct mmr_hub_node *n, int64_t now_ns)
@@ -42,7 +42,7 @@ int64_t mmr_hub_look_for_mute(struct mmr_site_hub *hub, struct mmr_hub_node *n, 
         return due;
     n->let_in_ns = 0;
     if (n->is_allowed)
-        mmr_hub_misbehaved(hub, n, "its key was let in and nothing came: a routing id that another connection has, or no mamori", n->let_in_from, now_ns);
+        (void)mmr_hub_misbehaved(hub, n, "its key was let in and nothing came: a routing id that another connection has, or no mamori", n->let_in_from, now_ns);
     return INT64_MAX;
 }
 
@@ -82,7 +82,7 @@ bool mmr_hub_serve_zap(struct mmr_site_hub *hub, int64_t now_ns)
     if (is_good)
         (void)sodium_bin2hex(user, sizeof user, part[6].b, MMR_KEY);
     else
-        mmr_hub_misbehaved(hub, NULL, is_join ? "somebody wants to join, and no token is open" : "a key that is not on the allow-list",
+        (void)mmr_hub_misbehaved(hub, NULL, is_join ? "somebody wants to join, and no token is open" : "a key that is not on the allow-list",
                            source, now_ns);
     (void)zmq_send(hub->zap, "1.0", 3, ZMQ_SNDMORE | ZMQ_DONTWAIT);
     (void)zmq_send(hub->zap, part[1].b, part[1].n, ZMQ_SNDMORE | ZMQ_DONTWAIT);
@@ -129,10 +129,10 @@ void mmr_hub_watch_door(struct mmr_site_hub *hub, unsigned connection, int64_t n
         if (event == ZMQ_EVENT_ACCEPTED)
             peer_of(value, hub->last_source, sizeof hub->last_source);
         else if (event == ZMQ_EVENT_ACCEPT_FAILED)
-            mmr_hub_misbehaved(hub, NULL, value == EMFILE || value == ENFILE ? "a connection could not be taken: too many are open"
+            (void)mmr_hub_misbehaved(hub, NULL, value == EMFILE || value == ENFILE ? "a connection could not be taken: too many are open"
                                                                             : "a connection could not be taken",
                                NULL, now_ns);
         else
-            mmr_hub_misbehaved(hub, NULL, "a connection that did not finish its handshake; the last one came", hub->last_source, now_ns);
+            (void)mmr_hub_misbehaved(hub, NULL, "a connection that did not finish its handshake; the last one came", hub->last_source, now_ns);
     }
 }

@@ -263,11 +263,11 @@ static bool on_data(struct mmr_site_hub *hub, struct mmr_hub_node *n, struct mmr
     uint32_t count = e->body_type == MMR_BODY_RECORDS ? mmr_records_count(e->body, e->body_len) : 0;
     if (count == 0 || e->seq == 0 || mmr_site_connection(e->lane) != c || memcmp(e->epoch, n->epoch, 16) != 0 ||
         (e->kind == MMR_FRAME_RECEIPT) != (e->lane == MMR_LANE_URGENT)) {
-        mmr_hub_misbehaved(hub, n, "records that cannot be read, or of another epoch", NULL, now_ns);
+        (void)mmr_hub_misbehaved(hub, n, "records that cannot be read, or of another epoch", NULL, now_ns);
         return false;
     }
     if (e->lane == MMR_LANE_URGENT && !mmr_frame_is_signed_by(e, sign)) {
-        mmr_hub_misbehaved(hub, n, MMR_SITE_CANNOT_SIGN, NULL, now_ns);
+        (void)mmr_hub_misbehaved(hub, n, MMR_SITE_CANNOT_SIGN, NULL, now_ns);
         return false;
     }
     uint64_t *expected = &n->expected[e->lane];
@@ -299,7 +299,7 @@ static bool on_rotate(struct mmr_site_hub *hub, struct mmr_hub_node *n, struct m
 {
     struct mmr_public_keys next;
     if (!mmr_frame_is_signed_by(&m->env, sign) || !mmr_site_rotation_read(&m->env, &next)) {
-        mmr_hub_misbehaved(hub, n, "new keys without the signatures of the old and the new one", NULL, now_ns);
+        (void)mmr_hub_misbehaved(hub, n, "new keys without the signatures of the old and the new one", NULL, now_ns);
         return false;
     }
     m->op = MMR_HUB_ROTATE;
@@ -333,7 +333,7 @@ static void on_frame(struct mmr_site_hub *hub, unsigned c, const struct mmr_link
     struct mmr_hub_node *n = sender_of(hub, m, &key, &is_next);
     const uint8_t *sign = key.pub.sign, *id = key.id;
     if (!n) {
-        mmr_hub_misbehaved(hub, NULL, "a revoked key still sends on its open connection", source_of(m), now_ns);
+        (void)mmr_hub_misbehaved(hub, NULL, "a revoked key still sends on its open connection", source_of(m), now_ns);
         mmr_bus_msg_free(m);
         return; /* never answered */
     }
@@ -341,7 +341,7 @@ static void on_frame(struct mmr_site_hub *hub, unsigned c, const struct mmr_link
     n->let_in_ns = 0;
     memcpy(n->bus_id, id, 16);
     if (memcmp(e->node, id, 16) != 0) {
-        mmr_hub_misbehaved(hub, n, MMR_SITE_CLAIMS_ANOTHER, NULL, now_ns);
+        (void)mmr_hub_misbehaved(hub, n, MMR_SITE_CLAIMS_ANOTHER, NULL, now_ns);
         mmr_bus_msg_free(m);
         return;
     }
@@ -380,11 +380,19 @@ static void on_frame(struct mmr_site_hub *hub, unsigned c, const struct mmr_link
                 return;
             break;
         default:
-            mmr_hub_misbehaved(hub, n, "a message of a kind nodes do not send", NULL, now_ns);
+            (void)mmr_hub_misbehaved(hub, n, "a message of a kind nodes do not send", NULL, now_ns);
             break;
         }
     }
     mmr_bus_msg_free(m);
+}
+
+/* Told to a member, seldom: its mamori may be of a later version. */
+static void cannot_read(struct mmr_site_hub *hub, unsigned c, const struct mmr_hub_node *n, const struct mmr_link_rid *rid)
+{
+    struct mmr_envelope a = envelope_for(hub, n, MMR_FRAME_ERROR, 0);
+    a.flags = MMR_LINK_CANNOT_READ;
+    (void)mmr_link_send_envelope(hub->sock[c], rid->b, rid->len, &a, NULL);
 }
 
 static void on_ready(struct mmr_bus_part *p, const zmq_pollitem_t *items, size_t count, int64_t now_ns)
@@ -406,7 +414,9 @@ static void on_ready(struct mmr_bus_part *p, const zmq_pollitem_t *items, size_t
             if (r == MMR_EAGAIN)
                 break;
             if (r) {
-                mmr_hub_misbehaved(hub, sender_of(hub, m, NULL, NULL), "a message that cannot be read", source_of(m), now_ns);
+                struct mmr_hub_node *n = sender_of(hub, m, NULL, NULL);
+                if (mmr_hub_misbehaved(hub, n, "a message that cannot be read", source_of(m), now_ns) && n)
+                    cannot_read(hub, c, n, &rid);
                 mmr_bus_msg_free(m);
             } else {
                 on_frame(hub, c, &rid, m, now_ns);

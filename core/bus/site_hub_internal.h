@@ -84,8 +84,8 @@ bool mmr_hub_serve_zap(struct mmr_site_hub *hub, int64_t now_ns); /* false: no r
 int64_t mmr_hub_look_for_mute(struct mmr_site_hub *hub, struct mmr_hub_node *n, int64_t now_ns);
 /* What the library saw at a socket: connections that never finished their handshake, or could not be accepted. */
 void mmr_hub_watch_door(struct mmr_site_hub *hub, unsigned connection, int64_t now_ns);
-/* n NULL: nobody who is known. At most one report a second each. source may be NULL. */
-void mmr_hub_misbehaved(struct mmr_site_hub *hub, struct mmr_hub_node *n, const char *what, const char *source, int64_t now_ns);
+/* n NULL: nobody who is known. At most one report a second each: true, this is one. source may be NULL. */
+bool mmr_hub_misbehaved(struct mmr_site_hub *hub, struct mmr_hub_node *n, const char *what, const char *source, int64_t now_ns);
 void *mmr_hub_monitor(struct mmr_bus *bus, void *sock, struct mmr_error *err); /* [loop] before it is bound */
 
 #endif

@@ -480,6 +480,8 @@ static bool on_frame(struct mmr_site_node *n, unsigned i, struct mmr_bus_msg *m,
     case MMR_FRAME_ERROR:
         if ((e->flags & MMR_LINK_SAY_HELLO) && c->state == UP)
             go_down(n, i, WANTS_HELLO);
+        if (e->flags & MMR_LINK_CANNOT_READ)
+            tell(n, OP_REFUSED, 0, 0, "the other end cannot read what this one sends: is it an older mamori? Renew it first");
         return false;
     case MMR_FRAME_ROTATE: {
         struct mmr_wire_cursor cur = {e->body, e->body + e->body_len, false};

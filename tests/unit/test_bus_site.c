@@ -1,6 +1,7 @@
 /* test_bus_site.c - hub and nodes over CURVE: who is admitted, who is believed, what arrives once. */
 #include "bus/frame.h"
 #include "bus/part.h"
+#include "bus/link.h"
 #include "bus/site.h"
 
 #include "util/clock.h"
@@ -451,6 +452,11 @@ static void a_node_follows_only_good_orders(void **state)
         if (rows[i].refusal && !strstr(w.at_node.refusal, rows[i].refusal))
             fail_msg("%s: refused with '%s'", rows[i].why, w.at_node.refusal);
     }
+    struct mmr_envelope cannot = {.kind = MMR_FRAME_ERROR, .flags = MMR_LINK_CANNOT_READ}; /* what an older hub says */
+    assert_int_equal(mmr_frame_encode(&cannot, NULL, frame, sizeof frame, &len, NULL), 0);
+    assert_int_equal(zmq_send(s[0], rid, (size_t)rid_len, ZMQ_SNDMORE), rid_len);
+    assert_int_equal(zmq_send(s[0], frame, len, 0), (int)len);
+    WAIT_FOR(&w, strstr(w.at_node.refusal, "an older mamori"));
     mmr_site_node_free(w.node);
     mmr_spool_memory_free(w.spool);
     assert_int_equal(zmq_close(s[0]), 0);

@@ -3,6 +3,7 @@
  * connections by the hundred. Nothing is taken, nobody else is harmed, and each is named.
  */
 #include "bus/frame.h"
+#include "bus/link.h"
 #include "bus/part.h"
 #include "bus/site.h"
 
@@ -13,12 +14,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -425,10 +428,89 @@ static void silent_connections_by_the_hundred_harm_nobody(void **state)
     close_world(&w);
 }
 
+/* ---- a mamori of a later version ---- */
+
+static void a_later_version_is_answered(void **state)
+{
+    (void)state;
+    struct world w;
+    struct raw r;
+    uint8_t frame[1024];
+    size_t len;
+    open_hub(&w);
+    raw_open(&w, &r, &w.keys[0], NULL);
+    struct mmr_envelope e = {.kind = MMR_FRAME_HELLO, .t_wall_ns = mmr_clock_wall_ns()};
+    assert_int_equal(mmr_frame_encode(&e, NULL, frame, sizeof frame, &len, NULL), 0);
+    frame[1] = MMR_FRAME_VERSION + 1;
+    assert_int_equal(zmq_send(r.sock, frame, len, 0), (int)len);
+    int got = -1;
+    for (int64_t until = mmr_clock_mono_ns() + 30 * MMR_NS_PER_S; got < 0 && mmr_clock_mono_ns() < until;) {
+        (void)mmr_bus_wait(w.bus, 20);
+        got = zmq_recv(r.sock, frame, sizeof frame, ZMQ_DONTWAIT);
+    }
+    assert_true(got > 0);
+    assert_int_equal(mmr_frame_decode(frame, (size_t)got, &e, NULL), 0);
+    assert_int_equal(e.kind, MMR_FRAME_ERROR);
+    assert_int_equal(e.flags, MMR_LINK_CANNOT_READ);
+    WAIT_FOR(&w, w.bad == 1);
+    assert_string_equal(w.bad_node, "pc1");
+    assert_false(mmr_site_hub_is_up(w.hub, "pc1"));
+    assert_int_equal(zmq_close(r.sock), 0);
+    close_world(&w);
+}
+
+/* ---- no descriptor left ---- */
+
+static void too_many_connections_are_named_and_who_is_there_is_served(void **state)
+{
+    (void)state;
+    enum { FREE = 40, MORE = 120 };
+    struct world w;
+    struct rlimit lim, few;
+    int go[2];
+    open_hub(&w);
+    open_node(&w, NULL);
+    WAIT_FOR(&w, w.ups == 1);
+    assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+    pid_t pid = fork(); /* the others: they hold their connections until they are ended */
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        for (unsigned i = 0; i < MORE; i++)
+            (void)connect_to(mmr_site_hub_endpoint(w.hub, i & 1));
+        (void)pause();
+        _exit(0);
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &lim), 0);
+    few = lim;
+    few.rlim_cur = (rlim_t)go[1] + FREE;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (int64_t until = mmr_clock_mono_ns() + 60 * MMR_NS_PER_S; !strstr(w.what, "too many are open") && mmr_clock_mono_ns() < until;)
+        (void)mmr_bus_wait(w.bus, 20);
+    assert_non_null(strstr(w.what, "too many are open"));
+    for (unsigned i = 0; i < 20; i++) {
+        send_one(&w);
+        WAIT_FOR(&w, w.acked == i + 1);
+    }
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+    struct raw late; /* and when they are gone, others are let in again */
+    assert_int_equal(mmr_site_hub_allow(w.hub, "pc2", &w.keys[1].pub, NULL), 0);
+    raw_open(&w, &late, &w.keys[1], NULL);
+    raw_hello(&late);
+    WAIT_FOR(&w, mmr_site_hub_is_up(w.hub, "pc2"));
+    assert_int_equal(zmq_close(late.sock), 0);
+    (void)close(go[0]);
+    (void)close(go[1]);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_stolen_routing_id_gets_nothing), cmocka_unit_test(a_captured_session_sent_again_is_nothing),
                                        cmocka_unit_test(bombs_cost_nothing_and_their_sender_is_named),
-                                       cmocka_unit_test(silent_connections_by_the_hundred_harm_nobody)};
+                                       cmocka_unit_test(silent_connections_by_the_hundred_harm_nobody),
+                                       cmocka_unit_test(a_later_version_is_answered),
+                                       cmocka_unit_test(too_many_connections_are_named_and_who_is_there_is_served)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
