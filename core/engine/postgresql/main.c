@@ -288,5 +288,12 @@ int main(void)
     int status = mmr_engine_serve(&ops, &x);
     mmr_log(MMR_LOG_INFO, "postgresql.ended", "stored=%llu known_already=%llu refused=%llu", (unsigned long long)x.stored, (unsigned long long)x.known,
             (unsigned long long)x.refused);
+    while (x.head)
+        free_row(pop(&x));
+    PQfinish(x.db);
+    free(x.url);
+    free(x.table);
+    free(x.login);
+    free(x.ca);
     return status;
 }

@@ -5,6 +5,7 @@ collectors are killed, and one collector goes for good, so that its offices move
 none lost, none twice by its id, in each lane in the order in which the office told it."""
 import json
 import os
+import random
 import re
 import shutil
 import sys
@@ -16,7 +17,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from jetstream_lab import Cluster, Collector, desk, is_there, order_faults, settled
 from site_lab import Site, case, failed, until, usable
 
-LAST, GRAVE = int(os.environ.get("MMR_LAST", "1000")), 5
+KILLS = int(os.environ.get("MMR_KILLS", "20"))
+LAST, GRAVE = int(os.environ.get("MMR_LAST", "2200")), 5
 
 
 def counted(messages, hub):
@@ -52,6 +54,38 @@ def run(site, so):
         for c in collectors:
             c.end()
         cluster.end()
+
+
+def random_kills(hubs, cluster, collectors):
+    """Each collector's process, each outlet program, and the servers (one at a time), at random moments while records flow."""
+    seed = int(os.environ.get("MMR_SEED", "0")) or random.randrange(1, 1 << 30)
+    rng, n = random.Random(seed), {"collector": 0, "outlet": 0, "server": 0}
+    print(f"seed {seed}", flush=True)
+    until(lambda: all(c.outlet() for c in collectors), 30)
+    down = None
+    for k in range(2 * KILLS):
+        time.sleep(rng.uniform(0.1, 1.2))
+        c = rng.choice(collectors)
+        if k % 2 == 0:
+            c.kill()
+            time.sleep(rng.uniform(0, 0.3))
+            c.start()
+            n["collector"] += 1
+        else:
+            pid = until(c.outlet, 30)
+            if pid:
+                os.kill(pid, 9)
+                n["outlet"] += 1
+        if k % 10 == 3:
+            down = rng.choice(cluster.servers)
+            down.kill()
+            n["server"] += 1
+        if k % 10 == 8 and down:
+            cluster.start(down)
+            down = None
+            until(cluster.is_up, 60)
+    print(f"killed: {n}", flush=True)
+    case("each_was_killed_often", n["collector"] == KILLS and n["outlet"] == KILLS and n["server"] == KILLS // 5, n)
 
 
 def flow(hubs, cluster, collectors):
@@ -99,6 +133,7 @@ def flow(hubs, cluster, collectors):
     case("it_kept_nothing", one.kept() == ["node.key"], one.kept())
     one.start()
     time.sleep(3)
+    random_kills(hubs, cluster, collectors)
     case("the_offices_still_count", all(len(counted(cluster.messages(), h.name)) < LAST for h in hubs), [len(counted(cluster.messages(), h.name)) for h in hubs])
     # gone for good: its office finds the other
     one.kill()

@@ -162,6 +162,8 @@ def directly(site, database, login):
                     never[struct.unpack("=Q", body[:8])[0]] = body[8:-1].decode()
         case("what_can_never_be_stored_is_told_with_its_reason", done == {1, 3, 4} and set(never) == {2} and "nicode" in never[2], (done, never))
         case("the_others_stand_there_once", database.ask("SELECT record FROM mamori_records WHERE site = 'acme.direct' ORDER BY number") == ['{"a": 1}', '{"a": 3}'])
+        ours.close()
+        case("it_ends_when_its_collector_does", p.wait(30) == 0, p.returncode)
     finally:
         ours.close()
         p.wait(30)
