@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 enum { TURN_MS = 100, DONE_AT_ONCE = 512, WHY_MAX = 300 };
 
@@ -105,6 +107,9 @@ int mmr_engine_serve(const struct mmr_engine_ops *ops, void *ctx)
         (void)fprintf(stderr, "%s: started by 'mamori upstream' only\n", ops->name);
         return 2;
     }
+    const struct rlimit no_core = {0}; /* credentials are in memory */
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)setrlimit(RLIMIT_CORE, &no_core);
     mmr_engine_pipe_init(&h.pipe, MMR_ENGINE_FD);
     for (;;) {
         struct pollfd fd[2] = {{.fd = h.pipe.fd, .events = POLLIN}, {.fd = h.work_fd, .events = POLLIN}};

@@ -159,6 +159,8 @@ def flow(hubs, cluster, collectors):
     case("who_is_there_is_told", any(m["subject"] == "mamori.v1.acme.hub2.other.presence" and m["json"]["state"] == "up" for m in last), [m["subject"] for m in last][-20:])
     case("the_offices_were_told_that_all_is_received", all(((h.status()["brain"] or {}).get("outbox") or {}).get("@upstream") == 0 for h in hubs),
          [(h.status()["brain"] or {}).get("outbox") for h in hubs])
+    case("no_process_of_theirs_ended_by_itself", all("Sanitizer" not in c.log() and "outlet.program_ends" not in c.log() for c in collectors),
+         [l for c in collectors for l in c.log().splitlines() if "Sanitizer" in l or "program_ends" in l][:5])
     case("the_other_ends_cleanly", two.end() == 0, two.log()[-1500:])
 
 
