@@ -47,7 +47,8 @@ MMR_COMMAND(upstream) = {
              "and the three ports from the given one on open to the sites. 'mamori token new --name TENANT.SITE' makes what a site\n"
              "needs to join, 'mamori node' lists, revokes and changes keys, all with the same --config. SIGHUP opens the file anew, SIGTERM ends it.\n"
              "\n"
-             "With 'collector: {engine: [nats://192.0.2.10:4222]}' records go into a stream of NATS JetStream as well. With collector.sites, a\n"
+             "With 'collector: {engine: [nats://192.0.2.10:4222]}' records go into a stream of NATS JetStream as well (or into a\n"
+             "table: postgresql://USER@HOST/DATABASE). With collector.sites, a\n"
              "file of 'mamori upstream sites', the collector keeps nothing itself: a site's record is acknowledged when the engine has it,\n"
              "and any number of such collectors may run side by side with a copy of the same node.key.\n",
     .run = run,

@@ -75,7 +75,7 @@ class Lab:
         self.key, self.sites = desk(self.front, [("acme", self.hub)])
         self.kept = os.path.join(site.root, "node.key")
         shutil.copy(self.key, self.kept)
-        shutil.rmtree(self.front.state)
+        shutil.move(self.front.state, os.path.join(site.root, "desk"))
 
     def collector(self, sites=None, **more):
         with open(self.front.log_path, "w"):
@@ -166,16 +166,17 @@ def run(site, so):
         # full: it refuses, the office waits; then there is room
         c.end()
         full(lab, engine, waits)
+        with_a_store(lab, engine, waits)
     finally:
         if collector:
             collector.end()
         engine.server.end()
 
 
-def whole_stream(engine):
+def whole_stream(engine, name="mamori"):
     x = Cluster.__new__(Cluster)
     x.servers = [engine.server]
-    return x.messages()
+    return x.messages(name)
 
 
 def parts(engine, c):
@@ -222,6 +223,47 @@ def full(lab, engine, waits):
         case("it_ends_cleanly_without_it", c.end() == 0, c.log()[-2000:])
     finally:
         c.end()
+
+
+def with_a_store(lab, engine, waits):
+    """A collector with a store and two outlets, a file and a stream: each has each record once, also when the collector is killed."""
+    file = os.path.join(lab.site.root, "sites.jsonl")
+    shutil.rmtree(lab.front.state)
+    shutil.move(os.path.join(lab.site.root, "desk"), lab.front.state)
+    lab.front.configure({"deployment": "none", "site": {"listen": f"tcp://{lab.front.address}:7500"},
+                         "collector": {"file": file, "engine": engine.urls(), "engine_stream": "second", "engine_subject": "second.v1", "engine_replicas": 1}})
+    with open(os.path.join(lab.hub.site, "90-again.yaml"), "w") as f:
+        json.dump({"plugins": {"counter": None, "third": {"plugin": "org.example.counter", "file": lab.counter, "side": "endpoint", "host": "third",
+                                                          "config": {"name": "third", "every": "100ms", "last": 5 * LAST, "grave_every": 4}}}}, f)
+    engine.restart()
+    want = {f"third-{n}" for n in range(1, 5 * LAST + 1)}
+    titled = lambda texts: [t for x in texts for t in re.findall(r"counted (third-\d+)!", x)]
+    in_file = lambda: titled(open(file, encoding="utf-8")) if os.path.exists(file) else []
+    stream = lambda: [m for m in whole_stream(engine, "second") if m["subject"].endswith(".incident")]
+    p = None
+    lab.hub.end(keep=True)
+    try:
+        for k in range(3):  # killed twice while records flow
+            with open(lab.front.log_path, "ab") as log:
+                p = subprocess.Popen(lab.front.command("upstream", "--config", lab.front.site), stdout=log, stderr=log)
+            if k == 0:
+                lab.hub.start()
+            if k < 2:
+                until(lambda: len(set(in_file())) >= (k + 1) * LAST, 60)
+                p.kill()
+                p.wait()
+        case("with_a_store_the_file_has_all", until(lambda: set(in_file()) >= want, 90), (sorted(want - set(in_file())), lab.front.log()[-2000:]))
+        case("and_the_stream_too", until(lambda: set(titled(json.dumps(m["json"]) for m in stream())) >= want, 90), lab.front.log()[-2000:])
+        until(lambda: waits() == 0, 60)
+        lines, ids = [l for l in open(file, encoding="utf-8")], [m["headers"]["Nats-Msg-Id"] for m in stream()]
+        case("each_once_in_both", len(lines) == len(set(lines)) and len(ids) == len(set(ids)), (len(lines), len(set(lines)), len(ids), len(set(ids))))
+        case("under_the_offices_name", all(m["subject"].startswith("second.v1.acme.hub1.") and m["headers"]["Mamori-Site"] == "acme.hub1" for m in stream()))
+        p.terminate()
+        case("it_ends_cleanly_too", p.wait(30) == 0, lab.front.log()[-1500:])
+    finally:
+        if p.poll() is None:
+            p.kill()
+            p.wait()
 
 
 def main():
