@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -110,6 +111,9 @@ int mmr_engine_serve(const struct mmr_engine_ops *ops, void *ctx)
     const struct rlimit no_core = {0}; /* credentials are in memory */
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &no_core);
+    static const int for_the_collector[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE}; /* a whole group is told; we end when the pipe does */
+    for (size_t i = 0; i < sizeof for_the_collector / sizeof for_the_collector[0]; i++)
+        (void)signal(for_the_collector[i], SIG_IGN);
     mmr_engine_pipe_init(&h.pipe, MMR_ENGINE_FD);
     for (;;) {
         struct pollfd fd[2] = {{.fd = h.pipe.fd, .events = POLLIN}, {.fd = h.work_fd, .events = POLLIN}};
