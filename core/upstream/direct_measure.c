@@ -14,7 +14,7 @@ static void put(struct mmr_om *m, const struct mmr_direct *d)
     mmr_om_family(m, "mamori_build", MMR_OM_INFO, NULL, "Version and role of this mamori");
     mmr_om_count(m, 1, info);
     mmr_om_family(m, "mamori_uptime_seconds", MMR_OM_GAUGE, "seconds", "Since the collector started");
-    mmr_om_sample(m, (double)((mmr_clock_mono_ns() - d->started_ns) / MMR_NS_PER_S), NULL);
+    mmr_om_count(m, (uint64_t)((mmr_clock_mono_ns() - d->started_ns) / MMR_NS_PER_S), NULL);
     mmr_om_family(m, "mamori_collector_records", MMR_OM_COUNTER, NULL, "Records of sites taken since it started");
     mmr_om_count(m, d->records, NULL);
     mmr_om_family(m, "mamori_collector_refused_records", MMR_OM_COUNTER, NULL, "Records that broke a rule");
