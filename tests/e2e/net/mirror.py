@@ -40,7 +40,7 @@ class Tap(Office):
         return {"deployment": "passive-tap", "site": {"home_net": [f"{LAN}.0/24"]},
                 "node": {"state_dir": f"{self.dir}/state", "run_dir": f"{self.dir}/run", "name": "tap"},
                 "defence": {"mode": "auto", "auto_actions_agreed": ["cut.flow"]},
-                "plugins": {**{n: None for n in (*HOST_PARTS, "ransom", "yara")}, "capture": {"config": {"interfaces": ["tap0"]}},
+                "plugins": {**{n: None for n in HOST_PARTS}, "capture": {"config": {"interfaces": ["tap0"]}},
                             "reset": {"enabled": True, "config": {"interfaces": ["tap0"], "send_by": "eth0"}}}}
 
     def __init__(self, mamori, drop_in):
