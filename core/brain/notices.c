@@ -227,6 +227,8 @@ void mmr_notices_event(struct mmr_notices *n, const struct mmr_event_view *v)
     (void)mmr_event_copy_str(v, "unmapped.who", who, sizeof who);
     int level = (int)mmr_event_get_int(v, "unmapped.level", MMR_DELIVERY_CONFIRMED);
     int r = mmr_outlet_token(n->outlet, token, level, who, now_of(n));
+    if (r == MMR_ENOENT && strlen(token) == MMR_TOKEN_MAX - 1 && mmr_weekly_token(n->l->weekly, token, level))
+        r = 0;
     mmr_log(r ? MMR_LOG_WARN : MMR_LOG_INFO, "notice.token", "level=%d result=%s", level,
             r == 0 ? "taken" : r == MMR_EPERM ? "used-before" : "unknown");
 }
@@ -294,6 +296,11 @@ int mmr_notices_request(struct mmr_notices *n, const char *command, const char *
     if (strcmp(command, "notice.confirm") == 0 || strcmp(command, "notice.close") == 0)
         return ended(n, command, args, o);
     return -1;
+}
+
+void mmr_notices_token_for(const struct mmr_notices *n, const char *what, const char *key, char buf[MMR_TOKEN_MAX])
+{
+    mmr_outlet_token_for(n->outlet, what, key, buf);
 }
 
 const struct mmr_outlet_config *mmr_notices_outlet_config(const struct mmr_notices *n)

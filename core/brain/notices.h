@@ -30,7 +30,7 @@ int64_t mmr_notices_wait_ns(const struct mmr_notices *n); /* until the next tick
 
 /* A forwarder's answer; false: the number is none of a notice. */
 bool mmr_notices_answer(struct mmr_notices *n, uint64_t number, int level, bool is_busy, int64_t at_ns, const char *detail);
-/* An event "notice.answer" of the plugin 'answers': unmapped.token, unmapped.level, unmapped.who. */
+/* An event "notice.answer" of the plugins 'answers' and 'mailbox': unmapped.token, unmapped.level, unmapped.who. */
 void mmr_notices_event(struct mmr_notices *n, const struct mmr_event_view *v);
 
 /*
@@ -41,6 +41,7 @@ void mmr_notices_event(struct mmr_notices *n, const struct mmr_event_view *v);
  *   notice.close    {"id", "by", "withdrawn": false}
  */
 int mmr_notices_request(struct mmr_notices *n, const char *command, const char *args, struct json_object *o);
+void mmr_notices_token_for(const struct mmr_notices *n, const char *what, const char *key, char buf[MMR_TOKEN_MAX]); /* as mmr_outlet_token_for() */
 const struct mmr_outlet_config *mmr_notices_outlet_config(const struct mmr_notices *n);
 struct json_object *mmr_notices_json(const struct mmr_notices *n); /* for status; json_object_put() */
 

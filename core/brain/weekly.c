@@ -10,6 +10,7 @@
 #include "util/log.h"
 
 #include <json-c/json.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,6 +153,47 @@ static void begin(struct mmr_weekly *w, uint32_t number, int64_t now_ns)
     mmr_log(MMR_LOG_INFO, "report.issued", "number=%u recipients=%u", number, w->n);
 }
 
+static void put_tokens(struct mmr_weekly *w, const char *key)
+{
+    char token[MMR_TOKEN_MAX];
+    mmr_notices_token_for(w->l->notices, "report", key, token);
+    json_object_object_add(w->data, "report_token", json_object_new_string(token));
+    mmr_notices_token_for(w->l->notices, "reply", key, token);
+    json_object_object_add(w->data, "reply_token", json_object_new_string(token));
+}
+
+/* A person's mail of a report by its token? A report that ended is still the one that was delivered or not. */
+bool mmr_weekly_token(struct mmr_weekly *w, const char *token, int level)
+{
+    const struct mmr_outlet_config *c = mmr_notices_outlet_config(w->l->notices);
+    struct mmr_error err = {.struct_size = sizeof err};
+    const uint32_t number = w->at ? w->at : w->done;
+    for (uint32_t i = 0; number && i < c->n_contacts; i++) {
+        char key[80], reply[MMR_TOKEN_MAX], report[MMR_TOKEN_MAX];
+        (void)snprintf(key, sizeof key, "report.%u.%s", number, c->contact[i].name);
+        mmr_notices_token_for(w->l->notices, "reply", key, reply);
+        mmr_notices_token_for(w->l->notices, "report", key, report);
+        if (c->contact[i].role != MMR_CONTACT_USER || (sodium_memcmp(reply, token, MMR_TOKEN_MAX - 1) != 0 && sodium_memcmp(report, token, MMR_TOKEN_MAX - 1) != 0))
+            continue;
+        mmr_log(MMR_LOG_INFO, "report.token", "number=%u to=%s level=%d", number, c->contact[i].name, level);
+        for (uint32_t k = 0; w->at && k < w->n; k++)
+            if (strcmp(w->recipient[k].name, c->contact[i].name) == 0 && level > w->recipient[k].level)
+                w->recipient[k].level = level;
+        if (!w->at && level >= MMR_DELIVERY_RECIPIENT && w->undelivered) {
+            struct json_object *note = json_object_new_object();
+            json_object_object_add(note, "number", json_object_new_int64(number));
+            json_object_object_add(note, "contact", json_object_new_string(c->contact[i].name));
+            json_object_object_add(note, "level", json_object_new_int(level));
+            (void)mmr_persist_note(w->l->persist, "report.delivered", json_object_to_json_string_ext(note, JSON_C_TO_STRING_PLAIN), mmr_clock_wall_ns(), &err);
+            json_object_put(note);
+            w->undelivered = 0;
+            keep_state(w);
+        }
+        return true;
+    }
+    return false;
+}
+
 static void hand(struct mmr_weekly *w, uint32_t k, int64_t now_ns)
 {
     struct recipient *r = &w->recipient[k];
@@ -162,6 +204,10 @@ static void hand(struct mmr_weekly *w, uint32_t k, int64_t now_ns)
     json_object_object_add(w->data, "to", json_object_new_string(r->to));
     json_object_object_add(w->data, "contact", json_object_new_string(r->name));
     json_object_object_add(w->data, "channel", json_object_new_string("mail"));
+    json_object_object_del(w->data, "report_token");
+    json_object_object_del(w->data, "reply_token");
+    if (r->is_person) /* a page in a folder does not come back */
+        put_tokens(w, key);
     const char *json = json_object_to_json_string_ext(w->data, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     r->tries++;
     r->next_ns = now_ns + ANSWER_S * MMR_NS_PER_S;

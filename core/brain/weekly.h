@@ -19,6 +19,8 @@ void mmr_weekly_free(struct mmr_weekly *w); /* accepts NULL */
 void mmr_weekly_tick(struct mmr_weekly *w, int64_t wall_ns); /* every few seconds */
 /* A forwarder's answer; false: the number is none of a report. */
 bool mmr_weekly_answer(struct mmr_weekly *w, uint64_t number, int level, bool is_busy, int64_t wall_ns, const char *detail);
+/* A report's mail came back: as a delivery notice, or a person's reply. False: the token is of none. */
+bool mmr_weekly_token(struct mmr_weekly *w, const char *token, int level);
 /*
  * A gap of the watch that ended is evidence ("watch_gap", SR-20) when it was longer than site.gap_after.
  *

@@ -279,10 +279,50 @@ void mmr_outlet_answer(struct mmr_outlet *o, uint64_t number, int level, bool is
     (void)mmr_deadline_result(&o->d, &key, is_busy || level == MMR_DELIVERY_TRIED ? (int)MMR_NOTICE_TEMPFAIL : level, at_ns, detail, now_ns, &err);
 }
 
+/* Of which kind is this token of that key? NULL: of none. */
+static const char *kind_of(const struct mmr_outlet *o, const char *key, const char *token)
+{
+    static const char *const kinds[] = {"confirm", "reply", "report"};
+    const char *found = NULL;
+    char mine[MMR_TOKEN_MAX];
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        mmr_outlet_token_for(o, kinds[i], key, mine);
+        if (sodium_memcmp(mine, token, MMR_TOKEN_MAX - 1) == 0)
+            found = kinds[i];
+    }
+    return found;
+}
+
+static bool is_level(int level)
+{
+    return level >= MMR_DELIVERY_FAILED && level <= MMR_DELIVERY_CONFIRMED;
+}
+
+/* A test's message came back: its result rises, or is a refusal. */
+static int token_of_test(struct mmr_outlet *o, const char *token, int level, const char *who, int64_t now_ns)
+{
+    char key[MMR_OUTLET_TEST_KEY_MAX];
+    for (uint32_t i = 0; i < o->n_tests; i++) {
+        struct mmr_outlet_test *t = &o->test[i];
+        mmr_outlet_test_key(t, key);
+        if (!kind_of(o, key, token))
+            continue;
+        if (!is_level(level))
+            return MMR_EINVAL;
+        if (level > t->level || level == MMR_DELIVERY_FAILED) {
+            t->level = level;
+            t->at_ns = now_ns;
+            (void)snprintf(t->detail, sizeof t->detail, "%s", who);
+        }
+        return 0;
+    }
+    return MMR_ENOENT;
+}
+
 int mmr_outlet_token(struct mmr_outlet *o, const char *token, int level, const char *who, int64_t now_ns)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    char mine[MMR_TOKEN_MAX];
+    char text[MMR_ATTEMPT_KEY_TEXT_MAX];
     o->now_ns = now_ns;
     if (strlen(token) != MMR_TOKEN_MAX - 1)
         return MMR_ENOENT;
@@ -290,19 +330,19 @@ int mmr_outlet_token(struct mmr_outlet *o, const char *token, int level, const c
         for (uint32_t i = 0; i < o->d.notice[k]->n_attempts; i++) {
             const struct mmr_notice *n = o->d.notice[k];
             const struct mmr_attempt *a = &n->attempt[i];
-            mmr_outlet_token_of(o, "confirm", n, a, mine);
-            bool is_confirm = sodium_memcmp(mine, token, MMR_TOKEN_MAX - 1) == 0;
-            mmr_outlet_token_of(o, "report", n, a, mine);
-            if (!is_confirm && sodium_memcmp(mine, token, MMR_TOKEN_MAX - 1) != 0)
+            mmr_attempt_key_text(&o->d, n, a, text);
+            const char *kind = kind_of(o, text, token);
+            if (!kind)
                 continue;
-            if (a->at_ns[MMR_DELIVERY_CONFIRMED] && (is_confirm || level == MMR_DELIVERY_CONFIRMED))
+            bool is_link = strcmp(kind, "confirm") == 0;
+            if (a->at_ns[MMR_DELIVERY_CONFIRMED] && (is_link || level == MMR_DELIVERY_CONFIRMED))
                 return MMR_EPERM;
-            if (!is_confirm && (level < MMR_DELIVERY_FAILED || level > MMR_DELIVERY_CONFIRMED))
+            if (!is_link && !is_level(level))
                 return MMR_EINVAL;
             const struct mmr_attempt_key key = {n->id, a->step, a->contact, a->channel};
-            return mmr_deadline_result(&o->d, &key, is_confirm ? (int)MMR_DELIVERY_CONFIRMED : level, now_ns, who, now_ns, &err);
+            return mmr_deadline_result(&o->d, &key, is_link ? (int)MMR_DELIVERY_CONFIRMED : level, now_ns, who, now_ns, &err);
         }
-    return MMR_ENOENT;
+    return token_of_test(o, token, level, who, now_ns);
 }
 
 /* ---- people ---- */

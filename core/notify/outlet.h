@@ -57,8 +57,10 @@ int64_t mmr_outlet_next(const struct mmr_outlet *o); /* line time; INT64_MAX: no
 bool mmr_outlet_is_number(uint64_t number);
 /* What became of a record. level: enum mmr_delivery; is_busy: not now, offer it again. detail is cut. */
 void mmr_outlet_answer(struct mmr_outlet *o, uint64_t number, int level, bool is_busy, int64_t at_ns, const char *detail, int64_t now_ns);
-/* A person answered a link (level is then CONFIRMED, whatever is given), or a gateway reported what became of a message, with
- * its token. Returns 0; MMR_ENOENT no such token; MMR_EPERM it was used (a token confirms once); MMR_EINVAL no such level */
+/* The token of a record's key: what "confirm" (a link), "reply" (a mail that refers to ours) or "report" (what became of it) */
+void mmr_outlet_token_for(const struct mmr_outlet *o, const char *what, const char *key, char buf[MMR_TOKEN_MAX]);
+/* A person answered a link (level is then CONFIRMED, whatever is given), or what became of a message was reported (a gateway, a delivery notice,
+ * a reply), with its token. Returns 0; MMR_ENOENT no such token; MMR_EPERM it was used (a token confirms once); MMR_EINVAL no such level */
 int mmr_outlet_token(struct mmr_outlet *o, const char *token, int level, const char *who, int64_t now_ns);
 /* A named person confirms at the console, or ends the escalation. errors MMR_ENOENT; MMR_EINVAL no name */
 int mmr_outlet_confirm(struct mmr_outlet *o, uint64_t id, const char *who, int64_t now_ns, struct mmr_error *err);

@@ -43,6 +43,8 @@ struct mmr_outlet {
 void mmr_outlet_token_of(const struct mmr_outlet *o, const char *what, const struct mmr_notice *n, const struct mmr_attempt *a, char buf[MMR_TOKEN_MAX]);
 uint64_t mmr_outlet_number_of(const struct mmr_outlet *o, const struct mmr_notice *n, const struct mmr_attempt *a);
 struct mmr_notice *mmr_outlet_by_number(struct mmr_outlet *o, uint64_t number, struct mmr_attempt **ret);
+enum { MMR_OUTLET_TEST_KEY_MAX = 24 };
+void mmr_outlet_test_key(const struct mmr_outlet_test *t, char buf[MMR_OUTLET_TEST_KEY_MAX]);
 /* returned; free(). NULL: out of memory */
 char *mmr_outlet_record(const struct mmr_outlet *o, const struct mmr_notice *n, const struct mmr_attempt *a);
 char *mmr_outlet_test_record(const struct mmr_outlet *o, const struct mmr_outlet_test *t, const char *text);

@@ -19,10 +19,18 @@ const char *mmr_outlet_through(const struct mmr_outlet *o, unsigned channel, uns
 /* A keyed hash over what names the attempt: nobody outside can make one, and it says nothing about its incident. */
 void mmr_outlet_token_of(const struct mmr_outlet *o, const char *what, const struct mmr_notice *n, const struct mmr_attempt *a, char buf[MMR_TOKEN_MAX])
 {
-    char key[MMR_ATTEMPT_KEY_TEXT_MAX], text[MMR_ATTEMPT_KEY_TEXT_MAX + 16];
-    uint8_t hash[16];
+    char key[MMR_ATTEMPT_KEY_TEXT_MAX];
     mmr_attempt_key_text(&o->d, n, a, key);
+    mmr_outlet_token_for(o, what, key, buf);
+}
+
+void mmr_outlet_token_for(const struct mmr_outlet *o, const char *what, const char *key, char buf[MMR_TOKEN_MAX])
+{
+    char text[MMR_ATTEMPT_KEY_TEXT_MAX + 16];
+    uint8_t hash[16];
     int len = snprintf(text, sizeof text, "%s.%s", what, key);
+    if (len < 0 || (size_t)len >= sizeof text)
+        len = sizeof text - 1;
     (void)crypto_generichash(hash, sizeof hash, (const uint8_t *)text, (unsigned long long)len, o->key, sizeof o->key);
     (void)sodium_bin2hex(buf, MMR_TOKEN_MAX, hash, sizeof hash);
 }
@@ -76,6 +84,13 @@ static struct json_object *begin(const struct mmr_outlet *o, const char *key, un
     mmr_compose_subject(text, subject);
     put(r, "subject", subject);
     put(r, "text", text);
+    if (channel == MMR_NOTICE_MAIL) { /* mail comes back: as a delivery notice, as a reply */
+        char token[MMR_TOKEN_MAX];
+        mmr_outlet_token_for(o, "report", key, token);
+        put(r, "report_token", token);
+        mmr_outlet_token_for(o, "reply", key, token);
+        put(r, "reply_token", token);
+    }
     if (channel == MMR_NOTICE_VOICE && mmr_compose_voice(&o->c.office, text, voice, sizeof voice, &err) == 0)
         put(r, "voice", voice);
     return r;
@@ -105,10 +120,15 @@ char *mmr_outlet_record(const struct mmr_outlet *o, const struct mmr_notice *n, 
     return text_of(r);
 }
 
+void mmr_outlet_test_key(const struct mmr_outlet_test *t, char buf[MMR_OUTLET_TEST_KEY_MAX])
+{
+    (void)snprintf(buf, MMR_OUTLET_TEST_KEY_MAX, "test.%016llx", (unsigned long long)t->number);
+}
+
 char *mmr_outlet_test_record(const struct mmr_outlet *o, const struct mmr_outlet_test *t, const char *text)
 {
-    char key[48];
-    (void)snprintf(key, sizeof key, "test.%016llx", (unsigned long long)t->number);
+    char key[MMR_OUTLET_TEST_KEY_MAX];
+    mmr_outlet_test_key(t, key);
     struct json_object *r = begin(o, key, t->contact, t->channel, t->carrier, text);
     put(r, "message", "test");
     return text_of(r);

@@ -421,6 +421,49 @@ static void a_link_confirms_once_and_a_report_moves_the_level(void **state)
     end(w);
 }
 
+/* A mail's own tokens: a delivery notice carries one, a reply refers to the other. */
+static void mail_that_comes_back_is_known_by_its_token(void **state)
+{
+    (void)state;
+    struct world *w = world();
+    struct mmr_error err = {.struct_size = sizeof err};
+    char reply[64] = "", report[64] = "", subject[64] = "";
+    for (int ch = 0; ch < 4; ch++)
+        w->channel[ch] = ACCEPT_ONLY;
+    begin(w);
+    assert_int_equal(mmr_outlet_tick(w->o, w->now_ns, &err), 0);
+    commit(w);
+    mmr_outlet_send(w->o, w->now_ns);
+    for (uint32_t i = 0; i < w->n_wire; i++) {
+        struct json_object *o = json_tokener_parse(w->wire[i].json), *v = NULL;
+        bool is_mail = w->wire[i].channel == MMR_NOTICE_MAIL;
+        assert_int_equal(json_object_object_get_ex(o, "reply_token", &v), is_mail); /* nothing else comes back by itself */
+        if (is_mail)
+            (void)snprintf(reply, sizeof reply, "%s", json_object_get_string(v));
+        if (is_mail && json_object_object_get_ex(o, "report_token", &v))
+            (void)snprintf(report, sizeof report, "%s", json_object_get_string(v));
+        if (is_mail && json_object_object_get_ex(o, "confirm_url", &v))
+            (void)snprintf(subject, sizeof subject, "%s", strrchr(json_object_get_string(v), '/') + 1);
+        json_object_put(o);
+        mmr_outlet_answer(w->o, w->wire[i].number, MMR_DELIVERY_GATEWAY, false, w->now_ns, "", w->now_ns);
+    }
+    drop_wire(w);
+    assert_true(strlen(reply) == 32 && strlen(report) == 32 && strcmp(reply, report) != 0 && strcmp(reply, subject) != 0);
+    const struct mmr_notice *n = the_notice(w);
+    char forged[64];
+    (void)snprintf(forged, sizeof forged, "%s", report);
+    forged[31] = forged[31] == '0' ? '1' : '0';
+    assert_int_equal(mmr_outlet_token(w->o, forged, MMR_DELIVERY_RECIPIENT, "delivery notice", w->now_ns), MMR_ENOENT);
+    assert_int_equal(n->first_l2_ns, 0);
+    assert_int_equal(mmr_outlet_token(w->o, report, MMR_DELIVERY_RECIPIENT, "delivery notice", w->now_ns), 0);
+    assert_int_equal(n->target, MMR_TARGET_MET);
+    assert_int_equal(n->confirmed_ns, 0); /* a server has it; nobody has read it */
+    assert_int_equal(mmr_outlet_token(w->o, reply, MMR_DELIVERY_CONFIRMED, "reply", w->now_ns + M), 0);
+    assert_true(n->confirmed_ns != 0);
+    assert_int_equal(mmr_outlet_token(w->o, reply, MMR_DELIVERY_CONFIRMED, "reply", w->now_ns + 2 * M), MMR_EPERM);
+    end(w);
+}
+
 static void people_and_tests(void **state)
 {
     (void)state;
@@ -487,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_crash_at_any_point_loses_and_doubles_nothing),
         cmocka_unit_test(a_wall_clock_set_by_a_day_does_not_break_the_hour),
         cmocka_unit_test(a_link_confirms_once_and_a_report_moves_the_level),
+        cmocka_unit_test(mail_that_comes_back_is_known_by_its_token),
         cmocka_unit_test(people_and_tests),
         cmocka_unit_test(an_exercise_and_an_office_that_only_watches_say_so),
     };

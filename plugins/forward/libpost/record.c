@@ -25,6 +25,11 @@ static bool is_one_line(const char *text)
     return true;
 }
 
+static bool is_token(const char *text)
+{
+    return strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32;
+}
+
 int mmr_record_read(const void *data, size_t len, struct mmr_record *ret, struct mmr_error *err)
 {
     struct mmr_record r = {0};
@@ -47,9 +52,12 @@ int mmr_record_read(const void *data, size_t len, struct mmr_record *ret, struct
         const char **to, *name;
     } fields[] = {{&r.key, "key"}, {&r.channel, "channel"}, {&r.to, "to"}, {&r.lang, "lang"}, {&r.office, "office"}, {&r.service, "service"},
                   {&r.subject, "subject"}, {&r.text, "text"}, {&r.voice, "voice"}, {&r.message, "message"}, {&r.band, "band"},
-                  {&r.incident, "incident"}, {&r.contact, "contact"}, {&r.confirm_url, "confirm_url"}, {&r.report_url, "report_url"}};
+                  {&r.incident, "incident"}, {&r.contact, "contact"}, {&r.confirm_url, "confirm_url"}, {&r.report_url, "report_url"},
+                  {&r.reply_token, "reply_token"}, {&r.report_token, "report_token"}};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         *fields[i].to = mmr_record_text(&r, fields[i].name);
+    if (!is_token(r.reply_token) || !is_token(r.report_token))
+        r.reply_token = r.report_token = "";
     if (!is_key(r.key) || !*r.text || !is_one_line(r.to) || strlen(r.to) > TO_MAX || !is_one_line(r.subject)) {
         json_object_put(r.json);
         return mmr_fail(err, MMR_EBADMSG, "a %s without a plain key, a text, or with an address or subject of several lines", r.is_report ? "report" : "notice");

@@ -14,6 +14,7 @@ struct mmr_record { /* texts are borrowed from json and never NULL */
     const char *key;     /* of the attempt: the same record given again has the same one; its bytes are plain ASCII */
     const char *channel, *to, *lang, *office, *service, *subject, *text, *voice, *message, *band, *incident, *contact;
     const char *confirm_url, *report_url;
+    const char *reply_token, *report_token; /* of mails: 32 hex digits, or "" */
 };
 /* errors MMR_EBADMSG no JSON object, or a field is missing; MMR_EUNSUPPORTED an OCSF record, which is not for people */
 int mmr_record_read(const void *data, size_t len, struct mmr_record *ret, struct mmr_error *err);

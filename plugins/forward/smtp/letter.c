@@ -67,8 +67,22 @@ char *mmr_letter_html(const char *text)
     return out;
 }
 
+/* A task for the provider and a correction are not confirmed: they stop no repeats. */
+static bool may_reply(const struct mmr_record *r, const struct mmr_letter_from *from)
+{
+    return from->is_read && *r->reply_token && strcmp(r->message, "task") != 0 && strcmp(r->message, "correction") != 0;
+}
+
+static const char *reply_words(const struct mmr_record *r, const struct mmr_letter_from *from)
+{
+    if (!may_reply(r, from))
+        return "";
+    return r->lang[0] == 'j' ? "このメールにそのまま返信しても、見たことが伝わります（本文は空のままでかまいません）。"
+                             : "A reply to this mail says it too; it may be empty.";
+}
+
 /* A notice as a page: what happened and what to do, large enough for a phone at night. */
-static int notice_html(const struct mmr_record *r, char **ret)
+static int notice_html(const struct mmr_record *r, const struct mmr_letter_from *from, char **ret)
 {
     bool is_red = strcmp(r->band, "red") == 0, is_ja = r->lang[0] == 'j';
     const char *colour = is_red ? "#b3261e" : strcmp(r->band, "yellow") == 0 ? "#8a6100" : "#1d4f91";
@@ -86,8 +100,8 @@ static int notice_html(const struct mmr_record *r, char **ret)
                            "<div style=\"max-width:560px;margin:0 auto;background:#fff;border-top:8px solid %s;padding:20px 20px 28px\">"
                            "<div style=\"color:#5b6470;font-size:14px;margin-bottom:12px\">%s</div>"
                            "<div style=\"font-size:18px;line-height:1.75;color:#111827\">%s</div>%s"
-                           "<p style=\"color:#5b6470;font-size:13px;line-height:1.6;margin:20px 0 0\">%s</p></div></body></html>",
-                           is_ja ? "ja" : "en", office, colour, office, body, button,
+                           "<p style=\"color:#5b6470;font-size:13px;line-height:1.6;margin:20px 0 0\">%s%s%s</p></div></body></html>",
+                           is_ja ? "ja" : "en", office, colour, office, body, button, reply_words(r, from), may_reply(r, from) ? "<br>" : "",
                            is_ja ? "このお知らせがパスワードをたずねることはありません。合言葉がないお知らせには答えないでください。"
                                  : "This message never asks for a password. Do not answer one without the watchword.")
                 : -1;
@@ -98,24 +112,25 @@ static int notice_html(const struct mmr_record *r, char **ret)
     return n < 0 ? MMR_ENOMEM : 0;
 }
 
-static int notice_text(const struct mmr_record *r, char **ret)
+static int notice_text(const struct mmr_record *r, const struct mmr_letter_from *from, char **ret)
 {
     bool is_ja = r->lang[0] == 'j';
+    const char *reply = reply_words(r, from);
     const char *ask = is_ja ? "見たことを知らせる(押すと、同じお知らせが止まります):" : "Say that you have seen this (it stops the repeats): ";
-    int n = asprintf(ret, "%s\n%s%s%s\n-- \n%s\n", r->text, *r->confirm_url ? "\n" : "", *r->confirm_url ? ask : "", r->confirm_url,
+    int n = asprintf(ret, "%s\n%s%s%s\n%s%s-- \n%s\n", r->text, *r->confirm_url ? "\n" : "", *r->confirm_url ? ask : "", r->confirm_url, reply, *reply ? "\n" : "",
                      is_ja ? "このお知らせがパスワードをたずねることはありません。" : "This message never asks for a password.");
     if (n < 0)
         *ret = NULL;
     return n < 0 ? MMR_ENOMEM : 0;
 }
 
-static int bodies(const struct mmr_record *r, char **ret_text, char **ret_html, struct mmr_error *err)
+static int bodies(const struct mmr_record *r, const struct mmr_letter_from *from, char **ret_text, char **ret_html, struct mmr_error *err)
 {
     if (r->is_report)
         return mmr_report_render(r->json, ret_html, ret_text, err);
-    int e = notice_text(r, ret_text);
+    int e = notice_text(r, from, ret_text);
     if (!e)
-        e = notice_html(r, ret_html);
+        e = notice_html(r, from, ret_html);
     return e ? mmr_fail(err, e, "mail: out of memory") : 0;
 }
 
@@ -145,7 +160,8 @@ static struct curl_slist *headers(const struct mmr_record *r, const struct mmr_l
     (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &tm);
     list = add(list, "Date", date, is_bad);
     const char *domain = strchr(from->address, '@');
-    (void)snprintf(text, sizeof text, "<%s@%s>", r->key, domain ? domain + 1 : "localhost"); /* the same mail sent twice is one to its reader */
+    /* The same mail sent twice is one to its reader. A reply refers to it: by the token it is known to be one. */
+    (void)snprintf(text, sizeof text, "<%s%s%s@%s>", r->key, *r->reply_token ? "." : "", r->reply_token, domain ? domain + 1 : "localhost");
     list = add(list, "Message-ID", text, is_bad);
     list = add(list, "Auto-Submitted", "auto-generated", is_bad);
     if (strcmp(r->band, "red") == 0) {
@@ -167,7 +183,7 @@ int mmr_letter_put(CURL *easy, const struct mmr_record *r, const struct mmr_lett
 {
     char *text = NULL, *html = NULL;
     bool is_bad = false;
-    int e = bodies(r, &text, &html, err);
+    int e = bodies(r, from, &text, &html, err);
     curl_mime *mime = e ? NULL : curl_mime_init(easy), *both = mime ? curl_mime_init(easy) : NULL;
     if (!e) {
         curl_mimepart *p = both ? curl_mime_addpart(mime) : NULL;

@@ -8,6 +8,7 @@
 
 struct mmr_letter_from {
     const char *address, *name; /* name may be NULL */
+    bool is_read; /* what comes back to address is read (the plugin 'mailbox'): a reply confirms */
 };
 /*
  * mmr_letter_put - make it the mail that easy sends (CURLOPT_MIMEPOST).

@@ -21,6 +21,7 @@ struct smtp_config {
     const char *server, *tls, *ca_file, *user, *password_file, *from, *from_name, *hello, *dns;
     struct mmr_strv own_domains;
     int64_t timeout, mx_port;
+    bool read_back;
 };
 struct smtp {
     const struct mmr_host *host;
@@ -31,6 +32,7 @@ struct smtp {
     char password[MMR_SECRET_MAX];
     bool is_direct;
     bool is_ending;
+    enum { DSN_UNKNOWN = 0, DSN_NO, DSN_YES } dsn; /* does 'server' send delivery notices where it is asked to? */
     struct mail *mail[MMR_POST_AT_ONCE]; /* under way: the core asks again before they are answered */
     unsigned n_mail;
 };
@@ -44,6 +46,7 @@ struct mail { /* one letter under way */
     unsigned n_mx, at_mx;
 };
 
+enum { PARAMETERS_MAX = 700 };
 static int send_mail(struct mail *m, struct mmr_error *err);
 
 static void free_mail(struct mail *m)
@@ -136,35 +139,111 @@ static void set_tls(const struct smtp *s, CURL *e)
     (void)curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 }
 
+/* "250-DSN" among what it says to our greeting (RFC 3461 section 4); it greets again after STARTTLS. */
+static size_t on_said(char *line, size_t size, size_t n, void *ctx)
+{
+    struct smtp *s = ctx;
+    size_t len = size * n;
+    if (len >= 7 && (memcmp(line, "250-", 4) == 0 || memcmp(line, "250 ", 4) == 0) && strncasecmp(line + 4, "DSN", 3) == 0 &&
+        (len == 7 || line[7] == '\r' || line[7] == '\n' || line[7] == ' '))
+        s->dsn = DSN_YES;
+    return len;
+}
+
+/* Wants a notice, and may get one: by its relay, to the mailbox that is read. The recipient's own server needs none: its yes is level 2. */
+static bool wants_notice(const struct mail *m)
+{
+    return m->s->cfg->read_back && !m->s->is_direct && !is_own(m->s, m->record.to) && *m->record.report_token;
+}
+
+/*
+ * The parameters of RFC 3461 go with the addresses. The curl of Debian 12 takes what stands behind '>' for a part of the address and adds a '>'
+ * of its own; newer ones do not. The last parameter of each is one in whose value a '>' is only a letter more ("xtext"): the envelope id, of which
+ * the token is the first 32, and the address as we wrote it, which nobody reads.
+ */
+static void put_envelope(const struct mail *m, char from[PARAMETERS_MAX], char to[PARAMETERS_MAX])
+{
+    const struct smtp *s = m->s;
+    bool is_asked = wants_notice(m) && s->dsn == DSN_YES;
+    (void)snprintf(from, PARAMETERS_MAX, is_asked ? "<%s> RET=HDRS ENVID=%s" : "<%s>", s->cfg->from, m->record.report_token);
+    (void)snprintf(to, PARAMETERS_MAX, is_asked && !strpbrk(m->record.to, "+=") ? "<%s> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;%s" : "<%s>", m->record.to, m->record.to);
+}
+
+/* Asked once, before the first mail: a greeting and nothing else. */
+static void on_probed(void *ctx, CURL *easy, CURLcode code, const char *error)
+{
+    struct mail *m = ctx;
+    struct mmr_error err = {.struct_size = sizeof err};
+    (void)error;
+    curl_easy_cleanup(easy);
+    if (code == CURLE_OK && m->s->dsn == DSN_UNKNOWN)
+        m->s->dsn = DSN_NO;
+    if (send_mail(m, &err) != 0)
+        finish(m, MMR_DELIVERY_TRIED, err.text);
+}
+
+static CURL *handle_to_server(const struct smtp *s, const char *hello)
+{
+    char url[URL_MAX];
+    CURL *e = mmr_post_handle(s->cfg->timeout, s->cfg->ca_file);
+    if (!e)
+        return NULL;
+    (void)snprintf(url, sizeof url, "%s://%s/%s", strcmp(s->cfg->tls, "implicit") == 0 ? "smtps" : "smtp", s->cfg->server, hello);
+    (void)curl_easy_setopt(e, CURLOPT_URL, url);
+    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    if (s->cfg->user) {
+        (void)curl_easy_setopt(e, CURLOPT_USERNAME, s->cfg->user);
+        (void)curl_easy_setopt(e, CURLOPT_PASSWORD, s->password);
+    }
+    set_tls(s, e);
+    return e;
+}
+
+static const char *hello_of(const struct smtp *s, char *name, size_t cap)
+{
+    (void)snprintf(name, cap, "localhost");
+    (void)gethostname(name, cap - 1);
+    return s->cfg->hello ? s->cfg->hello : name; /* curl says it after the server's name */
+}
+
+static int probe(struct mail *m, struct mmr_error *err)
+{
+    char name[64];
+    CURL *e = handle_to_server(m->s, hello_of(m->s, name, sizeof name));
+    if (!e)
+        return mmr_fail(err, MMR_ENOMEM, "mail: out of memory");
+    (void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, "NOOP");
+    (void)curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    (void)curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_said);
+    (void)curl_easy_setopt(e, CURLOPT_HEADERDATA, m->s);
+    int r = mmr_post_start(m->s->post, e, on_probed, m, err);
+    if (r)
+        curl_easy_cleanup(e);
+    return r;
+}
+
 static int send_mail(struct mail *m, struct mmr_error *err)
 {
     struct smtp *s = m->s;
-    const struct mmr_letter_from from = {s->cfg->from, s->cfg->from_name};
-    char url[URL_MAX], address[260], pin[MMR_MX_NAME_MAX + MMR_MX_ADDR_MAX + 16], name[64] = "localhost";
-    CURL *e = mmr_post_handle(s->cfg->timeout, s->cfg->ca_file);
+    const struct mmr_letter_from from = {s->cfg->from, s->cfg->from_name, s->cfg->read_back};
+    char sender[PARAMETERS_MAX], recipient[PARAMETERS_MAX], pin[MMR_MX_NAME_MAX + MMR_MX_ADDR_MAX + 16], name[64] = "localhost";
+    const char *hello = hello_of(s, name, sizeof name);
+    CURL *e = handle_to_server(s, hello);
     if (!e)
         return mmr_fail(err, MMR_ENOMEM, "mail: out of memory");
-    (void)gethostname(name, sizeof name - 1);
-    const char *hello = s->cfg->hello ? s->cfg->hello : name; /* curl says it after the server's name */
     if (s->is_direct) {
+        char url[URL_MAX];
         (void)snprintf(url, sizeof url, "smtp://%s:%lld/%s", m->mx[m->at_mx].name, (long long)s->cfg->mx_port, hello);
         (void)snprintf(pin, sizeof pin, "%s:%lld:%s", m->mx[m->at_mx].name, (long long)s->cfg->mx_port, m->mx[m->at_mx].addr);
         m->resolve = curl_slist_append(NULL, pin);
+        (void)curl_easy_setopt(e, CURLOPT_URL, url);
         (void)curl_easy_setopt(e, CURLOPT_RESOLVE, m->resolve);
-    } else {
-        (void)snprintf(url, sizeof url, "%s://%s/%s", strcmp(s->cfg->tls, "implicit") == 0 ? "smtps" : "smtp", s->cfg->server, hello);
-        if (s->cfg->user) {
-            (void)curl_easy_setopt(e, CURLOPT_USERNAME, s->cfg->user);
-            (void)curl_easy_setopt(e, CURLOPT_PASSWORD, s->password);
-        }
+        (void)curl_easy_setopt(e, CURLOPT_USERNAME, NULL);
+        (void)curl_easy_setopt(e, CURLOPT_PASSWORD, NULL);
     }
-    set_tls(s, e);
-    (void)curl_easy_setopt(e, CURLOPT_URL, url);
-    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    (void)snprintf(address, sizeof address, "<%s>", s->cfg->from);
-    (void)curl_easy_setopt(e, CURLOPT_MAIL_FROM, address);
-    (void)snprintf(address, sizeof address, "<%s>", m->record.to);
-    m->to = curl_slist_append(NULL, address);
+    put_envelope(m, sender, recipient);
+    (void)curl_easy_setopt(e, CURLOPT_MAIL_FROM, sender);
+    m->to = curl_slist_append(NULL, recipient);
     (void)curl_easy_setopt(e, CURLOPT_MAIL_RCPT, m->to);
     int r = mmr_letter_put(e, &m->record, &from, s->host->now_ns(s->host->impl, MMR_CLOCK_WALL) / 1000000000, &m->head, &m->mime, err);
     if (!r)
@@ -219,7 +298,9 @@ static int forward(void *self, const void *data, size_t len, uint64_t seq, struc
     }
     *m = (struct mail){.s = s, .seq = seq, .record = record};
     s->mail[s->n_mail++] = m;
-    r = s->is_direct ? mmr_mx_ask(s->mx, domain + 1, on_mx, m, err) : send_mail(m, err);
+    r = s->is_direct                                     ? mmr_mx_ask(s->mx, domain + 1, on_mx, m, err)
+        : s->dsn == DSN_UNKNOWN && wants_notice(m) ? probe(m, err)
+                                                         : send_mail(m, err);
     if (r) {
         free_mail(m);
         return r == MMR_ENOMEM ? MMR_EAGAIN : r;
@@ -324,6 +405,8 @@ static const struct mmr_cfg_key config_rows[] = {
     MMR_CFG(struct smtp_config, hello, MMR_CFG_STR, 0, NULL, 0, 0, "name to greet with; the machine's when unset"),
     MMR_CFG(struct smtp_config, dns, MMR_CFG_STR, 0, NULL, 0, 0, "with mx: ADDRESS:PORT of name servers; the machine's own when unset"),
     MMR_CFG(struct smtp_config, mx_port, MMR_CFG_INT, 0, "25", 1, 65535, "with mx: port of the recipients' servers"),
+    MMR_CFG(struct smtp_config, read_back, MMR_CFG_BOOL, 0, "no", 0, 0,
+            "yes: a 'mailbox' instance reads what comes back to 'from'; delivery notices are asked for, and people are told that a reply confirms"),
     MMR_CFG(struct smtp_config, timeout, MMR_CFG_MSEC, 0, "45s", 1000, 55000, "give up on a server after this; the clock tries again"),
     {0},
 };

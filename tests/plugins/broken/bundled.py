@@ -17,6 +17,11 @@ os.chmod(scratch.name, 0o755)
 SET = {"org.mamori.log": ["files=" + log], "org.mamori.eve": ["files=" + log], "org.mamori.webhook": ["url=https://127.0.0.1:9/x"],
        "org.mamori.syslog": ["server=127.0.0.1:9"], "org.mamori.fluent": ["server=127.0.0.1:9"], "org.mamori.smtp": ["server=127.0.0.1:9", "from=mamori@example.org"],
        "org.mamori.seat": ["senders=addr:192.0.2.7 pc1", "listen=udp://127.0.0.1:15514"]}
+secret = os.path.join(scratch.name, "secret")
+with open(secret, "w") as f:
+    f.write("secret\n")
+os.chmod(secret, 0o600)
+SET["org.mamori.mailbox"] = ["server=127.0.0.1:9", "user=mamori", "password_file=" + secret]
 if b"__asan_init" in open(mamori, "rb").read():
     # compiling the whole pack takes a sanitized build seconds, and the check creates each plugin some hundred times: one rule is enough
     rule = os.path.join(scratch.name, "one.yml")
