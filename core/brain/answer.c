@@ -146,19 +146,24 @@ static struct json_object *status_json(struct mmr_live *l)
     json_object_object_add(o, "instances", instances);
     struct json_object *tests = json_object_new_array();
     for (uint32_t i = 0; i < l->selftest.n; i++) {
-        static const char *const results[] = {"open", "passed", "failed"};
         const struct mmr_selftest_row *x = &l->selftest.row[i];
+        char at[40];
+        if (!x->sent_ns)
+            continue; /* it was here before, and is not now */
         struct json_object *one = json_object_new_object();
         add_str(one, "node", x->node);
         add_str(one, "instance", x->instance);
         add_str(one, "what", x->what);
-        add_str(one, "result", results[x->result]);
+        add_str(one, "result", mmr_selftest_result_name(x->result));
         add_str(one, "detail", x->detail);
-        if (x->sent_ns) {
-            char at[40];
-            mmr_time_format(x->sent_ns, at, sizeof at);
+        if (x->ended_ns) {
+            mmr_time_format(x->ended_ns, at, sizeof at);
             add_str(one, "at", at);
-            add_int(one, "at_s", (uint64_t)(x->sent_ns / MMR_NS_PER_S));
+            add_int(one, "at_s", (uint64_t)(x->ended_ns / MMR_NS_PER_S));
+        }
+        if (x->passed_ns) {
+            mmr_time_format(x->passed_ns, at, sizeof at);
+            add_str(one, "passed_at", at);
         }
         json_object_array_add(tests, one);
     }

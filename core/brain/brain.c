@@ -252,6 +252,36 @@ static void trim(struct mmr_live *l)
         mmr_log(MMR_LOG_ERR, "outbox.not_trimmed", "reason=\"%s\"", err.text);
 }
 
+static int restore_selftest(void *ctx, const char *key, const void *value, size_t len)
+{
+    struct mmr_live *l = ctx;
+    if (!mmr_selftest_unpack(&l->selftest, value, len))
+        mmr_log(MMR_LOG_WARN, "selftest.not_restored", "key=%s", key);
+    return 0;
+}
+
+/* What came out, into the open batch; and into the evidence when it is another result, or once a day. */
+static void keep_selftests(struct mmr_live *l)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    for (uint32_t i = 0; i < l->selftest.n; i++) {
+        struct mmr_selftest_row *x = &l->selftest.row[i];
+        char key[64];
+        if (!x->is_news)
+            continue;
+        const bool is_noted = mmr_selftest_note(x);
+        char *json = mmr_selftest_pack(x, key);
+        x->is_news = !json || mmr_persist_state(l->persist, key, json, strlen(json), &err) != 0 ||
+                     (is_noted && mmr_persist_note(l->persist, "selftest.result", json, mmr_clock_wall_ns(), &err) != 0);
+        if (x->is_news)
+            mmr_log(MMR_LOG_ERR, "selftest.not_kept", "reason=\"%s\"", json ? err.text : "out of memory");
+        if (is_noted)
+            mmr_log(x->result == MMR_SELFTEST_PASSED ? MMR_LOG_INFO : MMR_LOG_WARN, "selftest.result", "node=%s instance=%s what=\"%s\" result=%s detail=\"%s\"", x->node,
+                    x->instance, x->what, mmr_selftest_result_name(x->result), x->detail);
+        free(json);
+    }
+}
+
 static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
 {
     struct mmr_live *l = ctx;
@@ -265,6 +295,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     }
     mmr_selftest_run(&l->selftest, &l->roster, mmr_live_try, l, mmr_clock_wall_ns());
     mmr_selftest_tick(&l->selftest, mmr_clock_wall_ns());
+    keep_selftests(l);
     int64_t edge = mmr_clock_wall_ns() - LOST_AFTER_S * MMR_NS_PER_S; /* did somebody become lost since the last look? */
     int64_t up_ns = mmr_clock_mono_ns() - l->started_ns - LOST_AFTER_S * MMR_NS_PER_S;
     bool is_lost = up_ns >= 0 && up_ns < FORWARD_EVERY_MS * MMR_NS_PER_MS; /* who never came since our start is */
@@ -329,6 +360,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
         r = mmr_live_eyes_restore(l, err);
     if (!r)
         r = mmr_live_known_restore(l, err);
+    if (!r)
+        r = mmr_db_each(mmr_persist_db(l->persist), MMR_SELFTEST_STATE, restore_selftest, l, err);
     if (r)
         return r;
     mmr_setup_pipeline(l->config, &l->setup, &pc);

@@ -54,6 +54,8 @@ static struct json_object *line_of(struct json_object *row, const char *cap)
     mmr_cli_json_str(o, "test", mmr_cli_json_text(test, "what"));
     mmr_cli_json_str(o, "result", test ? mmr_cli_json_text(test, "result") : "none");
     mmr_cli_json_str(o, "at", mmr_cli_json_text(test, "at"));
+    if (*mmr_cli_json_text(test, "passed_at"))
+        mmr_cli_json_str(o, "passed_at", mmr_cli_json_text(test, "passed_at")); /* the last time it did, also when it fails now */
     return o;
 }
 
@@ -167,6 +169,7 @@ MMR_COMMAND(capability) = {
     .help = "what this deployment can do, with which tools, and what was shown",
     .usage = "usage: mamori capability report [--json]\n\n"
              "Each capability of the plugins that run here: maker, model and version of the tool, the last self-test with its\n"
-             "date. A capability whose tool passed no self-test is 'unproven'. Status 3 when no mamori runs here.\n",
+             "date. A capability whose tool passed no self-test is 'unproven'. Tests run at the start, each month, and each hour while\n"
+             "they fail; results are kept and are evidence (selftest.result). Status 3 when no mamori runs here.\n",
     .run = run,
 };
