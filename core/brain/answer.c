@@ -100,6 +100,35 @@ static void add_upstream(const struct mmr_live *l, struct json_object *o, struct
         add_int(outbox, MMR_UPLINK_FORWARDER, pending);
 }
 
+struct json_object *mmr_live_watched_json(const struct mmr_live *l)
+{
+    struct json_object *o = json_object_new_object(), *hosts = json_object_new_array(), *brain = json_object_new_object();
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++) {
+        struct json_object *h = json_object_new_object(), *list = json_object_new_array();
+        add_str(h, "state", l->roster.slot[s].is_up ? "running" : "away");
+        for (uint32_t i = 0; l->roster.slot[s].instance && i < MMR_LOCAL_INSTANCES_MAX; i++) {
+            const struct mmr_roster_instance *x = &l->roster.slot[s].instance[i];
+            if (!x->is_used)
+                continue;
+            struct json_object *one = json_object_new_object(), *caps = json_object_new_array();
+            add_str(one, "name", x->name);
+            for (unsigned b = 0; b < MMR_CAPS; b++)
+                if (x->caps & (1u << b))
+                    json_object_array_add(caps, json_object_new_string(mmr_cap_name((enum mmr_cap)(1u << b))));
+            json_object_object_add(one, "caps", caps);
+            json_object_array_add(list, one);
+        }
+        json_object_object_add(h, "instances", list);
+        json_object_array_add(hosts, h);
+    }
+    json_object_object_add(o, "hosts", hosts);
+    json_object_object_add(brain, "nodes", nodes_json(l));
+    json_object_object_add(brain, "seats", seats_json(l));
+    mmr_sights_json(l->sights, brain);
+    json_object_object_add(o, "brain", brain);
+    return o;
+}
+
 static struct json_object *status_json(struct mmr_live *l)
 {
     struct json_object *o = json_object_new_object(), *instances = json_object_new_array();

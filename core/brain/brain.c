@@ -314,6 +314,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     if (l->membership)
         mmr_membership_tick(l->membership);
     mmr_uplink_tick(l->uplink);
+    mmr_covered_tick(l, &l->covered);
     mmr_weekly_tick(l->weekly, mmr_clock_wall_ns());
     trim(l);
     mmr_live_forward(l);

@@ -4,6 +4,7 @@
 #ifndef MMR_BRAIN_LIVE_H
 #define MMR_BRAIN_LIVE_H
 
+#include "brain/covered.h"
 #include "brain/notices.h"
 #include "brain/persist.h"
 #include "classify/allow.h"
@@ -60,6 +61,7 @@ struct mmr_live {
     struct mmr_notices *notices;
     struct mmr_weekly *weekly;
     struct mmr_selftest selftest;
+    struct mmr_covered covered;
     struct mmr_stamper core_stamper;
     uint64_t core_seq;
     struct mmr_event_view *view;
@@ -97,6 +99,9 @@ extern const struct mmr_site_hub_ops mmr_live_site_ops;
 void mmr_live_fact(struct mmr_live *l, const void *event, size_t len); /* an event of the core itself */
 void mmr_live_acknowledge(struct mmr_live *l);                         /* after a commit */
 int mmr_live_put_received(struct mmr_live *l, struct mmr_error *err);  /* into the batch that is about to commit */
+
+/* answer.c */
+struct json_object *mmr_live_watched_json(const struct mmr_live *l); /* of the status, what coverage is measured by; json_object_put() */
 
 /* eyes.c */
 int mmr_live_eyes_restore(struct mmr_live *l, struct mmr_error *err); /* makes l->watch from what was kept */

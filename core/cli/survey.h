@@ -1,12 +1,9 @@
-/*
- * survey.h - what covers this office (SR-06 to SR-08): what is there comes from the configuration, what works from the
- * running mamori; what nobody reports does not count as working.
- */
+/* survey.h - what covers this office (standard/watched.h), as the running mamori says when it is asked. */
 #ifndef MMR_CLI_SURVEY_H
 #define MMR_CLI_SURVEY_H
 
 #include "cli/site.h"
-#include "standard/coverage.h"
+#include "standard/watched.h"
 
 struct mmr_survey {
     struct mmr_cli_site site;   /* opened by the caller, closed by mmr_survey_done() */

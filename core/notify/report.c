@@ -273,6 +273,22 @@ static void sentence(const struct building *b, struct json_object *o)
     put(o, "watched", percent);
 }
 
+/* As it was at the week's end. What nobody wrote down (ways out) is left out, rather than said to be none. */
+static void coverage(const struct building *b, struct json_object *o)
+{
+    struct mmr_week_coverage c;
+    if (!mmr_week_log_coverage(b->l, b->r.from_ns, b->r.to_ns, &c))
+        return;
+    if (c.important) {
+        put_int(o, "important", c.important);
+        put_int(o, "important_ok", c.important_ok);
+    }
+    if (c.exits) {
+        put_int(o, "exits", c.exits);
+        put_int(o, "exits_ok", c.exits_ok);
+    }
+}
+
 static void last_week(const struct building *b, int64_t now_ns, struct json_object *o)
 {
     struct mmr_week_report before;
@@ -329,6 +345,7 @@ int mmr_report_data(struct mmr_db *db, const struct mmr_week_log *l, uint32_t nu
     (void)json_object_object_add(o, "defended", b.defended);
     (void)json_object_object_add(o, "no_response", no_response(&b));
     (void)json_object_object_add(o, "gaps", gaps(&b));
+    coverage(&b, o);
     last_week(&b, now_ns, o);
     for (uint32_t i = 0; i < b.r.n_ids; i++)
         (void)json_object_array_add(ids, json_object_new_string(mmr_week_log_uid(l, b.r.ids[i])));

@@ -21,8 +21,14 @@ struct told {
     struct mmr_week_told told;
     UT_hash_handle hh;
 };
-enum { ABSENCES_MAX = 1024 };
+enum { ABSENCES_MAX = 1024, COVERED_MAX = 4096 };
+struct covered {
+    int64_t time_ns;
+    struct mmr_week_coverage c;
+};
 struct mmr_week_log {
+    struct covered *covered; /* in the order of the log */
+    uint32_t n_covered;
     struct mmr_week week;
     struct name *names;
     struct told *told;
@@ -138,6 +144,30 @@ static int take_gap(struct mmr_week_log *l, struct json_object *o)
     return mmr_week_gap(&l->week, from, to, l->err);
 }
 
+static uint32_t count_at(struct json_object *o, const char *key)
+{
+    int64_t v = int_at(o, key, -1);
+    return v < 0 || v > 1000000 ? 0 : (uint32_t)v;
+}
+
+static int take_coverage(struct mmr_week_log *l, struct json_object *o, int64_t time_ns)
+{
+    struct json_object *net = object_at(o, "net"), *ep = object_at(o, "ep");
+    if (!net || !ep) {
+        l->unreadable++;
+        return 0;
+    }
+    if (l->n_covered == COVERED_MAX) /* the oldest weeks are over and sent */
+        memmove(&l->covered[0], &l->covered[1], --l->n_covered * sizeof l->covered[0]);
+    struct covered *more = realloc(l->covered, (l->n_covered + 1) * sizeof *more);
+    if (!more)
+        return mmr_fail(l->err, MMR_ENOMEM, "weekly reports: out of memory");
+    l->covered = more;
+    l->covered[l->n_covered++] = (struct covered){time_ns, {.exits = count_at(net, "want"), .exits_ok = count_at(net, "have"),
+                                                            .important = count_at(ep, "want"), .important_ok = count_at(ep, "have")}};
+    return 0;
+}
+
 static int on_record(void *ctx, uint64_t seq, int64_t time_ns, const char *kind, const void *body, size_t len)
 {
     struct mmr_week_log *l = ctx;
@@ -146,14 +176,15 @@ static int on_record(void *ctx, uint64_t seq, int64_t time_ns, const char *kind,
         mmr_week_init(&l->week, mmr_week_begin(time_ns));
     l->has_any = true;
     bool is_class = strcmp(kind, "incident.class") == 0, is_target = strcmp(kind, "notice.target") == 0;
-    if (!is_class && !is_target && strcmp(kind, "watch_gap") != 0)
+    bool is_coverage = strcmp(kind, "coverage") == 0;
+    if (!is_class && !is_target && !is_coverage && strcmp(kind, "watch_gap") != 0)
         return 0;
     (void)mmr_week_issue(&l->week, time_ns); /* as it was then: a class that rose later does not change an old report */
     struct json_tokener *t = len <= MMR_EVIDENCE_BODY_MAX ? json_tokener_new() : NULL;
     struct json_object *o = t ? json_tokener_parse_ex(t, body, (int)len) : NULL;
     int r = 0;
     if (json_object_is_type(o, json_type_object))
-        r = is_class ? take(l, o, time_ns) : is_target ? take_target(l, o) : take_gap(l, o);
+        r = is_class ? take(l, o, time_ns) : is_target ? take_target(l, o) : is_coverage ? take_coverage(l, o, time_ns) : take_gap(l, o);
     else
         l->unreadable++;
     (void)json_object_put(o);
@@ -200,6 +231,7 @@ void mmr_week_log_free(struct mmr_week_log *l)
         t = next;
     }
     mmr_week_done(&l->week);
+    free(l->covered);
     free(l);
 }
 
@@ -217,6 +249,16 @@ uint32_t mmr_week_log_absences(const struct mmr_week_log *l, int64_t from_ns, in
         if (l->absence[i].from_ns < to_ns && l->absence[i].to_ns > from_ns)
             ret[n++] = l->absence[i];
     return n;
+}
+
+bool mmr_week_log_coverage(const struct mmr_week_log *l, int64_t from_ns, int64_t to_ns, struct mmr_week_coverage *ret)
+{
+    for (uint32_t i = l->n_covered; i > 0; i--)
+        if (l->covered[i - 1].time_ns >= from_ns && l->covered[i - 1].time_ns < to_ns) {
+            *ret = l->covered[i - 1].c;
+            return true;
+        }
+    return false;
 }
 
 uint64_t mmr_week_log_id(const uint8_t uid[16])

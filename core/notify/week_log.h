@@ -29,6 +29,11 @@ struct mmr_week_absence { /* as it was noted */
 };
 /* Those that touch a time, oldest first; returns how many (at most cap). */
 uint32_t mmr_week_log_absences(const struct mmr_week_log *l, int64_t from_ns, int64_t to_ns, struct mmr_week_absence *ret, uint32_t cap);
+struct mmr_week_coverage { /* as it was last noted ("coverage"): with a working sensor or agent, of how many (0: none is known) */
+    uint32_t exits, exits_ok, important, important_ok;
+};
+/* The last one of that time; false: none. */
+bool mmr_week_log_coverage(const struct mmr_week_log *l, int64_t from_ns, int64_t to_ns, struct mmr_week_coverage *ret);
 enum mmr_class mmr_week_log_class(const struct mmr_week_log *l, uint64_t id); /* as it is reported; PENDING: not known */
 uint64_t mmr_week_log_id(const uint8_t uid[16]); /* the number this log gives an incident */
 uint64_t mmr_week_log_unreadable(const struct mmr_week_log *l);          /* records left out because they are damaged */

@@ -166,6 +166,10 @@ static void forty_incidents_over_fifteen_days_are_each_in_one_report(void **stat
         char gap[160];
         (void)snprintf(gap, sizeof gap, "{\"from\":%lld,\"to\":%lld,\"source\":\"*\",\"cause\":\"power\"}", (long long)(MONDAY + DAY), (long long)(MONDAY + DAY + 20 * 60 * S));
         note(&w, MONDAY + 16 * DAY, "watch_gap", gap);
+        note(&w, MONDAY + 2 * DAY, "coverage", "{\"net\":{\"have\":0,\"want\":2,\"ok\":false},\"ep\":{\"have\":2,\"want\":5,\"ok\":false}}");
+        note(&w, MONDAY + 5 * DAY, "coverage", "{\"net\":{\"have\":2,\"want\":2,\"ok\":true},\"ep\":{\"have\":3,\"want\":5,\"ok\":false}}");
+        note(&w, MONDAY + 9 * DAY, "coverage", "{\"net\":{\"have\":0,\"want\":0,\"ok\":false},\"ep\":{\"have\":5,\"want\":5,\"ok\":true}}");
+        note(&w, MONDAY + 9 * DAY, "coverage", "{\"net\":7}");
         note(&w, MONDAY + 16 * DAY, "notice.target", "{\"incident\":\"0000000000000009\",\"target\":\"met\",\"elapsed_s\":130}");
         note(&w, MONDAY + 16 * DAY, "notice.target", "{\"incident\":\"0000000000000011\",\"target\":\"missed\"}");
         assert_int_equal(mmr_db_commit(w.db, &err), 0);
@@ -188,6 +192,10 @@ static void forty_incidents_over_fifteen_days_are_each_in_one_report(void **stat
                 are_plain(o, lists[i]);
             assert_int_equal(count(o, "gaps"), k == 1);
             assert_true(count(o, "requests") <= 3);
+            assert_int_equal(number(o, "important"), k <= 2 ? 5 : -1); /* as at the week's end; of a week that nobody measured, nothing */
+            assert_int_equal(number(o, "important_ok"), k == 1 ? 3 : k == 2 ? 5 : -1);
+            assert_int_equal(number(o, "exits"), k == 1 ? 2 : -1); /* nobody wrote a way out down: none is not the same as none there */
+            assert_int_equal(number(o, "exits_ok"), k == 1 ? 2 : -1);
             const char *json = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
             assert_true(strlen(json) < MMR_REPORT_BYTES_MAX);
             if (k == 1)

@@ -46,6 +46,8 @@ def main():
         case("the_result_is_kept_and_is_evidence", kept, [x for x in lab.log().splitlines() if "selftest" in x])
         case("the_parts_are_at_work", c["SR-20"]["state"] == "ok", c["SR-20"])
         case("an_exit_with_its_sensor_is_measured", c["SR-06"]["state"] != "unknown", c["SR-06"])
+        noted = lab.until(lambda: lab.count("evidence where kind = 'coverage' and cast(body as text) like '%\"ep\":{\"have\":1,\"want\":1,\"ok\":true}%'"))
+        case("coverage_is_noted_for_the_weekly_report", noted, lab.log()[-1500:])
         lab.drop_in("40-test", {"assets": {"files": {"ip": ["192.168.77.9"], "important_info": "yes"}}, "exits": {"line-2": {"sensor": "nobody"}}})
         c = clauses()
         case("an_exit_without_a_sensor_is_a_gap", c["SR-06"]["state"] == "gap", c["SR-06"])
