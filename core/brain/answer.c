@@ -260,7 +260,7 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
         o = json_object_new_object();
         status = undo(l, text, o);
     } else if (o = json_object_new_object(), mmr_live_known_request(l, command, text, o, &status) || mmr_live_simclock_request(l, command, text, o, &status) ||
-               mmr_uplink_request(l->uplink, command, o, &status)) {
+               mmr_live_visit_request(l, command, text, o, &status) || mmr_uplink_request(l->uplink, command, o, &status)) {
         ; /* answered */
     } else if (strncmp(command, "node.", 5) == 0 && !l->membership) {
         add_str(o, "error", "this hub has no other machines: set site.listen, as in 'site: {listen: tcp://192.0.2.1:7400}'");

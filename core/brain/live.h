@@ -103,6 +103,9 @@ int mmr_live_put_received(struct mmr_live *l, struct mmr_error *err);  /* into t
 /* answer.c */
 struct json_object *mmr_live_watched_json(const struct mmr_live *l); /* of the status, what coverage is measured by; json_object_put() */
 
+/* visits.c */
+bool mmr_live_visit_request(struct mmr_live *l, const char *command, const char *args, struct json_object *o, int *ret_status); /* visit.record; false: another command */
+
 /* eyes.c */
 int mmr_live_eyes_restore(struct mmr_live *l, struct mmr_error *err); /* makes l->watch from what was kept */
 void mmr_live_known(struct mmr_live *l, uint32_t slot); /* what is in it: a host that asked is welcome now */

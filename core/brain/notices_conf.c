@@ -38,6 +38,10 @@ static void read_office(const struct mmr_config *c, struct mmr_office *o)
     const char *phone = mmr_config_str(c, "notify.phone"), *word = mmr_config_str(c, "notify.watchword");
     (void)snprintf(o->phone, sizeof o->phone, "%s", phone ? phone : "");
     (void)snprintf(o->watchword, sizeof o->watchword, "%s", word ? word : "");
+    o->free_visits = (uint32_t)mmr_config_int(c, "support.free_visits");
+    if (sscanf(mmr_config_str(c, "support.year_from"), "%2d-%2d", &o->year_month, &o->year_day) != 2 || o->year_month < 1 || o->year_month > 12 ||
+        o->year_day < 1 || o->year_day > 31)
+        o->year_month = o->year_day = 1;
     o->is_acting = strcmp(mmr_config_str(c, "defence.mode"), "auto") == 0;
     o->utc_offset_s = localtime_r(&now, &tm) ? (int32_t)tm.tm_gmtoff : 0;
     size_t n = mmr_config_names(c, "assets", names, MMR_PLACES_MAX);

@@ -109,6 +109,8 @@ const struct mmr_schema_row mmr_schema[] = {
     {"metrics.listen", MMR_CFG_STR, NULL, NULL, 0, 0,
      "ADDRESS:PORT or unix:/PATH where measurements are read (/metrics, OpenMetrics), as in 127.0.0.1:9464; unset: nowhere"},
     {"metrics.open", MMR_CFG_BOOL, "no", NULL, 0, 0, "yes: metrics.listen may be an address that others can reach; whoever does reads them"},
+    {"support.free_visits", MMR_CFG_INT, "0", NULL, 0, 12, "visits a contract year that cost the user nothing, as the contract says (the standard asks for one); 0: the report does not speak of them"},
+    {"support.year_from", MMR_CFG_STR, "01-01", NULL, 0, 0, "first day of the contract year, MM-DD"},
     {"supervise.ready_timeout", MMR_CFG_MSEC, "20s", NULL, 100, 600000, "a plugin host must be ready by then"},
     {"supervise.stuck_timeout", MMR_CFG_MSEC, "10s", NULL, 500, 600000, "a loop that stands still this long is ended"},
     {"supervise.memory_max", MMR_CFG_BYTES, "512M", NULL, 16777216, 0x7fffffffffff, "most memory of one plugin host"},

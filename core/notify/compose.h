@@ -15,6 +15,8 @@ struct mmr_office { /* what the messages of one company share */
     char phone[48];         /* of whom to call; "" unset */
     char watchword[48];     /* 合言葉; "" unset */
     int32_t utc_offset_s;
+    uint32_t free_visits;   /* a contract year; 0: not told */
+    int32_t year_month, year_day; /* its first day, 1 to 12 and 1 to 31 */
     bool is_acting;         /* defence is automatic: something is being done about it */
     struct {
         char host[64], place[48];

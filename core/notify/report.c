@@ -289,6 +289,26 @@ static void coverage(const struct building *b, struct json_object *o)
     }
 }
 
+/* The first instant of the contract year that holds a time. */
+static int64_t year_of(const struct mmr_office *o, int64_t ns)
+{
+    time_t t = (time_t)(ns / SECOND_NS + o->utc_offset_s);
+    struct tm tm;
+    (void)gmtime_r(&t, &tm);
+    const bool is_before = tm.tm_mon + 1 < o->year_month || (tm.tm_mon + 1 == o->year_month && tm.tm_mday < o->year_day);
+    struct tm first = {.tm_year = tm.tm_year - is_before, .tm_mon = o->year_month - 1, .tm_mday = o->year_day};
+    return ((int64_t)timegm(&first) - o->utc_offset_s) * SECOND_NS;
+}
+
+static void visits(const struct building *b, struct json_object *o)
+{
+    if (!b->o->free_visits)
+        return;
+    uint32_t used = mmr_week_log_visits(b->l, year_of(b->o, b->r.to_ns - 1), b->r.to_ns);
+    put_int(o, "visits_free", b->o->free_visits);
+    put_int(o, "visits_left", used < b->o->free_visits ? b->o->free_visits - used : 0);
+}
+
 static void last_week(const struct building *b, int64_t now_ns, struct json_object *o)
 {
     struct mmr_week_report before;
@@ -346,6 +366,7 @@ int mmr_report_data(struct mmr_db *db, const struct mmr_week_log *l, uint32_t nu
     (void)json_object_object_add(o, "no_response", no_response(&b));
     (void)json_object_object_add(o, "gaps", gaps(&b));
     coverage(&b, o);
+    visits(&b, o);
     last_week(&b, now_ns, o);
     for (uint32_t i = 0; i < b.r.n_ids; i++)
         (void)json_object_array_add(ids, json_object_new_string(mmr_week_log_uid(l, b.r.ids[i])));

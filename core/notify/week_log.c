@@ -21,7 +21,7 @@ struct told {
     struct mmr_week_told told;
     UT_hash_handle hh;
 };
-enum { ABSENCES_MAX = 1024, COVERED_MAX = 4096 };
+enum { ABSENCES_MAX = 1024, COVERED_MAX = 4096, VISITS_MAX = 256 };
 struct covered {
     int64_t time_ns;
     struct mmr_week_coverage c;
@@ -29,6 +29,8 @@ struct covered {
 struct mmr_week_log {
     struct covered *covered; /* in the order of the log */
     uint32_t n_covered;
+    int64_t visit_ns[VISITS_MAX]; /* free ones */
+    uint32_t n_visits;
     struct mmr_week week;
     struct name *names;
     struct told *told;
@@ -168,6 +170,22 @@ static int take_coverage(struct mmr_week_log *l, struct json_object *o, int64_t 
     return 0;
 }
 
+static int take_visit(struct mmr_week_log *l, struct json_object *o)
+{
+    struct json_object *v = NULL;
+    int64_t at = int_at(o, "arrived_ns", 0);
+    if (at <= 0) {
+        l->unreadable++;
+        return 0;
+    }
+    if (!json_object_object_get_ex(o, "counts_as_free", &v) || !json_object_get_boolean(v))
+        return 0;
+    if (l->n_visits == VISITS_MAX)
+        memmove(&l->visit_ns[0], &l->visit_ns[1], --l->n_visits * sizeof l->visit_ns[0]);
+    l->visit_ns[l->n_visits++] = at;
+    return 0;
+}
+
 static int on_record(void *ctx, uint64_t seq, int64_t time_ns, const char *kind, const void *body, size_t len)
 {
     struct mmr_week_log *l = ctx;
@@ -177,14 +195,15 @@ static int on_record(void *ctx, uint64_t seq, int64_t time_ns, const char *kind,
     l->has_any = true;
     bool is_class = strcmp(kind, "incident.class") == 0, is_target = strcmp(kind, "notice.target") == 0;
     bool is_coverage = strcmp(kind, "coverage") == 0;
-    if (!is_class && !is_target && !is_coverage && strcmp(kind, "watch_gap") != 0)
+    bool is_visit = strcmp(kind, "dispatch") == 0;
+    if (!is_class && !is_target && !is_coverage && !is_visit && strcmp(kind, "watch_gap") != 0)
         return 0;
     (void)mmr_week_issue(&l->week, time_ns); /* as it was then: a class that rose later does not change an old report */
     struct json_tokener *t = len <= MMR_EVIDENCE_BODY_MAX ? json_tokener_new() : NULL;
     struct json_object *o = t ? json_tokener_parse_ex(t, body, (int)len) : NULL;
     int r = 0;
     if (json_object_is_type(o, json_type_object))
-        r = is_class ? take(l, o, time_ns) : is_target ? take_target(l, o) : is_coverage ? take_coverage(l, o, time_ns) : take_gap(l, o);
+        r = is_class ? take(l, o, time_ns) : is_target ? take_target(l, o) : is_coverage ? take_coverage(l, o, time_ns) : is_visit ? take_visit(l, o) : take_gap(l, o);
     else
         l->unreadable++;
     (void)json_object_put(o);
@@ -259,6 +278,14 @@ bool mmr_week_log_coverage(const struct mmr_week_log *l, int64_t from_ns, int64_
             return true;
         }
     return false;
+}
+
+uint32_t mmr_week_log_visits(const struct mmr_week_log *l, int64_t from_ns, int64_t to_ns)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n_visits; i++)
+        n += l->visit_ns[i] >= from_ns && l->visit_ns[i] < to_ns;
+    return n;
 }
 
 uint64_t mmr_week_log_id(const uint8_t uid[16])

@@ -34,6 +34,8 @@ struct mmr_week_coverage { /* as it was last noted ("coverage"): with a working 
 };
 /* The last one of that time; false: none. */
 bool mmr_week_log_coverage(const struct mmr_week_log *l, int64_t from_ns, int64_t to_ns, struct mmr_week_coverage *ret);
+/* Free visits of a technician ("dispatch", counts_as_free) in that time. */
+uint32_t mmr_week_log_visits(const struct mmr_week_log *l, int64_t from_ns, int64_t to_ns);
 enum mmr_class mmr_week_log_class(const struct mmr_week_log *l, uint64_t id); /* as it is reported; PENDING: not known */
 uint64_t mmr_week_log_id(const uint8_t uid[16]); /* the number this log gives an incident */
 uint64_t mmr_week_log_unreadable(const struct mmr_week_log *l);          /* records left out because they are damaged */

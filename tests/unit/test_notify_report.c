@@ -170,6 +170,19 @@ static void forty_incidents_over_fifteen_days_are_each_in_one_report(void **stat
         note(&w, MONDAY + 5 * DAY, "coverage", "{\"net\":{\"have\":2,\"want\":2,\"ok\":true},\"ep\":{\"have\":3,\"want\":5,\"ok\":false}}");
         note(&w, MONDAY + 9 * DAY, "coverage", "{\"net\":{\"have\":0,\"want\":0,\"ok\":false},\"ep\":{\"have\":5,\"want\":5,\"ok\":true}}");
         note(&w, MONDAY + 9 * DAY, "coverage", "{\"net\":7}");
+        static const struct {
+            int day;
+            bool is_free;
+        } visits[] = {{-10, true}, {2, false}, {8, true}, {15, true}, {16, true}}; /* one before the contract year; one for the set-up */
+        for (size_t i = 0; i < sizeof visits / sizeof visits[0]; i++) {
+            char body[120];
+            (void)snprintf(body, sizeof body, "{\"kind\":\"incident\",\"arrived_ns\":%lld,\"counts_as_free\":%s}", (long long)(MONDAY + visits[i].day * DAY),
+                           visits[i].is_free ? "true" : "false");
+            note(&w, MONDAY + 16 * DAY, "dispatch", body);
+        }
+        w.office.free_visits = 2;
+        w.office.year_month = 1;
+        w.office.year_day = 5; /* MONDAY */
         note(&w, MONDAY + 16 * DAY, "notice.target", "{\"incident\":\"0000000000000009\",\"target\":\"met\",\"elapsed_s\":130}");
         note(&w, MONDAY + 16 * DAY, "notice.target", "{\"incident\":\"0000000000000011\",\"target\":\"missed\"}");
         assert_int_equal(mmr_db_commit(w.db, &err), 0);
@@ -196,6 +209,8 @@ static void forty_incidents_over_fifteen_days_are_each_in_one_report(void **stat
             assert_int_equal(number(o, "important_ok"), k == 1 ? 3 : k == 2 ? 5 : -1);
             assert_int_equal(number(o, "exits"), k == 1 ? 2 : -1); /* nobody wrote a way out down: none is not the same as none there */
             assert_int_equal(number(o, "exits_ok"), k == 1 ? 2 : -1);
+            assert_int_equal(number(o, "visits_free"), 2);
+            assert_int_equal(number(o, "visits_left"), k == 1 ? 2 : k == 2 ? 1 : 0); /* never less than none */
             const char *json = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
             assert_true(strlen(json) < MMR_REPORT_BYTES_MAX);
             if (k == 1)

@@ -218,6 +218,7 @@ static void foot(FILE *f, struct json_object *o, const struct words *w)
 {
     open_card(f, w->support, 0);
     (void)fputs("<p style=\"margin:0;font-size:15px;line-height:1.8;color:" INK "\">", f);
+    mmr_report_visits(f, "<b>", o, w, "</b><br>");
     esc(f, w->ask);
     (void)fputs(" <b style=\"white-space:nowrap\">", f);
     esc(f, mmr_report_str(o, "phone"));

@@ -12,7 +12,8 @@ const struct words mmr_report_ja = {
     .none_no_response = "ありませんでした。", .gaps = "見守れなかった時間", .none_gaps = "ありませんでした。", .coverage = "見守りの範囲",
     .important = "大事な情報のあるパソコン", .exits = "会社の出入口", .unknown = "数はまだ登録されていません", .support = "ご相談", .ask = "お困りのときは",
     .last_week = "先週", .times = "回", .percent = "%", .items = "件", .more = "ほか",
-    .footer = "この週報は自動で作られました。記録はあとから書き換えられない形で残っています。", .watchword = "合言葉"};
+    .footer = "この週報は自動で作られました。記録はあとから書き換えられない形で残っています。", .watchword = "合言葉",
+    .visits = "無料の駆付け 残り%lld回（1年に%lld回）"};
 const struct words mmr_report_en = {
     .title = "Weekly report", .numbers = {"Time watched", "Stopped", "Requests"}, .requests = "What we ask you to do", .none_requests = "Nothing this week.",
     .urgent = "Urgent messages", .none_urgent = "None.", .noticed = "Noticed", .told_in = "Told after", .not_told = "not known to have arrived",
@@ -20,7 +21,20 @@ const struct words mmr_report_en = {
     .none_no_response = "None.", .gaps = "When we could not watch", .none_gaps = "There was no such time.", .coverage = "What is watched",
     .important = "PCs with important information", .exits = "Ways in and out of the company", .unknown = "not registered yet", .support = "Help", .ask = "If you need help",
     .last_week = "last week", .times = "", .percent = "%", .items = "", .more = "and",
-    .footer = "This report was made automatically. Its records are kept in a form that cannot be changed unseen.", .watchword = "watchword"};
+    .footer = "This report was made automatically. Its records are kept in a form that cannot be changed unseen.", .watchword = "watchword",
+    .visits = "Free visits left: %lld (%lld a year)"};
+
+void mmr_report_visits(FILE *f, const char *before, struct json_object *o, const struct words *w, const char *behind)
+{
+    char text[120];
+    if (!mmr_report_has(o, "visits_left") || mmr_report_int(o, "visits_free", 0) <= 0)
+        return;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the words are ours, in two languages */
+    (void)snprintf(text, sizeof text, w->visits, (long long)mmr_report_int(o, "visits_left", 0), (long long)mmr_report_int(o, "visits_free", 0));
+#pragma GCC diagnostic pop
+    (void)fprintf(f, "%s%s%s", before, text, behind);
+}
 
 const char *mmr_report_str(struct json_object *o, const char *key)
 {
@@ -118,6 +132,7 @@ int mmr_report_text(struct json_object *o, const struct words *w, char **ret, st
     part(f, o, "important_ok", "important", w->important, w);
     part(f, o, "exits_ok", "exits", w->exits, w);
     heading(f, w->support);
+    mmr_report_visits(f, "  ", o, w, "\n");
     (void)fprintf(f, "  %s: %s\n", w->ask, mmr_report_str(o, "phone"));
     if (*mmr_report_str(o, "watchword"))
         (void)fprintf(f, "  %s: %s\n", w->watchword, mmr_report_str(o, "watchword"));

@@ -48,6 +48,16 @@ def main():
         case("an_exit_with_its_sensor_is_measured", c["SR-06"]["state"] != "unknown", c["SR-06"])
         noted = lab.until(lambda: lab.count("evidence where kind = 'coverage' and cast(body as text) like '%\"ep\":{\"have\":1,\"want\":1,\"ok\":true}%'"))
         case("coverage_is_noted_for_the_weekly_report", noted, lab.log()[-1500:])
+        for args, left_out in ((["--kind", "initial_setup"], True), (["--kind", "incident", "--mode", "remote"], True), (["--kind", "incident", "--paid-by", "user"], True),
+                               (["--kind", "incident", "--place", "main office"], False)):
+            rc, out, err = lab.cli("visit", "record", *args, "--by", "Mori", "--json")
+            case("a_visit_is_on_record_" + args[-1].replace(" ", "_"), rc == 0 and json.loads(out)["recorded"]["counts_as_free"] is not left_out, (rc, out, err))
+        case("visits_are_listed", lab.until(lambda: len(json.loads(lab.cli("visit", "list", "--json")[1])["visits"]) == 4), lab.cli("visit", "list"))
+        for args in (["--kind", "party", "--by", "Mori"], ["--kind", "incident"], ["--kind", "incident", "--by", "Mori", "--on", "2001-01-01"], ["--kind", "incident", "--by", "M", "--on", "yesterday"]):
+            rc, out, err = lab.cli("visit", "record", *args)
+            case("a_wrong_one_is_refused_" + args[-1], rc == 2 and err, (rc, out, err))
+        rc, out, err = lab.cli("evidence", "verify")
+        case("the_evidence_is_whole", rc == 0, out + err)
         lab.drop_in("40-test", {"assets": {"files": {"ip": ["192.168.77.9"], "important_info": "yes"}}, "exits": {"line-2": {"sensor": "nobody"}}})
         c = clauses()
         case("an_exit_without_a_sensor_is_a_gap", c["SR-06"]["state"] == "gap", c["SR-06"])
