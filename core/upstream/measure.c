@@ -36,8 +36,8 @@ static void family(struct mmr_om *m, const struct sites *x, const char *name, en
 
 static double up_of(const struct mmr_collected_site *s) { return s->is_up; }
 static double silent_of(const struct mmr_collected_site *s) { return s->is_silent; }
-static double seen_of(const struct mmr_collected_site *s) { return (double)(s->seen_ns / MMR_NS_PER_S); }
-static double record_of(const struct mmr_collected_site *s) { return (double)(s->record_ns / MMR_NS_PER_S); }
+static double seen_of(const struct mmr_collected_site *s) { return (double)s->seen_ns / 1e9; }
+static double record_of(const struct mmr_collected_site *s) { return (double)s->record_ns / 1e9; }
 static double records_of(const struct mmr_collected_site *s) { return (double)s->records; }
 static double severe_of(const struct mmr_collected_site *s) { return (double)s->severe_open; }
 
@@ -60,7 +60,7 @@ static void put_own(struct mmr_om *m, struct mmr_collector *c)
     mmr_om_family(m, "mamori_build", MMR_OM_INFO, NULL, "Version and role of this mamori");
     mmr_om_count(m, 1, info);
     mmr_om_family(m, "mamori_uptime_seconds", MMR_OM_GAUGE, "seconds", "Since the collector started");
-    mmr_om_sample(m, (double)((mmr_clock_wall_ns() - c->started_ns) / MMR_NS_PER_S), NULL);
+    mmr_om_sample(m, (double)(mmr_clock_wall_ns() - c->started_ns) / 1e9, NULL);
     mmr_om_family(m, "mamori_collector_records", MMR_OM_COUNTER, NULL, "Records of sites taken since it started");
     mmr_om_count(m, c->records, NULL);
     mmr_om_family(m, "mamori_collector_repeated_records", MMR_OM_COUNTER, NULL, "Records that had come before");
@@ -113,7 +113,9 @@ static void wanted(void *ctx)
     } else {
         mmr_log(MMR_LOG_WARN, "collector.not_measured", "reason=\"%s\"", err.text);
     }
-    if (m.f && (ferror(m.f) != 0) | (fclose(m.f) != 0))
+    if (m.f && ferror(m.f) != 0)
+        is_good = false;
+    if (m.f && fclose(m.f) != 0)
         is_good = false;
     mmr_metrics_http_answer(c->metrics, is_good ? text : NULL, len);
     free(text);

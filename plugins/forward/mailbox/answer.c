@@ -184,12 +184,12 @@ static void read_status(struct text part, struct mmr_mail_answer *a, struct fiel
 
 static void read_report(struct text body, const char *boundary, struct mmr_mail_answer *a, struct field *f)
 {
-    char of_mail[MMR_MAIL_TOKEN + 1] = "", type[128];
+    char of_mail[MMR_MAIL_TOKEN + 1] = "";
     struct text part;
     if (!next_part(&body, boundary, &part)) /* what stands before the first */
         return;
     for (int k = 0; k < 8 && next_part(&body, boundary, &part); k++) {
-        type[0] = '\0';
+        char type[128] = "";
         for (int i = 0; i < FIELDS_MAX && next_field(&part, f); i++)
             if (is_field(f, "Content-Type"))
                 (void)snprintf(type, sizeof type, "%.127s", f->value);
