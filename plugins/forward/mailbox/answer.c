@@ -221,7 +221,7 @@ struct mmr_mail_answer mmr_mail_answer(const char *mail, size_t len)
 {
     struct mmr_mail_answer a = {.level = MMR_DELIVERY_TRIED};
     struct text t = {mail, mail + (len < MMR_MAIL_BYTES_MAX ? len : MMR_MAIL_BYTES_MAX)};
-    struct field f;
+    struct field f = {.name = ""};
     char boundary[BOUNDARY_MAX + 1] = "", kind[64] = "", token[MMR_MAIL_TOKEN + 1] = "";
     bool is_report = false, is_program = false;
     for (int i = 0; i < FIELDS_MAX && next_field(&t, &f); i++) {
