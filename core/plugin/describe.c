@@ -53,7 +53,7 @@ uint32_t mmr_plugin_roles(const struct mmr_plugin *p)
 static bool has_defending_verb(const struct mmr_plugin *p)
 {
     for (const char *const *v = p->actions; v && *v; v++)
-        if (strncmp(*v, "query.", 6) != 0 && strcmp(*v, "cut.flow") != 0) /* a cut is never sufficient alone: it gives no capability */
+        if (strncmp(*v, "query.", 6) != 0)
             return true;
     return false;
 }
