@@ -53,11 +53,7 @@ static bool is_vital(const struct mmr_hold *h, uint32_t pid, const struct mmr_st
         return true;
     if (!mmr_procfs_link(pid, "exe", exe, sizeof exe))
         return true; /* the kernel's, or gone */
-    const char *base = strrchr(exe, '/');
-    for (size_t i = 0; i < never->n; i++)
-        if (strcmp(base ? base + 1 : exe, never->v[i]) == 0)
-            return true;
-    return false;
+    return mmr_ransom_is_named(exe, never);
 }
 
 static bool has(const struct mmr_hold *h, uint32_t pid)
@@ -103,6 +99,20 @@ static bool stop_child(void *ctx, uint32_t pid)
             break;
         }
     return true;
+}
+
+bool mmr_hold_has(const struct mmr_hold *h, uint32_t pid)
+{
+    return has(h, pid);
+}
+
+void mmr_hold_let_go(uint32_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0)
+        return;
+    (void)syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
+    (void)close(fd);
 }
 
 uint32_t mmr_hold_tree(struct mmr_hold *h, uint32_t pid, const struct mmr_strv *never, int64_t until_ns)

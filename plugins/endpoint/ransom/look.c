@@ -6,19 +6,23 @@
 #include <string.h>
 #include <strings.h>
 
+static const struct mmr_counter_kind kinds[] = {
+    {0, 2, "\x1f\x8b"}, {0, 2, "PK"}, {0, 6, "\xfd" "7zXZ\0"}, {0, 4, "\x28\xb5\x2f\xfd"}, {0, 3, "BZh"}, {0, 4, "7z\xbc\xaf"},
+    {0, 3, "\xff\xd8\xff"}, {0, 4, "\x89PNG"}, {0, 4, "GIF8"}, {0, 4, "RIFF"}, {4, 4, "ftyp"}, {0, 3, "ID3"}, {0, 4, "OggS"},
+    {0, 4, "fLaC"}, {0, 4, "%PDF"}, {0, 4, "Rar!"}, {0, 4, "\x04\x22\x4d\x18"}, {0, 4, "\x7f" "ELF"}, {0, 2, "MZ"},
+    {0, 4, "wOF2"}, {0, 4, "wOFF"}, {0, 2, "\x78\x01"}, {0, 2, "\x78\x9c"}, {0, 2, "\x78\xda"}, {0, 4, "\x1a\x45\xdf\xa3"},
+    {0, 7, "!<arch>"}, {0, 2, "\xff\xfb"}, {0, 2, "\xff\xf3"}, {0, 4, "SQLi"}, {0, 8, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"},
+    {0, 4, "\0asm"}, {0, 4, "DIRC"}, {0, 4, "PACK"}, {0, 4, "\xca\xfe\xba\xbe"}, {0, 4, "II*\0"}, {0, 4, "MM\0*"},
+};
+
+const struct mmr_counter_kind *mmr_look_kinds(size_t *ret_n)
+{
+    *ret_n = sizeof kinds / sizeof kinds[0];
+    return kinds;
+}
+
 static bool is_packed_kind(const uint8_t *p, size_t n)
 {
-    static const struct {
-        size_t at, len;
-        const char *magic;
-    } kinds[] = {
-        {0, 2, "\x1f\x8b"}, {0, 2, "PK"}, {0, 6, "\xfd" "7zXZ\0"}, {0, 4, "\x28\xb5\x2f\xfd"}, {0, 3, "BZh"}, {0, 4, "7z\xbc\xaf"},
-        {0, 3, "\xff\xd8\xff"}, {0, 4, "\x89PNG"}, {0, 4, "GIF8"}, {0, 4, "RIFF"}, {4, 4, "ftyp"}, {0, 3, "ID3"}, {0, 4, "OggS"},
-        {0, 4, "fLaC"}, {0, 4, "%PDF"}, {0, 4, "Rar!"}, {0, 4, "\x04\x22\x4d\x18"}, {0, 4, "\x7f" "ELF"}, {0, 2, "MZ"},
-        {0, 4, "wOF2"}, {0, 4, "wOFF"}, {0, 2, "\x78\x01"}, {0, 2, "\x78\x9c"}, {0, 2, "\x78\xda"}, {0, 4, "\x1a\x45\xdf\xa3"},
-        {0, 7, "!<arch>"}, {0, 2, "\xff\xfb"}, {0, 2, "\xff\xf3"}, {0, 4, "SQLi"}, {0, 8, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"},
-        {0, 4, "\0asm"}, {0, 4, "DIRC"}, {0, 4, "PACK"}, {0, 4, "\xca\xfe\xba\xbe"}, {0, 4, "II*\0"}, {0, 4, "MM\0*"},
-    };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (n >= kinds[i].at + kinds[i].len && memcmp(p + kinds[i].at, kinds[i].magic, kinds[i].len) == 0)
             return true;

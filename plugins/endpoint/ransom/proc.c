@@ -42,6 +42,20 @@ uint32_t mmr_ransom_process(uint32_t tid)
     return p && sscanf(p, "\nTgid: %u", &pid) == 1 ? pid : 0;
 }
 
+const char *const mmr_ransom_system_folders[] = {"/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/local/bin/", "/usr/local/sbin/", "/usr/lib/",
+                                                 "/usr/lib/systemd/", "/lib/systemd/", "/usr/libexec/", NULL};
+
+bool mmr_ransom_is_named(const char *exe, const struct mmr_strv *names)
+{
+    for (const char *const *d = mmr_ransom_system_folders; *d; d++) {
+        size_t n = strlen(*d);
+        for (size_t i = 0; i < names->n && strncmp(exe, *d, n) == 0; i++)
+            if (strcmp(exe + n, names->v[i]) == 0)
+                return true;
+    }
+    return false;
+}
+
 static enum mmr_intent of_flags(unsigned long long flags)
 {
     return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) ? MMR_INTENT_WRITE : MMR_INTENT_READ;

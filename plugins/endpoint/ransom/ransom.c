@@ -1,6 +1,7 @@
 /*
  * ransom.c - programs that encrypt or destroy people's files. Two ways to notice: a canary is opened for writing (the
- * opener waits in its call meanwhile), or what a process group does to files becomes too much. Either way the tree of
+ * opener waits in its call meanwhile), or what a process group does to files becomes too much; that is counted here, from the
+ * kernel's notifications, and where it can be in the kernel itself, which then stops the process at once. Either way the tree of
  * processes is stopped for a moment and a finding is told; whoever may end it does so, and else it goes on.
  */
 #include "ransom.h"
@@ -17,6 +18,7 @@
 
 enum { GROUPS = 256, CANARY_MS = 600000, LOST_MS = 10000 };
 #define TRUST_NS INT64_C(100000000)
+#define SPARED_NS INT64_C(60000000000)
 
 struct ransom {
     const struct mmr_host *host;
@@ -25,12 +27,13 @@ struct ransom {
     struct mmr_canary *canary;
     struct mmr_score *score;
     struct mmr_hold *hold;
+    struct mmr_counter *counter;
     struct mmr_ptable *table;
     struct mmr_users users;
     struct { /* which group a process is of, for a moment */
         uint32_t pid, group;
         int64_t at_ns;
-        bool is_left_out;
+        bool is_left_out, is_trusted;
     } groups[GROUPS];
     uint64_t netns, lost;
     struct stat self;
@@ -67,7 +70,7 @@ static uint32_t group_of(struct ransom *r, uint32_t pid)
 {
     int64_t now = mono(r);
     size_t at = pid * 2654435761u >> 16 & (GROUPS - 1);
-    char path[64];
+    char path[64], exe[512];
     struct stat st;
     if (r->groups[at].pid == pid && now - r->groups[at].at_ns < TRUST_NS)
         return r->groups[at].is_left_out ? 0 : r->groups[at].group;
@@ -78,7 +81,15 @@ static uint32_t group_of(struct ransom *r, uint32_t pid)
     r->groups[at].at_ns = now;
     r->groups[at].group = group ? group : pid;
     r->groups[at].is_left_out = is_own || is_foreign(r, pid);
+    r->groups[at].is_trusted = mmr_procfs_link(pid, "exe", exe, sizeof exe) && mmr_ransom_is_named(exe, &r->cfg->trusted);
     return r->groups[at].is_left_out ? 0 : r->groups[at].group;
+}
+
+/* A program whose daily work looks like encryption, or that puts back what was saved; asked right after group_of(). */
+static bool is_trusted(const struct ransom *r, uint32_t pid)
+{
+    size_t at = pid * 2654435761u >> 16 & (GROUPS - 1);
+    return r->groups[at].pid == pid && r->groups[at].is_trusted;
 }
 
 /* Who is to be stopped for what the group does: the writer, or, of several workers, who started them. */
@@ -155,9 +166,17 @@ static bool react(struct ransom *r, struct mmr_actor *a, uint32_t pid, const cha
     }
     (void)mmr_procfs_stat(lead, &st);
     (void)snprintf(text, sizeof text, "%.15s (pid %u) %s %.300s%s", st.comm[0] ? st.comm : "a process", lead, what, path,
-                   n ? "; it stands still until somebody decides" : "");
+                   n || mmr_hold_has(r->hold, lead) || mmr_hold_has(r->hold, pid) ? "; it stands still until somebody decides" : "");
     tell(r, rule, title, text, lead, a->hits, path);
     return n > 0;
+}
+
+static void tell_encryption(struct ransom *r, struct mmr_actor *a, uint32_t pid)
+{
+    char what[120];
+    (void)snprintf(what, sizeof what, "encrypts or destroys files: %u within %lld s, the last one", a->hits,
+                   (long long)(r->cfg->window / 1000));
+    (void)react(r, a, pid, "mamori.ransom.encryption", "A program encrypts or destroys files, one after another", what, a->sample);
 }
 
 static bool on_touched(void *ctx, uint32_t pid, const char *path, bool is_write)
@@ -165,7 +184,7 @@ static bool on_touched(void *ctx, uint32_t pid, const char *path, bool is_write)
     struct ransom *r = ctx;
     uint32_t group = group_of(r, pid);
     int64_t now = mono(r);
-    if (!group)
+    if (!group || is_trusted(r, pid))
         return false;
     struct mmr_actor *a = mmr_score_actor(r->score, group, now);
     if (!is_write && !a->hits) /* it cannot be asked what it wants, and has done nothing so far */
@@ -181,8 +200,7 @@ static void on_change(void *ctx, const struct mmr_change *c)
 {
     struct ransom *r = ctx;
     uint32_t group = group_of(r, c->pid);
-    char what[120];
-    if (!group)
+    if (!group || is_trusted(r, c->pid))
         return;
     int64_t now = mono(r);
     const char *of = c->kind == MMR_CHANGE_RENAME && c->old_path ? c->old_path : c->path;
@@ -199,9 +217,30 @@ static void on_change(void *ctx, const struct mmr_change *c)
     struct mmr_actor *a = mmr_score_change(r->score, c, group, now);
     if (!a)
         return;
-    (void)snprintf(what, sizeof what, "encrypts or destroys files: %u within %lld s, the last one", a->hits,
-                   (long long)(r->cfg->window / 1000));
-    (void)react(r, a, c->pid, "mamori.ransom.encryption", "A program encrypts or destroys files, one after another", what, a->sample);
+    tell_encryption(r, a, c->pid);
+}
+
+/* The kernel has counted enough, and this process stands still already. */
+static void on_stopped(void *ctx, const struct mmr_counter_stop *s)
+{
+    struct ransom *r = ctx;
+    char link[64];
+    uint32_t group = group_of(r, s->pid);
+    int64_t now = mono(r), until = now + r->cfg->hold * 1000000;
+    struct mmr_actor *a = mmr_score_actor(r->score, group ? group : s->pid, now);
+    if (!group || (!mmr_hold_tree(r->hold, s->pid, &r->cfg->never_hold, until) && !mmr_hold_has(r->hold, s->pid))) {
+        mmr_hold_let_go(s->pid); /* nobody who may be held, whatever it did */
+        return;
+    }
+    arm(r);
+    mmr_score_stopped(a, s->pid, s->hits, s->name);
+    (void)snprintf(link, sizeof link, "fd/%d", s->fd);
+    if (s->fd >= 0)
+        (void)mmr_procfs_link(s->pid, link, a->sample, sizeof a->sample);
+    if (a->told_ns && now - a->told_ns < SPARED_NS)
+        return;
+    a->told_ns = now;
+    tell_encryption(r, a, s->pid);
 }
 
 /* The head of a file, unless it is a canary: to open that would be to ask ourselves, and wait for the answer. */
@@ -251,18 +290,38 @@ static void tell_lost(struct ransom *r)
 
 /* ---- life ---- */
 
+/* Only where making programs stand still was agreed to: the kernel does nothing else. */
+static void start_counter(struct ransom *r)
+{
+    const struct mmr_counter_opts o = {.config = r->cfg, .threshold = (uint32_t)r->cfg->threshold, .ctx = r, .stopped = on_stopped};
+    struct mmr_error err = {.struct_size = sizeof err};
+    char text[400];
+    if (!r->cfg->counter || !r->cfg->hold)
+        return;
+    int e = mmr_counter_open(&o, &r->counter, &err);
+    if (!e)
+        e = r->host->watch_fd(r->host->impl, mmr_counter_fd(r->counter), MMR_FD_READ, MMR_RANSOM_FD_COUNTER);
+    if (!e)
+        return;
+    mmr_counter_close(r->counter);
+    r->counter = NULL;
+    (void)snprintf(text, sizeof text, "ransom.no_counter what=\"%.300s\" instead=\"changes are counted when they are told\"", err.text);
+    r->host->log(r->host->impl, MMR_LOG_INFO, text);
+}
+
 static void tell_mode(struct ransom *r)
 {
     char text[200];
     const bool is_asked = r->canary && mmr_canary_fd(r->canary) >= 0;
-    (void)snprintf(text, sizeof text, "ransom.mode canaries=%u asked=%s hold_ms=%lld", r->canary ? mmr_canary_count(r->canary) : 0,
-                   is_asked ? "yes" : "no", (long long)r->cfg->hold);
+    (void)snprintf(text, sizeof text, "ransom.mode canaries=%u asked=%s hold_ms=%lld counter=%s", r->canary ? mmr_canary_count(r->canary) : 0,
+                   is_asked ? "yes" : "no", (long long)r->cfg->hold, r->counter ? "kernel" : "notification");
     r->host->log(r->host->impl, is_asked || !r->cfg->canaries ? MMR_LOG_INFO : MMR_LOG_WARN, text);
     mmr_event_begin(&r->ev, r->buf, sizeof r->buf, "sensor.mode", MMR_CLASS_EVENT_LOG, 99, r->host->now_ns(r->host->impl, MMR_CLOCK_WALL),
                     is_asked ? 1 : 2);
     put(r, "device.hostname", r->hostname);
     mmr_event_str(&r->ev, "message", text);
     mmr_event_str(&r->ev, "status_detail", is_asked ? "permission" : "notification");
+    mmr_event_str(&r->ev, "unmapped.counter", r->counter ? "kernel" : "notification");
     (void)mmr_event_emit(&r->ev, r->host);
 }
 
@@ -273,6 +332,7 @@ static void destroy(void *self)
         return;
     mmr_fan_close(r->fan);
     mmr_canary_free(r->canary);
+    mmr_counter_close(r->counter);
     mmr_hold_free(r->hold);
     mmr_score_free(r->score);
     mmr_ptable_free(r->table);
@@ -325,12 +385,13 @@ static int start(void *self, struct mmr_error *err)
     int e = mmr_fan_open(&c, &r->fan, err);
     if (e)
         return e;
+    (void)r->host->set_timer(r->host->impl, CANARY_MS, MMR_RANSOM_TIMER_CANARIES);
     if (r->canary) {
         mmr_canary_place(r->canary);
-        (void)r->host->set_timer(r->host->impl, CANARY_MS, MMR_RANSOM_TIMER_CANARIES);
         if (mmr_canary_fd(r->canary) >= 0)
             e = r->host->watch_fd(r->host->impl, mmr_canary_fd(r->canary), MMR_FD_READ, MMR_RANSOM_FD_CANARY);
     }
+    start_counter(r);
     tell_mode(r);
     return e ? e : r->host->watch_fd(r->host->impl, mmr_fan_fd(r->fan), MMR_FD_READ, MMR_RANSOM_FD_CHANGES);
 }
@@ -342,12 +403,16 @@ static void stop(void *self)
         (void)r->host->watch_fd(r->host->impl, mmr_fan_fd(r->fan), 0, MMR_RANSOM_FD_CHANGES);
     if (r->canary && mmr_canary_fd(r->canary) >= 0)
         (void)r->host->watch_fd(r->host->impl, mmr_canary_fd(r->canary), 0, MMR_RANSOM_FD_CANARY);
+    if (r->counter)
+        (void)r->host->watch_fd(r->host->impl, mmr_counter_fd(r->counter), 0, MMR_RANSOM_FD_COUNTER);
     for (uint64_t t = MMR_RANSOM_TIMER_HOLD; t <= MMR_RANSOM_TIMER_LOST; t++)
         (void)r->host->set_timer(r->host->impl, -1, t);
     mmr_fan_close(r->fan);
     r->fan = NULL;
     mmr_canary_free(r->canary);
     r->canary = NULL;
+    mmr_counter_close(r->counter);
+    r->counter = NULL;
     (void)mmr_hold_release(r->hold, INT64_MAX);
 }
 
@@ -357,6 +422,8 @@ static void on_fd(void *self, int fd, unsigned rw, uint64_t cookie)
     (void)fd, (void)rw;
     if (cookie == MMR_RANSOM_FD_CANARY && r->canary)
         mmr_canary_read(r->canary);
+    else if (cookie == MMR_RANSOM_FD_COUNTER && r->counter)
+        mmr_counter_read(r->counter);
     else if (r->fan)
         mmr_fan_read(r->fan);
     arm(r);
@@ -370,8 +437,11 @@ static void on_timer(void *self, uint64_t cookie)
         tell_lost(r);
         return;
     }
-    if (cookie == MMR_RANSOM_TIMER_CANARIES && r->canary) {
-        mmr_canary_place(r->canary);
+    if (cookie == MMR_RANSOM_TIMER_CANARIES) {
+        if (r->canary)
+            mmr_canary_place(r->canary);
+        if (r->counter)
+            mmr_counter_learn(r->counter);
         (void)r->host->set_timer(r->host->impl, CANARY_MS, MMR_RANSOM_TIMER_CANARIES);
         return;
     }
@@ -379,6 +449,8 @@ static void on_timer(void *self, uint64_t cookie)
     if (r->canary)
         mmr_canary_expire(r->canary, now);
     uint32_t alive = mmr_hold_release(r->hold, now);
+    if (alive && r->counter)
+        mmr_counter_spare(r->counter, SPARED_NS);
     if (alive) {
         (void)snprintf(text, sizeof text, "ransom.let_go processes=%u what=\"nobody ended them within %lld ms\"", alive, (long long)r->cfg->hold);
         r->host->log(r->host->impl, MMR_LOG_WARN, text);
@@ -398,7 +470,12 @@ static const struct mmr_cfg_key config_keys[] = {
     MMR_CFG(struct mmr_ransom_config, threshold, MMR_CFG_INT, 0, "12", 4, 100000, "files encrypted or destroyed by one group of processes within window"),
     MMR_CFG(struct mmr_ransom_config, window, MMR_CFG_MSEC, 0, "10s", 1000, 600000, "see threshold"),
     MMR_CFG(struct mmr_ransom_config, never_hold, MMR_CFG_STRV, 0, "systemd,init,sshd,dbus-daemon,dockerd,containerd,NetworkManager", 0, 0,
-            "executables (file names) never made to stand still"),
+            "programs of the system's folders never made to stand still"),
+    MMR_CFG(struct mmr_ransom_config, trusted, MMR_CFG_STRV, 0,
+            "dpkg,apt-get,apt,rpm,rsync,git,tar,unzip,restic,borg,duplicity,rclone,syncthing,gocryptfs,cryfs,encfs,ld,cc1,cc1plus", 0, 0,
+            "programs of the system's folders that rewrite files for a living or put back what was saved: not counted, and canaries are theirs to write"),
+    MMR_CFG(struct mmr_ransom_config, counter, MMR_CFG_BOOL, 0, "yes", 0, 0,
+            "count in the kernel too, which stops a program at once; only with hold, and where the kernel can"),
     MMR_CFG(struct mmr_ransom_config, scope, MMR_CFG_STR, 0, "host", 0, 0, "host, cgroup or netns: whose doings count"),
     {0},
 };
@@ -415,7 +492,7 @@ MMR_PLUGIN(ransom) = {
     .doc = "Programs that encrypt or destroy files: canaries whose writers are held, and what a group of processes does to files",
     .side = MMR_SIDE_ENDPOINT,
     .detects = MMR_DETECT_HOST,
-    .needs = MMR_NEED_FANOTIFY | MMR_NEED_FILES_RO | MMR_NEED_FILES_RW | MMR_NEED_PROC | MMR_NEED_KILL,
+    .needs = MMR_NEED_FANOTIFY | MMR_NEED_FILES_RO | MMR_NEED_FILES_RW | MMR_NEED_PROC | MMR_NEED_KILL | MMR_NEED_BPF,
     .events = events,
     .config = config_keys,
     .config_size = sizeof(struct mmr_ransom_config),

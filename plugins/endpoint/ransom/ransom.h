@@ -1,25 +1,26 @@
 /* ransom.h - the parts of the plugin: look.c says whether bytes look encrypted, score.c counts what each group of processes
  * does to files, canary.c places files nobody has reason to write and holds who does, hold.c stops a tree of processes for
- * a moment, ransom.c wires them and tells. One loop thread. */
+ * a moment, counter.c has the kernel count and stop, ransom.c wires them and tells. One loop thread. */
 #ifndef MMR_RANSOM_H
 #define MMR_RANSOM_H
 
 #include <mamori/event.h>
 #include <mamori/plugin.h>
 
+#include "counter.h"
 #include "fan.h"
 #include "ptable.h"
 #include "users.h"
 
 enum { MMR_RANSOM_PATH = 4096, MMR_RANSOM_HEAD = 4096, MMR_RANSOM_WRITERS = 16 };
-enum { MMR_RANSOM_FD_CHANGES = 1, MMR_RANSOM_FD_CANARY };
+enum { MMR_RANSOM_FD_CHANGES = 1, MMR_RANSOM_FD_CANARY, MMR_RANSOM_FD_COUNTER };
 enum { MMR_RANSOM_TIMER_HOLD = 1, MMR_RANSOM_TIMER_CANARIES, MMR_RANSOM_TIMER_LOST };
 
 struct mmr_ransom_config {
-    struct mmr_strv places, exclude, canary_names, never_hold;
+    struct mmr_strv places, exclude, canary_names, never_hold, trusted;
     const char *scope;
     int64_t hold, threshold, window;
-    bool canaries;
+    bool canaries, counter;
 };
 
 /* ---- look.c: pure ---- */
@@ -30,6 +31,8 @@ struct mmr_ransom_config {
  * n  bytes at p; under 256 nothing can be said: false
  */
 bool mmr_look_is_encrypted(const uint8_t *p, size_t n);
+/* What is_encrypted takes for packed by nature: the same list is the kernel program's. */
+const struct mmr_counter_kind *mmr_look_kinds(size_t *ret_n);
 bool mmr_look_is_note(const char *name);   /* a file's name: does it tell how to get data back? */
 bool mmr_look_is_document(const char *name); /* an ending of what people keep; such a file never looks encrypted by nature */
 bool mmr_look_is_backup(const char *path); /* a backup by its name or folder */
@@ -55,14 +58,17 @@ void mmr_score_free(struct mmr_score *s);
 /* Count one change by a process of this group; the actor when it has just become too much (once in a minute), else NULL. */
 struct mmr_actor *mmr_score_change(struct mmr_score *s, const struct mmr_change *c, uint32_t group, int64_t now_ns);
 struct mmr_actor *mmr_score_actor(struct mmr_score *s, uint32_t group, int64_t now_ns); /* never NULL */
+void mmr_score_stopped(struct mmr_actor *a, uint32_t pid, uint32_t hits, const char *name); /* the kernel counted, and stopped this process */
 
 /* ---- hold.c ---- */
 struct mmr_hold;
 int mmr_hold_new(struct mmr_hold **ret, struct mmr_error *err);
 void mmr_hold_free(struct mmr_hold *h); /* lets everybody go */
 /* Stop the process and all that descend from it, until mmr_hold_release(); how many. Never pid 1, ourselves, our parent,
- * our own executable, or an executable on the list `never`; then 0. */
+ * our own executable, or a program of the system's folders on the list `never`; then 0. */
 uint32_t mmr_hold_tree(struct mmr_hold *h, uint32_t pid, const struct mmr_strv *never, int64_t until_ns);
+bool mmr_hold_has(const struct mmr_hold *h, uint32_t pid);
+void mmr_hold_let_go(uint32_t pid); /* who was stopped by somebody else, and must not be */
 int64_t mmr_hold_next_ns(const struct mmr_hold *h); /* when somebody is to be let go; 0: nobody is held */
 /* Let go whose time is over (or all: INT64_MAX); how many of them were still alive. */
 uint32_t mmr_hold_release(struct mmr_hold *h, int64_t now_ns);
@@ -88,9 +94,28 @@ bool mmr_canary_is(const struct mmr_canary *c, uint64_t inode, uint64_t device);
 bool mmr_canary_has_path(const struct mmr_canary *c, const char *path);
 uint32_t mmr_canary_count(const struct mmr_canary *c);
 
+/* ---- counter.c: the kernel counts and stops by itself, where it can ---- */
+struct mmr_counter;
+struct mmr_counter_opts {
+    const struct mmr_ransom_config *config; /* borrowed until it is closed */
+    uint32_t threshold;
+    void *ctx;
+    void (*stopped)(void *ctx, const struct mmr_counter_stop *s); /* this process stands still, and is ours to let go */
+};
+/* errors MMR_EUNSUPPORTED this kernel or build cannot, or may not; MMR_ENOMEM */
+int mmr_counter_open(const struct mmr_counter_opts *o, struct mmr_counter **ret, struct mmr_error *err);
+void mmr_counter_close(struct mmr_counter *c); /* hands over whom it stopped last; accepts NULL */
+int mmr_counter_fd(const struct mmr_counter *c);
+void mmr_counter_read(struct mmr_counter *c);
+void mmr_counter_learn(struct mmr_counter *c); /* again: places and programs come and go */
+void mmr_counter_spare(struct mmr_counter *c, int64_t for_ns); /* whom it has stopped, for so long: nobody decided */
+
 /* ---- proc.c: what /proc says of a process; false, 0: gone ---- */
 uint32_t mmr_ransom_group(uint32_t pid);   /* its process group */
 uint32_t mmr_ransom_process(uint32_t tid); /* the process a thread belongs to */
+extern const char *const mmr_ransom_system_folders[]; /* where only the administrator puts programs; each ends with '/'; NULL ends */
+/* Is this executable's path one of these names in a folder of the system? */
+bool mmr_ransom_is_named(const char *exe, const struct mmr_strv *names);
 enum mmr_intent { MMR_INTENT_UNKNOWN = 0, MMR_INTENT_READ, MMR_INTENT_WRITE };
 enum mmr_intent mmr_ransom_intent(uint32_t tid); /* of the call that opens, which the thread stands in */
 

@@ -130,6 +130,13 @@ static void note_writer(struct mmr_actor *a, uint32_t pid)
         a->writers[a->n_writers++] = pid;
 }
 
+void mmr_score_stopped(struct mmr_actor *a, uint32_t pid, uint32_t hits, const char *name)
+{
+    a->hits = hits > a->hits ? hits : a->hits;
+    note_writer(a, pid);
+    (void)snprintf(a->sample, sizeof a->sample, "%.255s", name);
+}
+
 static uint32_t on_create(struct mmr_score *s, struct mmr_actor *a, const struct mmr_change *c, int64_t now_ns)
 {
     const char *base = base_of(c->path);

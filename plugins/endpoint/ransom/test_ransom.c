@@ -19,6 +19,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern const struct mmr_plugin mmr_plugin_ransom;
@@ -175,15 +176,30 @@ static pid_t run(const char *what, const char *how)
     return pid;
 }
 
-static struct mmr_testhost *start(const char *canaries, const char *threshold, const char *hold)
+static struct mmr_testhost *start_as(const char *canaries, const char *threshold, const char *hold, const char *counter)
 {
-    const char *const config[] = {"places", dir, "canaries", canaries, "threshold", threshold, "hold", hold, NULL};
+    const char *const config[] = {"places", dir, "canaries", canaries, "threshold", threshold, "hold", hold, "counter", counter, NULL};
     struct mmr_error err = {.struct_size = sizeof err};
     struct mmr_testhost *th = mmr_testhost_new();
     mmr_testhost_use_real_clock(th);
     if (mmr_testhost_add(th, &mmr_plugin_ransom, config, &err) != 0 || mmr_testhost_start(th, &err) != 0)
         fail_msg("%s", err.text);
     return th;
+}
+
+static struct mmr_testhost *start(const char *canaries, const char *threshold, const char *hold)
+{
+    return start_as(canaries, threshold, hold, "no");
+}
+
+/* NULL: this kernel does not count. */
+static struct mmr_testhost *start_counter(const char *canaries, const char *threshold, const char *hold)
+{
+    struct mmr_testhost *th = start_as(canaries, threshold, hold, "yes");
+    if (strcmp(mmr_testhost_text(th, mmr_testhost_find(th, "sensor.mode", 0), "unmapped.counter"), "kernel") == 0)
+        return th;
+    mmr_testhost_free(th);
+    return NULL;
 }
 
 static void end(pid_t pid)
@@ -197,7 +213,7 @@ static void bytes_look_like_what_they_are(void **state)
     (void)state;
     uint8_t noise[4096], text[4096];
     assert_int_equal(getrandom(noise, sizeof noise, 0), sizeof noise);
-    noise[0] = 'x';
+    noise[0] = 'q'; /* no packed kind begins so */
     content((char *)text, 7);
     assert_true(mmr_look_is_encrypted(noise, sizeof noise));
     assert_true(mmr_look_is_encrypted(noise, 512));
@@ -273,6 +289,65 @@ static void encryption_without_a_canary_is_stopped_too(void **state)
     }
 }
 
+/* The kernel sends the signal itself: the thresholds's files are lost, and what was on its way. */
+static void the_kernel_stops_it_at_once(void **state)
+{
+    (void)state;
+    for (int is_renamed = 0; geteuid() == 0 && is_renamed < 2; is_renamed++) {
+        struct mmr_testhost *th = start_counter("no", "12", "20s");
+        if (!th)
+            skip();
+        pid_t pid = run("-1", is_renamed ? "renamed" : "");
+        assert_true(mmr_testhost_poll_until(th, "finding", 60000));
+        int f = mmr_testhost_find(th, "finding", 0);
+        assert_string_equal(mmr_testhost_text(th, f, "mamori.rule"), "mamori.ransom.encryption");
+        assert_int_equal(mmr_testhost_int(th, f, "process.pid", 0), pid);
+        assert_non_null(strstr(mmr_testhost_text(th, f, "message"), "stands still"));
+        assert_int_equal(mmr_testhost_count(th, "finding"), 1);
+        print_message("%d of %d files were lost until the kernel stopped it\n", damaged(0, FILES), FILES);
+        assert_true(damaged(0, FILES) <= 20);
+        assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+        end(pid);
+        mmr_testhost_free(th);
+        (void)tear_down(NULL);
+        assert_int_equal(set_up(NULL), 0);
+    }
+}
+
+static void whom_the_kernel_stopped_goes_on_when_nobody_decides(void **state)
+{
+    (void)state;
+    struct mmr_testhost *th = geteuid() == 0 ? start_counter("no", "12", "200ms") : NULL;
+    if (!th)
+        skip();
+    pid_t pid = run("-1", "");
+    assert_true(mmr_testhost_poll_until(th, "finding", 60000));
+    int status;
+    for (int i = 0; i < 3000 && waitpid(pid, &status, WNOHANG) == 0; i++)
+        (void)mmr_testhost_poll(th, 20);
+    assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(damaged(0, FILES), FILES);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 1); /* and it was not stopped again for the rest */
+    mmr_testhost_free(th);
+}
+
+/* The sensor ends while somebody stands still. */
+static void whom_the_kernel_stopped_goes_on_when_mamori_stops(void **state)
+{
+    (void)state;
+    struct mmr_testhost *th = geteuid() == 0 ? start_counter("no", "12", "30s") : NULL;
+    if (!th)
+        skip();
+    pid_t pid = run("-1", "");
+    for (int i = 0; i < 3000 && damaged(0, FILES) < 12; i++)
+        (void)usleep(10000);
+    mmr_testhost_free(th); /* before it has read a word of the kernel's */
+    int status = 0;
+    for (int i = 0; i < 3000 && waitpid(pid, &status, WNOHANG) == 0; i++)
+        (void)usleep(10000);
+    assert_true(WIFEXITED(status));
+}
+
 static void workers_are_stopped_with_who_started_them(void **state)
 {
     (void)state;
@@ -311,7 +386,7 @@ static void daily_work_is_left_alone(void **state)
     (void)state;
     if (geteuid() != 0)
         skip();
-    struct mmr_testhost *th = start("yes", "12", "20s");
+    struct mmr_testhost *th = start_as("yes", "12", "20s", "yes");
     static const char *const work[] = {
         "tar cf \"$D/all.tar\" -C \"$D\" docs",                                              /* a backup reads canaries too */
         "mkdir \"$D/copy\"; cp -a \"$D/docs/.\" \"$D/copy/\"",                                /* copies them */
@@ -321,6 +396,21 @@ static void daily_work_is_left_alone(void **state)
         "cd \"$D/copy\" && for f in report-03*.docx; do cp $f $f.tmp && mv $f.tmp $f; done", /* saves as editors do */
         "cd \"$D/copy\" && rm -f report-04*.docx",                                           /* cleans up */
         "for i in $(seq 60); do head -c 4096 /dev/urandom > \"$D/pack-$i\"; done",            /* makes new packed data */
+        "for i in $(seq 60); do head -c 4096 /dev/urandom | base64 > \"$D/pack-$i\"; done",   /* writes over it, as text */
+        "cd \"$D\" && cp -a docs many && find many -name '*.docx' -exec mv -t copy {} +",      /* moves by the thousand */
+        "cd \"$D/copy\" && perl -e 'rename $_, \"$_.old\" for glob \"report-1*\"'",            /* another ending for a thousand */
+        "cd \"$D/copy\" && sed -i s/amount/sum/ report-05*",                                 /* edits by the hundred */
+        "cd \"$D\" && tar xf all.tar -C copy && tar czf all.tar.gz docs && tar xzf all.tar.gz",
+        "cd \"$D\" && ! command -v python3 >/dev/null || python3 -c 'import shutil; shutil.make_archive(\"z\", \"zip\", \"docs\"); shutil.unpack_archive(\"z.zip\", \"copy\")'",
+        "cd \"$D\" && ! command -v rsync >/dev/null || { rsync -a docs/ there/ && for f in docs/report-00*; do echo x >> $f; done && rsync -a --inplace docs/ there/; }",
+        "cd \"$D/copy\" && ! command -v openssl >/dev/null || for f in report-06*; do openssl enc -aes-256-cbc -pbkdf2 -k x -in $f -out $f.enc; done", /* keeps the originals */
+        /* a repository of 2,000 files, cloned, changed and packed */
+        "cd \"$D/docs\" && ! command -v git >/dev/null || { export HOME=$D; git init -q . && git add . && git -c user.name=a -c user.email=a@b commit -qm a && "
+        "git clone -q . ../clone && cd ../clone && git checkout -q -b b && for f in report-07*; do echo x >> $f; done && git stash -q && git gc -q; }",
+        /* a package of 2,000 files, installed and installed over itself */
+        "cd \"$D\" && ! command -v dpkg-deb >/dev/null || { mkdir -p p/DEBIAN p/srv root/var/lib/dpkg/updates root/var/lib/dpkg/info && cp -a copy p/srv/ && "
+        "printf 'Package: p\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: d\n' > p/DEBIAN/control && touch root/var/lib/dpkg/status && "
+        "dpkg-deb -b p p.deb >/dev/null && PATH=$PATH:/usr/sbin:/sbin dpkg --root=root -i p.deb >/dev/null && PATH=$PATH:/usr/sbin:/sbin dpkg --root=root -i p.deb >/dev/null; }",
     };
     for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) {
         pid_t pid = fork();
@@ -329,7 +419,7 @@ static void daily_work_is_left_alone(void **state)
             (void)setpgid(0, 0);
             _exit(shell(work[i]));
         }
-        for (int k = 0; k < 3000 && waitpid(pid, &status, WNOHANG) == 0; k++)
+        for (time_t begin = time(NULL); waitpid(pid, &status, WNOHANG) == 0 && time(NULL) - begin < 90;)
             (void)mmr_testhost_poll(th, 20);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
             fail_msg("row %zu: '%s' did not end well", i, work[i]);
@@ -364,6 +454,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(bytes_look_like_what_they_are),
         cmocka_unit_test_setup_teardown(nothing_is_lost_from_the_canary_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(encryption_without_a_canary_is_stopped_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_kernel_stops_it_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whom_the_kernel_stopped_goes_on_when_nobody_decides, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whom_the_kernel_stopped_goes_on_when_mamori_stops, set_up, tear_down),
         cmocka_unit_test_setup_teardown(workers_are_stopped_with_who_started_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_not_judged_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(daily_work_is_left_alone, set_up, tear_down),

@@ -134,14 +134,29 @@ def encryption(o):
     case("no_file_was_lost_from_the_canary_on", lost(o) == 0, f"{lost(o)} lost")  # the canary sorts first
 
 
-def encryption_without_canary(o):
-    """The same by a program that leaves canaries alone."""
+def encrypt_beside_canaries(o):
     papers(o)
     o.pc.write("/home/staff/enc.py", ENCRYPT.replace("for n in sorted(names):", "for n in sorted(x for x in names if 'canary' not in x):"))
     p = o.pc.spawn(PY, "/home/staff/enc.py", "/home/staff/papers")
     case("it_is_found", until(lambda: o.is_found("mamori.ransom.encryption")), o.said())
     case("the_program_is_ended", until(lambda: is_over(p)) and until(lambda: o.is_proved("kill.process")), o.said())
     print(f"    {lost(o)} of 2000 files were lost")
+
+
+def encryption_without_canary(o):
+    """The same by a program that leaves canaries alone: the kernel counts, and stops it."""
+    encrypt_beside_canaries(o)
+    if "counter=kernel" in o.pc.log():
+        case("at_most_20_files_are_lost", lost(o) <= 20, lost(o))
+    else:
+        print("    this kernel does not count")
+        case("most_files_are_saved", lost(o) < 1000, lost(o))
+
+
+def encryption_by_notification(o):
+    """The same where the kernel does not count; how few are lost on a quiet machine is measured (tests/bench)."""
+    encrypt_beside_canaries(o)
+    case("the_kernel_does_not_count", "counter=notification" in o.pc.log(), o.pc.log())
     case("most_files_are_saved", lost(o) < 1000, lost(o))
 
 
@@ -197,7 +212,7 @@ def isolate_rolls_back(o):
 
 
 SCENARIOS = {f.__name__: f for f in (web_shell, miner, reverse_shell, cron, authorized_keys, brute_force, encryption, encryption_without_canary,
-                                     quarantine_and_restore, isolate, isolate_rolls_back)}
+                                     encryption_by_notification, quarantine_and_restore, isolate, isolate_rolls_back)}
 
 
 def office_for(mamori, name):
@@ -210,6 +225,8 @@ def office_for(mamori, name):
             f.write(SPREAD)
         conf["plugins"]["sigma"] = {"config": {"rules": [os.path.join(o.pc.dir, "rules")]}}
         conf["plugins"]["contain"]["config"]["confirm"] = "40s" if name == "isolate" else "6s"
+    if name == "encryption_by_notification":
+        conf["plugins"]["ransom"]["config"]["counter"] = False
     with open(path, "w") as f:
         json.dump(conf, f)
     if name == "authorized_keys":
