@@ -67,7 +67,7 @@ static int configure_hub(const struct mmr_site *s, struct mmr_error *err)
                        "plugins:\n"
                        "  capture: {config: {interfaces: [%s], immediate: true}}\n"
                        "  file: {config: {path: %s/upstream.jsonl}}\n"
-                       "  proc: null\n  files: null\n  ransom: null\n  log: null\n  authfail: null\n  sigma: null\n  contain: null\n",
+                       "  proc: null\n  files: null\n  integrity: null\n  ransom: null\n  log: null\n  authfail: null\n  sigma: null\n  contain: null\n",
                        s->plan.does_gateway_block ? "inline-gateway" : "passive-tap", n->state, n->run, s->node[1].conf, s->node[1].m->ip,
                        s->node[2].conf, s->node[2].m->ip, s->node[1].m->ip, s->node[2].m->ip, mmr_lab_machine(s->lab, "printer")->ip,
                        is_tap ? "tap0" : "lan0", n->state);
@@ -88,6 +88,7 @@ static int configure_pc(const struct mmr_site *s, size_t k, struct mmr_error *er
                        "plugins:\n"
                        "  proc: {config: {scope: netns}}\n"
                        "  files: {config: {scope: netns, places: [/tmp, /etc/cron.d, /root, /home, /var/spool/cron]}}\n"
+                       "  integrity: null\n"
                        "  ransom: {config: {scope: netns, places: [/root, /home]}}\n"
                        "  log: {config: {files: [/var/log/auth.log]}}\n"
                        "%s",

@@ -60,7 +60,7 @@ bool mmr_fan_is_wanted(const struct mmr_fan_config *c, const char *path)
 
 static uint64_t mask_of(const struct mmr_fan *w)
 {
-    return FAN_CREATE | FAN_CLOSE_WRITE | FAN_DELETE | (w->has_rename ? FAN_RENAME : (uint64_t)FAN_MOVED_TO);
+    return FAN_CREATE | FAN_CLOSE_WRITE | FAN_DELETE | (w->c.has_attrib ? (uint64_t)FAN_ATTRIB : 0) | (w->has_rename ? FAN_RENAME : (uint64_t)FAN_MOVED_TO);
 }
 
 static int mark_folder(struct mmr_fan *w, const char *path)
@@ -119,8 +119,8 @@ static int mark_place(struct mmr_fan *w, const char *place)
         e = i < 0 ? ENOSPC : 0;
     } else {
         i = (int)w->n_mounts;
-        bool is_whole = fanotify_mark(w->fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask_of(w), AT_FDCWD, place) == 0;
-        e = is_whole ? 0 : errno;
+        bool is_whole = !w->c.is_by_folder && fanotify_mark(w->fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask_of(w), AT_FDCWD, place) == 0;
+        e = is_whole ? 0 : w->c.is_by_folder ? ENOENT : errno;
         memcpy(w->mounts[i].fsid, fsid, 8);
         w->mounts[i].fd = fd;
         w->mounts[i].is_whole = is_whole;
@@ -260,7 +260,8 @@ static void take(struct mmr_fan *w, const struct fanotify_event_metadata *m, con
         if (has_new && !is_whole && (m->mask & (FAN_CREATE | FAN_RENAME | FAN_MOVED_TO)) && mmr_fan_is_wanted(&w->c, w->path[0]) &&
             lstat(w->path[0], &st) == 0 && S_ISDIR(st.st_mode))
             mark_tree(w, w->path[0], st.st_dev, 0);
-        return;
+        if (!w->c.has_attrib)
+            return;
     }
     struct mmr_change c = {.pid = (uint32_t)m->pid, .path = w->path[0], .old_path = has_old ? w->path[1] : NULL};
     bool is_wanted = has_new && mmr_fan_is_wanted(&w->c, w->path[0]);
@@ -280,6 +281,11 @@ static void take(struct mmr_fan *w, const struct fanotify_event_metadata *m, con
     if (m->mask & (FAN_CREATE | FAN_CLOSE_WRITE)) { /* the kernel merges what one process did to one file */
         c.kind = m->mask & FAN_CREATE ? MMR_CHANGE_CREATE : MMR_CHANGE_WRITE;
         c.is_written = m->mask & FAN_CLOSE_WRITE;
+        w->c.change(w->c.ctx, &c);
+    }
+    if (m->mask & FAN_ATTRIB) {
+        c.kind = MMR_CHANGE_ATTRIB;
+        c.is_written = false;
         w->c.change(w->c.ctx, &c);
     }
     if (m->mask & FAN_DELETE) {

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum mmr_change_kind { MMR_CHANGE_CREATE, MMR_CHANGE_WRITE, MMR_CHANGE_RENAME, MMR_CHANGE_DELETE };
+enum mmr_change_kind { MMR_CHANGE_CREATE, MMR_CHANGE_WRITE, MMR_CHANGE_RENAME, MMR_CHANGE_DELETE, MMR_CHANGE_ATTRIB };
 struct mmr_change { /* one change of one file; texts are borrowed */
     enum mmr_change_kind kind;
     uint32_t pid;
@@ -23,6 +23,8 @@ struct mmr_change { /* one change of one file; texts are borrowed */
 struct mmr_fan_config { /* copied; the lists and host are borrowed as long as it is open */
     const struct mmr_host *host; /* for what is logged */
     struct mmr_strv places, exclude;
+    bool is_by_folder; /* mark folders even where a whole filesystem could be: cheaper where little of it is wanted */
+    bool has_attrib;   /* tell changes of mode, owner and attributes too, and folders as well as files (MMR_CHANGE_ATTRIB, CREATE, …) */
     void *ctx;
     void (*change)(void *ctx, const struct mmr_change *c);
     void (*lose)(void *ctx);       /* the kernel's queue ran over; it does not say how many */

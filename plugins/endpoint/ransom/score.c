@@ -173,6 +173,7 @@ struct mmr_actor *mmr_score_change(struct mmr_score *s, const struct mmr_change 
         if (mmr_look_is_backup(c->path) && ++a->backups > BACKUPS_FREE)
             more++;
         break;
+    case MMR_CHANGE_ATTRIB: break; /* not asked for */
     }
     if (!more)
         return NULL;
