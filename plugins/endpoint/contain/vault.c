@@ -2,6 +2,7 @@
  * scans them by accident. */
 #include "vault.h"
 
+#include "inode.h"
 #include "xattrs.h"
 
 #include <errno.h>
@@ -53,9 +54,14 @@ static int write_all(int fd, const uint8_t *p, size_t n)
     return 0;
 }
 
+static bool is_zero(const uint8_t *p, size_t n)
+{
+    return n && !p[0] && memcmp(p, p + 1, n - 1) == 0;
+}
+
 /* Copy from one descriptor to another (to < 0: nowhere), flipping on the way in or out. The hash is
- * always of the plain bytes: of the input when is_plain_in, else of the output. */
-static int copy(int from, int to, bool is_flipped, bool is_plain_in, char hex[65])
+ * always of the plain bytes: of the input when is_plain_in, else of the output. is_sparse: zeros are left out. */
+static int copy(int from, int to, bool is_flipped, bool is_plain_in, bool is_sparse, char hex[65])
 {
     crypto_hash_sha256_state st;
     uint8_t digest[crypto_hash_sha256_BYTES];
@@ -71,13 +77,14 @@ static int copy(int from, int to, bool is_flipped, bool is_plain_in, char hex[65
             buf[i] ^= FLIP;
         if (!is_plain_in)
             (void)crypto_hash_sha256_update(&st, buf, (size_t)n);
-        if (to >= 0 && write_all(to, buf, (size_t)n) != 0) {
+        bool is_hole = is_sparse && to >= 0 && is_zero(buf, (size_t)n);
+        if (to >= 0 && (is_hole ? lseek(to, n, SEEK_CUR) < 0 : write_all(to, buf, (size_t)n) != 0)) {
             n = -1;
             break;
         }
     }
     free(buf);
-    if (n < 0)
+    if (n < 0 || (is_sparse && to >= 0 && ftruncate(to, lseek(to, 0, SEEK_CUR)) != 0))
         return -1;
     (void)crypto_hash_sha256_final(&st, digest);
     (void)sodium_bin2hex(hex, 65, digest, sizeof digest);
@@ -140,9 +147,37 @@ static int load_xattrs(const char *dir, uint64_t id, int file)
     return r;
 }
 
+/* What is out of the ordinary lies there too; most files have nothing of it. */
+static int save_node(const char *dir, uint64_t id, const struct mmr_inode *n)
+{
+    char path[PATH_BYTES + 64], text[512];
+    name_of(dir, id, "node", path, sizeof path);
+    if (mmr_inode_is_plain(n))
+        return 0;
+    int fd = mmr_inode_write(n, text, sizeof text) == 0 ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+    int r = fd < 0 || write_all(fd, (const uint8_t *)text, strlen(text)) != 0 || fsync(fd) != 0 ? -1 : 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
+}
+
+static int load_node(const char *dir, uint64_t id, struct mmr_inode *ret)
+{
+    char path[PATH_BYTES + 64], text[512];
+    name_of(dir, id, "node", path, sizeof path);
+    memset(ret, 0, sizeof *ret);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return mmr_inode_read(text, ret);
+}
+
 void mmr_vault_forget(const char *dir, uint64_t id)
 {
-    static const char *const suffixes[] = {"bin", "meta", "xattr"};
+    static const char *const suffixes[] = {"bin", "meta", "xattr", "node"};
     char path[PATH_BYTES + 64];
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         name_of(dir, id, suffixes[i], path, sizeof path);
@@ -152,12 +187,12 @@ void mmr_vault_forget(const char *dir, uint64_t id)
 
 int mmr_vault_share(const char *dir, uint64_t from, uint64_t to, struct mmr_error *err)
 {
-    static const char *const suffixes[] = {"bin", "meta", "xattr"};
+    static const char *const suffixes[] = {"bin", "meta", "xattr", "node"};
     char a[PATH_BYTES + 64], b[PATH_BYTES + 64];
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         name_of(dir, from, suffixes[i], a, sizeof a);
         name_of(dir, to, suffixes[i], b, sizeof b);
-        if (link(a, b) != 0 && errno != EEXIST && !(i == 2 && errno == ENOENT))
+        if (link(a, b) != 0 && errno != EEXIST && !(i >= 2 && errno == ENOENT))
             return mmr_fail(err, MMR_EIO, "quarantine '%s': %s", a, strerror(errno));
     }
     return 0;
@@ -214,19 +249,22 @@ int mmr_vault_take(const char *dir, uint64_t id, const struct mmr_file_id *f, in
     char bin[PATH_BYTES + 64];
     struct stat st, now;
     struct manifest m = {0};
+    struct mmr_inode node;
     int fd = open_wanted(f, max_bytes, &st, err);
     if (fd < 0)
         return fd;
+    mmr_inode_look(fd, &st, &node);
     name_of(dir, id, "bin", bin, sizeof bin);
     int out = mkdir(dir, 0700) == 0 || errno == EEXIST ? open(bin, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     int r = 0;
-    if (out < 0 || copy(fd, out, true, true, m.sha256) != 0 || fsync(out) != 0)
+    if (out < 0 || copy(fd, out, true, true, false, m.sha256) != 0 || fsync(out) != 0)
         r = mmr_fail(err, MMR_EIO, "quarantine '%s': %s", bin, strerror(errno));
     if (!r && save_xattrs(dir, id, fd) != 0)
         r = mmr_fail(err, MMR_EIO, "attributes of '%.150s': %s", f->path, strerror(errno));
+    if (!r && save_node(dir, id, &node) != 0)
+        r = mmr_fail(err, MMR_EIO, "other names and flags of '%.150s': %s", f->path, strerror(errno));
     if (out >= 0)
         (void)close(out);
-    (void)close(fd);
     if (!r && f->sha256 && f->sha256[0] && strcasecmp(f->sha256, m.sha256) != 0)
         r = mmr_fail(err, MMR_ENOENT, "'%.150s' has other contents by now", f->path);
     (void)snprintf(m.path, sizeof m.path, "%s", f->path);
@@ -242,8 +280,14 @@ int mmr_vault_take(const char *dir, uint64_t id, const struct mmr_file_id *f, in
         r = mmr_fail(err, MMR_EIO, "quarantine manifest in '%s': %s", dir, strerror(errno));
     if (!r && (lstat(f->path, &now) != 0 || now.st_ino != st.st_ino || now.st_dev != st.st_dev))
         r = mmr_fail(err, MMR_ENOENT, "'%.200s' was replaced meanwhile", f->path);
+    bool is_disarmed = !r;
+    if (!r && mmr_inode_disarm(fd, &node) != 0)
+        r = mmr_fail(err, MMR_EIO, "'%.200s' cannot be made harmless: %s", f->path, strerror(errno));
     if (!r && unlink(f->path) != 0)
         r = mmr_fail(err, MMR_EIO, "'%.200s' cannot be removed: %s", f->path, strerror(errno));
+    if (r && is_disarmed)
+        (void)mmr_inode_rearm(fd, &node, m.mode);
+    (void)close(fd);
     if (r) {
         mmr_vault_forget(dir, id);
         return r;
@@ -261,7 +305,7 @@ int mmr_vault_verify(const char *dir, uint64_t id, struct mmr_error *err)
         return r;
     name_of(dir, id, "bin", bin, sizeof bin);
     int fd = open(bin, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    r = fd < 0 || copy(fd, -1, true, false, hex) != 0 || strcmp(hex, m.sha256) != 0
+    r = fd < 0 || copy(fd, -1, true, false, false, hex) != 0 || strcmp(hex, m.sha256) != 0
             ? mmr_fail(err, MMR_ENOENT, "the quarantined copy '%s' is missing or damaged", bin)
             : 0;
     if (fd >= 0)
@@ -271,9 +315,28 @@ int mmr_vault_verify(const char *dir, uint64_t id, struct mmr_error *err)
     fd = open(m.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return 0;
-    r = copy(fd, -1, false, true, now_hex) == 0 && strcmp(now_hex, m.sha256) == 0
+    r = copy(fd, -1, false, true, false, now_hex) == 0 && strcmp(now_hex, m.sha256) == 0
             ? mmr_fail(err, MMR_ENOENT, "'%.200s' is there again with the same contents", m.path)
             : 0;
+    (void)close(fd);
+    return r;
+}
+
+/* A file that had other names, and still has one: it gets this one back, and what was taken from the others. 0: done; 1: another way. */
+static int give_name_back(const struct manifest *m, const struct mmr_inode *node, struct mmr_error *err)
+{
+    char hex[65], link[40];
+    int fd = mmr_inode_find(m->path, node), r = 1;
+    if (fd < 0)
+        return 1;
+    bool is_same = copy(fd, -1, false, true, false, hex) == 0 && strcmp(hex, m->sha256) == 0;
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (is_same)
+        r = linkat(AT_FDCWD, link, AT_FDCWD, m->path, AT_SYMLINK_FOLLOW) == 0
+                ? 0
+                : mmr_fail(err, MMR_EIO, "'%.150s' cannot be put back: %s", m->path, errno == EEXIST ? "another file stands there; move it first" : strerror(errno));
+    if (r >= 0 && mmr_inode_rearm(fd, node, m->mode) != 0)
+        r = mmr_fail(err, MMR_EIO, "the other names of '%.150s': %s", m->path, strerror(errno));
     (void)close(fd);
     return r;
 }
@@ -285,22 +348,34 @@ int mmr_vault_restore(const char *dir, uint64_t id, struct mmr_error *err)
     int r = load_manifest(dir, id, &m, err);
     if (r)
         return r;
+    struct mmr_inode node;
+    if (load_node(dir, id, &node) != 0)
+        return mmr_fail(err, MMR_EBADMSG, "what was kept of '%.150s' beside its bytes is damaged", m.path);
+    r = give_name_back(&m, &node, err);
+    if (r <= 0) {
+        if (!r)
+            mmr_vault_forget(dir, id);
+        return r;
+    }
+    r = 0;
     name_of(dir, id, "bin", bin, sizeof bin);
     (void)snprintf(temp, sizeof temp, "%s.mamori-restore", m.path);
     int in = open(bin, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int out = in < 0 ? -1 : open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     const struct timespec times[2] = {{m.atime_s, m.atime_ns}, {m.mtime_s, m.mtime_ns}};
-    if (out < 0 || copy(in, out, true, false, hex) != 0 || strcmp(hex, m.sha256) != 0 || fchown(out, m.uid, m.gid) != 0 ||
+    if (out < 0 || copy(in, out, true, false, node.is_sparse, hex) != 0 || strcmp(hex, m.sha256) != 0 || fchown(out, m.uid, m.gid) != 0 ||
         fchmod(out, m.mode) != 0 || load_xattrs(dir, id, out) != 0 || futimens(out, times) != 0 || fsync(out) != 0)
         r = mmr_fail(err, MMR_EIO, "putting '%.150s' back: %s", m.path,
                      hex[0] && strcmp(hex, m.sha256) != 0 ? "the kept copy is damaged" : strerror(errno));
     if (in >= 0)
         (void)close(in);
-    if (out >= 0)
-        (void)close(out);
     if (!r && renameat2(AT_FDCWD, temp, AT_FDCWD, m.path, RENAME_NOREPLACE) != 0)
         r = mmr_fail(err, MMR_EIO, "'%.150s' cannot be put back: %s", m.path,
                      errno == EEXIST ? "another file stands there; move it first" : strerror(errno));
+    if (!r)
+        (void)mmr_inode_flags_on(out, &node); /* they would have kept it from being moved here */
+    if (out >= 0)
+        (void)close(out);
     if (r) {
         if (out >= 0)
             (void)unlink(temp);

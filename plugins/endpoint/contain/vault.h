@@ -30,7 +30,8 @@ int mmr_vault_check(const struct mmr_file_id *f, int64_t max_bytes, struct mmr_e
  */
 int mmr_vault_take(const char *dir, uint64_t id, const struct mmr_file_id *f, int64_t max_bytes, char ret_sha256[65],
                    struct mmr_error *err);
-/* Put it back: bytes, owner, mode, times and extended attributes. errors MMR_ENOENT not in the vault; MMR_EIO (a new file stands in its place) */
+/* Put it back: bytes and holes, owner, mode, times, extended attributes, flags; a file that had other names and still has one becomes that one
+ * file again (they were of no use meanwhile: nobody could run or read it). errors MMR_ENOENT not in the vault; MMR_EIO (a new file stands in its place) */
 int mmr_vault_restore(const char *dir, uint64_t id, struct mmr_error *err);
 /* A second reason for what is kept: under a name of its own, at no cost. errors MMR_EIO */
 int mmr_vault_share(const char *dir, uint64_t from, uint64_t to, struct mmr_error *err);
