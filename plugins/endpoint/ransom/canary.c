@@ -15,7 +15,7 @@
 #define FAN_REPORT_TID 0x00000100
 #endif
 
-enum { CANARIES = 256, HELD = 64, DEPTH = 2, BYTES = 6144 };
+enum { CANARIES = 256, HELD = 64, DEPTH = 2, BYTES = 6144, LIST_BYTES = CANARIES * (MMR_RANSOM_PATH + 48) };
 
 struct mmr_canary {
     struct mmr_canary_config c;
@@ -50,6 +50,27 @@ static void answer(struct mmr_canary *k, int fd, bool is_allowed)
     (void)close(fd);
 }
 
+/* What was placed, for a later run: this one may be cut short. */
+static void keep_list(const struct mmr_canary *k)
+{
+    char path[MMR_RANSOM_PATH + 16], fresh[MMR_RANSOM_PATH + 16];
+    if (!k->c.state_dir || !*k->c.state_dir)
+        return;
+    (void)snprintf(path, sizeof path, "%.4000s/canaries", k->c.state_dir);
+    (void)snprintf(fresh, sizeof fresh, "%.4000s/canaries.new", k->c.state_dir);
+    if (!k->n) {
+        (void)unlink(path);
+        return;
+    }
+    FILE *f = fopen(fresh, "we");
+    for (uint32_t i = 0; f && i < k->n; i++) {
+        (void)fprintf(f, "%llu %llu %s", (unsigned long long)k->file[i].inode, (unsigned long long)k->file[i].device, k->file[i].path);
+        (void)fputc('\0', f);
+    }
+    if (f && fclose(f) == 0)
+        (void)rename(fresh, path);
+}
+
 void mmr_canary_free(struct mmr_canary *k)
 {
     if (!k)
@@ -63,7 +84,38 @@ void mmr_canary_free(struct mmr_canary *k)
             (void)unlink(k->file[i].path);
         free(k->file[i].path);
     }
+    k->n = 0;
+    keep_list(k);
     free(k);
+}
+
+void mmr_canary_tidy(const char *state_dir, const struct mmr_canary *k)
+{
+    char path[MMR_RANSOM_PATH + 16];
+    if (!*state_dir)
+        return;
+    (void)snprintf(path, sizeof path, "%.4000s/canaries", state_dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    char *text = fd >= 0 ? malloc(LIST_BYTES + 1) : NULL;
+    ssize_t n = text ? read(fd, text, LIST_BYTES) : 0;
+    if (fd >= 0)
+        (void)close(fd);
+    if (n > 0)
+        text[n] = '\0';
+    for (ssize_t at = 0, len; at < n; at += len + 1) { /* "inode device path", NUL */
+        unsigned long long inode, device;
+        int begin = 0;
+        struct stat st;
+        len = (ssize_t)strlen(text + at);
+        if (sscanf(text + at, "%llu %llu %n", &inode, &device, &begin) != 2 || text[at + begin] != '/' || (k && mmr_canary_is(k, inode, device)))
+            continue;
+        /* the very file, as long as it was made: else it is somebody's by now */
+        if (lstat(text + at + begin, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == inode && st.st_dev == device && st.st_size == BYTES)
+            (void)unlink(text + at + begin);
+    }
+    free(text);
+    if (!k)
+        (void)unlink(path);
 }
 
 /* ---- placing ---- */
@@ -157,6 +209,9 @@ void mmr_canary_place(struct mmr_canary *k)
         if (lstat(k->c.places.v[i], &st) == 0 && S_ISDIR(st.st_mode))
             place_in(k, k->c.places.v[i], st.st_dev, 0);
     }
+    if (k->c.state_dir)
+        mmr_canary_tidy(k->c.state_dir, k);
+    keep_list(k);
 }
 
 bool mmr_canary_is(const struct mmr_canary *k, uint64_t inode, uint64_t device)

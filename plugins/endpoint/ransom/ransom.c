@@ -28,6 +28,7 @@ struct ransom {
     struct mmr_score *score;
     struct mmr_hold *hold;
     struct mmr_counter *counter;
+    struct mmr_gone *gone;
     struct mmr_ptable *table;
     struct mmr_users users;
     struct { /* which group a process is of, for a moment */
@@ -50,7 +51,9 @@ static int64_t mono(const struct ransom *r)
 static void arm(struct ransom *r)
 {
     int64_t a = mmr_hold_next_ns(r->hold), b = r->canary ? mmr_canary_next_ns(r->canary) : 0;
-    int64_t next = !a ? b : !b || a < b ? a : b, left = next - mono(r);
+    int64_t next = !a ? b : !b || a < b ? a : b, gone = mmr_gone_next_ns(r->gone);
+    next = !next || (gone && gone < next) ? gone : next;
+    int64_t left = next - mono(r);
     (void)r->host->set_timer(r->host->impl, next ? (left > 0 ? left / 1000000 + 1 : 0) : -1, MMR_RANSOM_TIMER_HOLD);
 }
 
@@ -77,6 +80,10 @@ static uint32_t group_of(struct ransom *r, uint32_t pid)
     (void)snprintf(path, sizeof path, "/proc/%u/exe", pid);
     const bool is_own = stat(path, &st) == 0 && st.st_ino == r->self.st_ino && st.st_dev == r->self.st_dev;
     uint32_t group = mmr_ransom_group(pid);
+    if (!group && r->groups[at].pid == pid) { /* gone since: what it was stays true of what it did */
+        r->groups[at].at_ns = now;
+        return r->groups[at].is_left_out ? 0 : r->groups[at].group;
+    }
     r->groups[at].pid = pid;
     r->groups[at].at_ns = now;
     r->groups[at].group = group ? group : pid;
@@ -196,6 +203,32 @@ static bool on_touched(void *ctx, uint32_t pid, const char *path, bool is_write)
     return true;
 }
 
+static void canary_changed(struct ransom *r, uint32_t pid, uint32_t group, const char *what, const char *path)
+{
+    int64_t now = mono(r);
+    struct mmr_actor *a = mmr_score_actor(r->score, group, now);
+    if (a->told_ns && now - a->told_ns < r->cfg->window * 1000000)
+        return;
+    a->told_ns = now;
+    a->last_pid = pid;
+    (void)react(r, a, pid, "mamori.ransom.canary", "A program changed a file that nobody has reason to change", what, path);
+}
+
+static void canary_alone(void *ctx, const char *path, uint32_t pid)
+{
+    struct ransom *r = ctx;
+    uint32_t group = group_of(r, pid);
+    canary_changed(r, pid, group ? group : pid, "deleted the canary, not its folder:", path);
+}
+
+/* One that has done nothing else so far, and is what people remove folders with; or it is gone already, as such tools are. */
+static bool is_by_remover(struct ransom *r, uint32_t pid, uint32_t group)
+{
+    char exe[512];
+    const struct mmr_actor *a = mmr_score_actor(r->score, group, mono(r));
+    return !a->hits && (!mmr_procfs_link(pid, "exe", exe, sizeof exe) || mmr_gone_is_remover(exe));
+}
+
 static void on_change(void *ctx, const struct mmr_change *c)
 {
     struct ransom *r = ctx;
@@ -205,13 +238,10 @@ static void on_change(void *ctx, const struct mmr_change *c)
     int64_t now = mono(r);
     const char *of = c->kind == MMR_CHANGE_RENAME && c->old_path ? c->old_path : c->path;
     if (r->canary && c->kind != MMR_CHANGE_CREATE && mmr_canary_has_path(r->canary, of)) {
-        struct mmr_actor *a = mmr_score_actor(r->score, group, now);
-        if (a->told_ns && now - a->told_ns < r->cfg->window * 1000000)
-            return;
-        a->told_ns = now;
-        a->last_pid = c->pid;
-        (void)react(r, a, c->pid, "mamori.ransom.canary", "A program changed a file that nobody has reason to change",
-                    c->kind == MMR_CHANGE_DELETE ? "deleted the canary" : c->kind == MMR_CHANGE_RENAME ? "renamed the canary" : "wrote the canary", of);
+        if (c->kind == MMR_CHANGE_DELETE && is_by_remover(r, c->pid, group) && mmr_gone_wait(r->gone, of, c->pid, now))
+            return; /* on_fd() sets the timer */
+        canary_changed(r, c->pid, group, c->kind == MMR_CHANGE_DELETE ? "deleted the canary" : c->kind == MMR_CHANGE_RENAME ? "renamed the canary" : "wrote the canary",
+                       of);
         return;
     }
     struct mmr_actor *a = mmr_score_change(r->score, c, group, now);
@@ -333,6 +363,7 @@ static void destroy(void *self)
     mmr_fan_close(r->fan);
     mmr_canary_free(r->canary);
     mmr_counter_close(r->counter);
+    mmr_gone_free(r->gone);
     mmr_hold_free(r->hold);
     mmr_score_free(r->score);
     mmr_ptable_free(r->table);
@@ -362,13 +393,17 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
         r->hostname[0] = '\0';
     r->table = mmr_ptable_new(256);
     const struct mmr_score_config sc = {.window_ns = c->window * 1000000, .threshold = (uint32_t)c->threshold, .ctx = r, .head = read_head};
-    const struct mmr_canary_config kc = {.host = host, .places = c->places, .exclude = c->exclude, .names = c->canary_names,
+    const struct mmr_canary_config kc = {.host = host, .places = c->places, .exclude = c->exclude, .names = c->canary_names, .state_dir = host->state_dir,
                                          .hold_ns = c->hold * 1000000, .ctx = r, .touched = on_touched};
     int e = r->table ? mmr_score_new(&sc, &r->score, err) : mmr_fail(err, MMR_ENOMEM, "ransom: out of memory");
     if (!e)
         e = mmr_hold_new(&r->hold, err);
+    if (!e)
+        e = mmr_gone_new(&r->gone, err);
     if (!e && c->canaries)
         e = mmr_canary_new(&kc, &r->canary, err);
+    else if (!e)
+        mmr_canary_tidy(host->state_dir, NULL);
     if (e) {
         destroy(r);
         return e;
@@ -448,6 +483,7 @@ static void on_timer(void *self, uint64_t cookie)
     int64_t now = mono(r);
     if (r->canary)
         mmr_canary_expire(r->canary, now);
+    mmr_gone_look(r->gone, now, canary_alone, r);
     uint32_t alive = mmr_hold_release(r->hold, now);
     if (alive && r->counter)
         mmr_counter_spare(r->counter, SPARED_NS);

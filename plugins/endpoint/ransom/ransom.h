@@ -1,6 +1,6 @@
 /* ransom.h - the parts of the plugin: look.c says whether bytes look encrypted, score.c counts what each group of processes
  * does to files, canary.c places files nobody has reason to write and holds who does, hold.c stops a tree of processes for
- * a moment, counter.c has the kernel count and stop, ransom.c wires them and tells. One loop thread. */
+ * a moment, gone.c waits whether a deleted canary's folder goes too, counter.c has the kernel count and stop, ransom.c wires them and tells. One loop thread. */
 #ifndef MMR_RANSOM_H
 #define MMR_RANSOM_H
 
@@ -78,6 +78,7 @@ struct mmr_canary;
 struct mmr_canary_config { /* copied; lists and host borrowed */
     const struct mmr_host *host;
     struct mmr_strv places, exclude, names;
+    const char *state_dir; /* keeps the list of what was placed; "": no list */
     int64_t hold_ns; /* how long a writer waits for the verdict; 0: it is refused at once */
     void *ctx;
     /* Somebody opens a canary and means to write (or cannot be asked): true: hold him. */
@@ -85,6 +86,8 @@ struct mmr_canary_config { /* copied; lists and host borrowed */
 };
 int mmr_canary_new(const struct mmr_canary_config *c, struct mmr_canary **ret, struct mmr_error *err);
 void mmr_canary_free(struct mmr_canary *c); /* removes the files it placed, refuses whom it holds */
+/* Remove what a run that was cut short left and nobody placed again; c may be NULL: all of it. */
+void mmr_canary_tidy(const char *state_dir, const struct mmr_canary *c);
 void mmr_canary_place(struct mmr_canary *c); /* where they are missing: folders come and go */
 int mmr_canary_fd(const struct mmr_canary *c); /* -1: this kernel asks nobody; changes are seen all the same */
 void mmr_canary_read(struct mmr_canary *c);
@@ -93,6 +96,16 @@ int64_t mmr_canary_next_ns(const struct mmr_canary *c); /* when somebody held is
 bool mmr_canary_is(const struct mmr_canary *c, uint64_t inode, uint64_t device);
 bool mmr_canary_has_path(const struct mmr_canary *c, const char *path);
 uint32_t mmr_canary_count(const struct mmr_canary *c);
+
+/* ---- gone.c ---- */
+struct mmr_gone;
+bool mmr_gone_is_remover(const char *exe); /* a tool people remove folders with */
+int mmr_gone_new(struct mmr_gone **ret, struct mmr_error *err);
+void mmr_gone_free(struct mmr_gone *g);
+bool mmr_gone_wait(struct mmr_gone *g, const char *path, uint32_t pid, int64_t now_ns); /* false: no room, judge it now */
+int64_t mmr_gone_next_ns(const struct mmr_gone *g); /* 0: nothing waits */
+/* alone() for each whose folder stayed when its process ended, or after two minutes. */
+void mmr_gone_look(struct mmr_gone *g, int64_t now_ns, void (*alone)(void *ctx, const char *path, uint32_t pid), void *ctx);
 
 /* ---- counter.c: the kernel counts and stops by itself, where it can ---- */
 struct mmr_counter;

@@ -109,6 +109,12 @@ static bool has_other_ending(const char *a, const char *b)
     return strcmp(x ? x : "", y ? y : "") != 0;
 }
 
+static bool has_lost_an_ending(const char *was, const char *is)
+{
+    size_t n = strlen(is);
+    return strncmp(was, is, n) == 0 && was[n] == '.';
+}
+
 /* A copy "NAME.ending" of this window that looks encrypted stands beside what was deleted. */
 static bool has_encrypted_copy(struct mmr_score *s, const char *path, int64_t now_ns)
 {
@@ -161,7 +167,8 @@ struct mmr_actor *mmr_score_change(struct mmr_score *s, const struct mmr_change 
         more = !is_fresh(s, c->path, now_ns) && looks_encrypted(s, c->path);
         break;
     case MMR_CHANGE_RENAME:
-        if (c->old_path && is_fresh(s, c->old_path, now_ns)) { /* a new file put in an original's place, or beside it */
+        /* a new file put in an original's place, or beside it; a passing ending taken away says the same: encrypted names get longer */
+        if (c->old_path && (is_fresh(s, c->old_path, now_ns) || has_lost_an_ending(c->old_path, c->path))) {
             remember(s, c->path, now_ns);
             more = mmr_look_is_document(base_of(c->path)) && looks_encrypted(s, c->path);
         } else {

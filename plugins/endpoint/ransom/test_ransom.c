@@ -430,6 +430,64 @@ static void daily_work_is_left_alone(void **state)
     mmr_testhost_free(th);
 }
 
+/* What people do with folders: told neither at once nor later. A canary that was taken out of a folder that stays is told. */
+static void a_folder_that_is_removed_is_nobodys_business(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(shell("mkdir \"$D/old\" && cp \"$D/docs/report-0001.docx\" \"$D/old/\""), 0);
+    struct mmr_testhost *th = start("yes", "12", "20s");
+    assert_int_equal(shell("[ -e \"$D/old/.00-mamori-canary.docx\" ] && rm -r \"$D/old\""), 0);
+    for (time_t begin = time(NULL); time(NULL) - begin < 4;)
+        (void)mmr_testhost_poll(th, 50);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 0);
+    assert_int_equal(shell("rm \"$D/docs/.00-mamori-canary.docx\""), 0);
+    assert_true(mmr_testhost_poll_until(th, "finding", 60000));
+    assert_non_null(strstr(mmr_testhost_text(th, mmr_testhost_find(th, "finding", 0), "message"), "not its folder"));
+    mmr_testhost_free(th);
+}
+
+/* A run that was cut short leaves its canaries; the next one takes them over, or removes what it does not want. */
+static void canaries_of_a_run_that_was_cut_short_go(void **state)
+{
+    (void)state;
+    char folder[128];
+    if (geteuid() != 0)
+        skip();
+    (void)snprintf(folder, sizeof folder, "%s/state", dir);
+    assert_int_equal(shell("mkdir \"$D/state\"; mkdir \"$D/docs/deep\""), 0);
+    const char *const place[] = {dir}, *const names[] = {".00-canary.docx"}, *const other[] = {".01-canary.docx"};
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_canary *k;
+    struct mmr_host host = {.struct_size = sizeof host};
+    struct mmr_canary_config c = {.host = &host, .places = {place, 1}, .names = {names, 1}, .state_dir = folder};
+    pid_t pid = fork(); /* it ends without a word */
+    if (pid == 0) {
+        if (mmr_canary_new(&c, &k, &err) == 0)
+            mmr_canary_place(k);
+        _exit(0);
+    }
+    (void)waitpid(pid, NULL, 0);
+    assert_int_equal(shell("[ $(find \"$D\" -name .00-canary.docx | wc -l) -ge 3 ] && [ -s \"$D/state/canaries\" ]"), 0);
+    assert_int_equal(shell("echo mine > \"$D/x\" && mv \"$D/x\" \"$D/docs/deep/.00-canary.docx\""), 0); /* somebody's own by now */
+    c.names.v = other;
+    assert_int_equal(mmr_canary_new(&c, &k, &err), 0);
+    mmr_canary_place(k);
+    assert_int_equal(shell("[ \"$(find \"$D\" -name .00-canary.docx)\" = \"$D/docs/deep/.00-canary.docx\" ]"), 0);
+    mmr_canary_free(k);
+    assert_int_equal(shell("[ -z \"$(find \"$D\" -name .01-canary.docx)\" ] && [ ! -e \"$D/state/canaries\" ]"), 0);
+    pid = fork();
+    if (pid == 0) {
+        if (mmr_canary_new(&c, &k, &err) == 0)
+            mmr_canary_place(k);
+        _exit(0);
+    }
+    (void)waitpid(pid, NULL, 0);
+    mmr_canary_tidy(folder, NULL); /* canaries are no longer wanted */
+    assert_int_equal(shell("[ -z \"$(find \"$D\" -name .01-canary.docx)\" ] && [ ! -e \"$D/state/canaries\" ]"), 0);
+}
+
 static void a_canary_that_is_deleted_is_told(void **state)
 {
     (void)state;
@@ -460,6 +518,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(workers_are_stopped_with_who_started_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_not_judged_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(daily_work_is_left_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_that_is_removed_is_nobodys_business, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(canaries_of_a_run_that_was_cut_short_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_canary_that_is_deleted_is_told, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
