@@ -23,8 +23,9 @@ static const struct {
 } table[] = {
     {MMR_NEED_CAPTURE, {CAP_NET_RAW}, 1},
     {MMR_NEED_NETFILTER, {CAP_NET_ADMIN}, 1},
-    {MMR_NEED_PROC, {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH}, 2}, /* PTRACE: reading others' /proc; ptrace() is filtered */
-    {MMR_NEED_FILES_RO, {CAP_DAC_READ_SEARCH, CAP_SYSLOG}, 2}, /* SYSLOG: /dev/kmsg; the call of that name is filtered */
+    /* PTRACE: reading others' /proc; ptrace() is filtered. SYSLOG: the kernel's messages, /dev/kmsg; syslog() is filtered */
+    {MMR_NEED_PROC, {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG}, 3},
+    {MMR_NEED_FILES_RO, {CAP_DAC_READ_SEARCH}, 1},
     {MMR_NEED_KILL, {CAP_KILL, CAP_NET_ADMIN}, 2}, /* NET_ADMIN: sockets are destroyed over sock_diag */
     {MMR_NEED_BPF, {CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE}, 3},
     {MMR_NEED_FANOTIFY, {CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH}, 2},

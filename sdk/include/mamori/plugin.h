@@ -44,7 +44,7 @@ enum mmr_detects {
 enum mmr_need { /* privileges; everything not declared *and* granted is dropped before create() */
     MMR_NEED_CAPTURE = 1 << 0,   /* packet sockets */
     MMR_NEED_NETFILTER = 1 << 1, /* nftables, conntrack, the nft tool */
-    MMR_NEED_PROC = 1 << 2,      /* other processes' /proc entries */
+    MMR_NEED_PROC = 1 << 2,      /* other processes' /proc entries, the kernel's messages */
     MMR_NEED_FILES_RO = 1 << 3,  /* read any file */
     MMR_NEED_NET_OUT = 1 << 4,   /* open connections */
     MMR_NEED_KILL = 1 << 5,      /* signal any process, destroy sockets */
