@@ -39,7 +39,7 @@ fi
 if command -v cppcheck >/dev/null; then
   mkdir -p "$build/cppcheck" # remembers the files that did not change
   cppcheck --quiet -j "$(nproc)" --cppcheck-build-dir="$build/cppcheck" --std=c11 --language=c --enable=warning,portability,performance \
-    --inline-suppr --suppress=memleak --suppress=comparePointers --suppress=ctuuninitvar --error-exitcode=1 -i plugins/endpoint/proc/proc.bpf.c \
+    --inline-suppr --suppress=memleak --suppress=comparePointers --suppress=ctuuninitvar --error-exitcode=1 -i plugins/endpoint/proc/proc.bpf.c -i plugins/endpoint/ransom/counter.bpf.c \
     -Icore -Isdk/include -Isdk core sdk/src sdk/sigma sdk/rules plugins || complain "cppcheck"
 fi
 [ "$bad" -eq 0 ] && echo "lint: clean"

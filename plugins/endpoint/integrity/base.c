@@ -12,9 +12,9 @@ enum { GET, PUT, REMOVE, SEEN, UNSEEN, COUNT, COUNT_TOLD, EACH_TOLD, NUMBER, SET
 
 static const char *const sql[STATEMENTS] = {
     [GET] = "SELECT kind, mode, uid, gid, size, inode, mtime_ns, ctime_ns, hash, xattrs, has_caps, told FROM file WHERE path = ?1",
-    [PUT] = "INSERT INTO file (path, kind, mode, uid, gid, size, inode, mtime_ns, ctime_ns, hash, xattrs, has_caps, told, scan) "
+    [PUT] = ("INSERT INTO file (path, kind, mode, uid, gid, size, inode, mtime_ns, ctime_ns, hash, xattrs, has_caps, told, scan) "
             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (path) DO UPDATE SET kind = ?2, mode = ?3, uid = ?4, "
-            "gid = ?5, size = ?6, inode = ?7, mtime_ns = ?8, ctime_ns = ?9, hash = ?10, xattrs = ?11, has_caps = ?12, told = ?13, scan = ?14",
+            "gid = ?5, size = ?6, inode = ?7, mtime_ns = ?8, ctime_ns = ?9, hash = ?10, xattrs = ?11, has_caps = ?12, told = ?13, scan = ?14"),
     [REMOVE] = "DELETE FROM file WHERE path = ?1",
     [SEEN] = "UPDATE file SET scan = ?2 WHERE path = ?1",
     [UNSEEN] = "SELECT path FROM file WHERE scan <> ?1 LIMIT 1",

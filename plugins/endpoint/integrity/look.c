@@ -92,7 +92,8 @@ uint64_t mmr_look_more(struct mmr_looking *l, uint64_t budget)
     uint8_t buf[CHUNK];
     uint64_t done = 0;
     while (l->is_open && done < budget) {
-        ssize_t n = l->left ? read(l->fd, buf, l->left < sizeof buf ? l->left : sizeof buf) : 0;
+        uint64_t want = l->left < budget - done ? l->left : budget - done;
+        ssize_t n = want ? read(l->fd, buf, want < sizeof buf ? want : sizeof buf) : 0;
         if (n <= 0) {
             (void)crypto_generichash_final(&l->sum, l->state.hash, MMR_INTEGRITY_HASH);
             mmr_look_end(l);

@@ -40,7 +40,7 @@ static bool device_of(uint64_t mount, uint64_t *ret)
 {
     char line[MOUNT_LINE];
     unsigned long long id;
-    unsigned high, low;
+    unsigned high = 0, low = 0;
     bool is_found = false;
     FILE *f = fopen("/proc/self/mountinfo", "re");
     while (f && !is_found && fgets(line, sizeof line, f))
