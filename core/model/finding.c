@@ -341,7 +341,7 @@ int mmr_finding_from_event(const struct mmr_event_view *ev, struct mmr_finding *
     size_t n_answers = answers_len(v[D_ANSWERS]);
     sum += n_answers;
     char record[MMR_RECORD_MAX];
-    size_t n_record = mmr_value_is(v[D_KIND], "finding") ? mmr_record_put(ev, record) : 0;
+    size_t n_record = mmr_value_is(v[D_KIND], "finding") ? mmr_finding_record(ev, record) : 0;
     sum += n_record ? n_record + 1 : 0;
 
     struct mmr_finding *f = calloc(1, sum);

@@ -19,7 +19,7 @@ static const char *own_name(const struct mmr_field *f, size_t *ret_len)
     return NULL;
 }
 
-size_t mmr_record_put(const struct mmr_event_view *ev, char out[MMR_RECORD_MAX])
+size_t mmr_finding_record(const struct mmr_event_view *ev, char out[MMR_RECORD_MAX])
 {
     size_t n = 0;
     for (uint32_t i = 0, fields = 0; i < ev->n && fields < MMR_RECORD_FIELDS_MAX; i++) {

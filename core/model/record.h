@@ -13,6 +13,6 @@ enum { MMR_RECORD_MAX = 1024, MMR_RECORD_FIELDS_MAX = 24, MMR_RECORD_VALUE_MAX =
 
 /* The unmapped.* texts and numbers of ev and the record's user id as "name\tvalue\n" lines into out (NUL-terminated; not yet
  * cleaned). What does not fit is left out. Returns the length. */
-size_t mmr_record_put(const struct mmr_event_view *ev, char out[MMR_RECORD_MAX]);
+size_t mmr_finding_record(const struct mmr_event_view *ev, char out[MMR_RECORD_MAX]);
 
 #endif
