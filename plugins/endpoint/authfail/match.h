@@ -18,6 +18,8 @@ struct mmr_auth_hit {
 };
 
 int mmr_auth_matcher_new(struct mmr_auth_matcher **ret, struct mmr_error *err);
+/* Compile row i of the table now, not when the first line could fit it. MMR_EINTERNAL: the table is wrong. */
+int mmr_auth_matcher_row(struct mmr_auth_matcher *m, size_t i, struct mmr_error *err);
 void mmr_auth_matcher_free(struct mmr_auth_matcher *m);
 /*
  * mmr_auth_match - the first row of the table that the text fits. Rows of the classes from MMR_AUTH_END on only mean something

@@ -71,7 +71,7 @@ def main():
             p = subprocess.Popen(["ip", "netns", "exec", pc, MAMORI, "run", "--config", f"{root}/site"], stdout=log, stderr=log)
         try:
             end = time.time() + 60
-            while "node.hub_back" not in open(f"{root}/log", errors="replace").read() and time.time() < end:
+            while "Watching" not in open(f"{root}/log", errors="replace").read() and time.time() < end:
                 if p.poll() is not None:
                     raise SystemExit("mamori ended:\n" + open(f"{root}/log", errors="replace").read()[-3000:])
                 time.sleep(0.1)
