@@ -59,13 +59,15 @@ def main():
                 f.write(subprocess.run([MAMORI, "keys", "new", "--state", state], capture_output=True, text=True, check=True).stdout)
         hub.go()
         os.mkdir(f"{root}/site")
-        # what other programs of this machine do meanwhile is not idle: the sensors look at the namespace only
+        # what other programs of this machine do meanwhile is not idle: the sensors look at the namespace and at a filesystem of their own
+        os.mkdir(f"{root}/w")
+        sh("mount", "-t", "tmpfs", "-o", "size=4m", "none", f"{root}/w")
         quiet = {"scope": "netns"}
         with open(f"{root}/site/0.yaml", "w") as f:
             json.dump({"deployment": "endpoint", "node": {"name": "pc1", "state_dir": f"{root}/state", "run_dir": f"{root}/run"}, "trust": {"require": "any"},
                        "site": {"hub": "tcp://10.77.0.1:7700", "hub_key": f"{root}/hub.pub"},
-                       "plugins": {"proc": {"config": quiet}, "files": {"config": quiet}, "log": {"config": {"files": [f"{root}/auth.log"]}},
-                                   "ransom": {"config": {**quiet, "places": ["/srv"], "canaries": False}}}}, f)
+                       "plugins": {"proc": {"config": quiet}, "files": {"config": {**quiet, "places": [f"{root}/w"]}}, "log": {"config": {"files": [f"{root}/auth.log"]}},
+                                   "ransom": {"config": {**quiet, "places": [f"{root}/w"], "canaries": False}}}}, f)
         open(f"{root}/auth.log", "w").close()
         with open(f"{root}/log", "wb") as log:
             p = subprocess.Popen(["ip", "netns", "exec", pc, MAMORI, "run", "--config", f"{root}/site"], stdout=log, stderr=log)
@@ -99,6 +101,7 @@ def main():
             hub.stop()
         for ns in (NS, pc):
             subprocess.run(["ip", "netns", "del", ns])
+        subprocess.run(["umount", f"{root}/w"], capture_output=True)
         shutil.rmtree(root, ignore_errors=True)
 
 
