@@ -122,6 +122,27 @@ static int attach(struct mmr_bpf *b, struct mmr_error *err)
     return 0;
 }
 
+static bool is_wanted(const struct mmr_bpf *b, const char *name, bool has_packets)
+{
+    bool is_packets = strcmp(name, "on_packet") == 0;
+    bool is_conn = is_packets || strcmp(name, "on_state") == 0 || strcmp(name, "on_retransmit") == 0;
+    return (!is_conn || b->p->config->connections) && (!is_packets || has_packets);
+}
+
+/* The programs in the kernel, not attached yet; what an earlier try left is closed. */
+static int load(struct mmr_bpf *b, bool has_packets, struct mmr_error *err)
+{
+    struct bpf_object_open_opts opts = {.sz = sizeof opts, .object_name = "mamori_proc"};
+    struct bpf_program *prog;
+    bpf_object__close(b->object);
+    b->object = bpf_object__open_mem(mmr_proc_object, (size_t)(mmr_proc_object_end - mmr_proc_object), &opts);
+    if (!b->object)
+        return mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs cannot be read: %s", strerror(errno));
+    bpf_object__for_each_program(prog, b->object) (void)bpf_program__set_autoload(prog, is_wanted(b, bpf_program__name(prog), has_packets));
+    int r = set_up(b, err), e = r ? 0 : bpf_object__load(b->object);
+    return e ? mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs do not load: %s", strerror(-e)) : r;
+}
+
 /* ring_bytes as the kernel wants it: a power of two of whole pages */
 static bool is_ring_size(int64_t n)
 {
@@ -143,21 +164,11 @@ int mmr_bpf_open(struct mmr_proc *p, struct mmr_bpf **ret, struct mmr_error *err
         return mmr_fail(err, MMR_ENOMEM, "kernel programs: out of memory");
     b->p = p;
     libbpf_print_fn_t before = libbpf_set_print(quiet);
-    struct bpf_object_open_opts opts = {.sz = sizeof opts, .object_name = "mamori_proc"};
-    int r = 0, e;
-    b->object = bpf_object__open_mem(mmr_proc_object, len, &opts);
-    if (!b->object)
-        r = mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs cannot be read: %s", strerror(errno));
-    struct bpf_program *prog;
-    if (!r && !p->config->connections)
-        bpf_object__for_each_program(prog, b->object) if (strcmp(bpf_program__name(prog), "on_state") == 0 ||
-                                                          strcmp(bpf_program__name(prog), "on_packet") == 0 ||
-                                                          strcmp(bpf_program__name(prog), "on_retransmit") == 0)
-            (void)bpf_program__set_autoload(prog, false);
-    if (!r)
-        r = set_up(b, err);
-    if (!r && (e = bpf_object__load(b->object)) != 0)
-        r = mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs do not load: %s", strerror(-e));
+    int r = load(b, true, err);
+    if (r == MMR_EUNSUPPORTED && p->config->connections && load(b, false, err) == 0) {
+        r = 0; /* better without datagrams than without the kernel */
+        p->host->log(p->host->impl, MMR_LOG_WARN, "proc.datagrams text=\"this kernel does not take the program that sees datagrams: UDP is not told\"");
+    }
     struct bpf_map *m = r ? NULL : bpf_object__find_map_by_name(b->object, "ring");
     if (!r && m)
         b->ring = ring_buffer__new(bpf_map__fd(m), on_record, b, NULL);
