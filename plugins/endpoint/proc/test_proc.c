@@ -342,7 +342,7 @@ static void check_datagrams(const char *mode, int family, bool is_connected, int
     need_root();
     enter_namespace();
     struct mmr_testhost *th = start_mode(mode, "netns", "conn_poll", "100ms");
-    uint16_t port;
+    uint16_t port = 0;
     int go[2], e = -1, l = serve_datagrams(family, &port);
     char c = 0;
     if (!th) {
