@@ -12,6 +12,7 @@
 #include "config/sources.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/memory.h"
 #include "plugin/sandbox.h"
 
 #include <event2/event.h>
@@ -171,8 +172,10 @@ static int take(struct mmr_agent *a, const struct mmr_message *m, struct mmr_err
         if (a->link)
             return 0;
         r = configure(a, m, err);
-        if (!r)
+        if (!r) {
             mmr_tether_ready(a->tether);
+            mmr_memory_settle();
+        }
         return r;
     case MMR_TELL_SLOT: return open_slot(a, m, err);
     case MMR_TELL_INSTANCE:
@@ -254,6 +257,7 @@ int mmr_agent_main(void)
 {
     static const struct mmr_tether_ops ops = {.message = on_message, .end = on_end};
     struct mmr_error err = {.struct_size = sizeof err};
+    mmr_memory_begin();
     struct mmr_agent *a = calloc(1, sizeof *a);
     if (!a)
         return 3;

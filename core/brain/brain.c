@@ -12,6 +12,7 @@
 #include "plugin/sandbox.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/memory.h"
 #include "util/scope.h"
 
 #include <event2/event.h>
@@ -422,8 +423,10 @@ static void on_message(void *ctx, const struct mmr_message *m)
         if (l->pipeline)
             return;
         r = configure(l, m, &err);
-        if (!r)
+        if (!r) {
             mmr_tether_ready(l->tether);
+            mmr_memory_settle();
+        }
         break;
     case MMR_TELL_SLOT: r = open_slot(l, m, &err); break;
     case MMR_TELL_INSTANCE:

@@ -3,6 +3,7 @@
 
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -105,6 +106,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     if (!s->is_announced && s->brain &&
         ((all_up(s) && (s->is_endpoint || mmr_run_is_tested(s))) || mmr_clock_mono_ns() - s->started_ns > ANNOUNCE_AFTER_S * MMR_NS_PER_S)) {
         s->is_announced = true;
+        mmr_memory_settle();
         if (!s->opts->is_quiet)
             mmr_run_announce(s);
     }

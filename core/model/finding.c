@@ -5,6 +5,7 @@
  */
 #include "model/finding.h"
 
+#include "model/record.h"
 #include "util/id.h"
 
 #include <stdlib.h>
@@ -339,6 +340,9 @@ int mmr_finding_from_event(const struct mmr_event_view *ev, struct mmr_finding *
             }
     size_t n_answers = answers_len(v[D_ANSWERS]);
     sum += n_answers;
+    char record[MMR_RECORD_MAX];
+    size_t n_record = mmr_value_is(v[D_KIND], "finding") ? mmr_finding_record(ev, record) : 0;
+    sum += n_record ? n_record + 1 : 0;
 
     struct mmr_finding *f = calloc(1, sum);
     if (!f)
@@ -357,7 +361,11 @@ int mmr_finding_from_event(const struct mmr_event_view *ev, struct mmr_finding *
     }
     if (n_answers) {
         f->answers = at;
-        (void)put_answers(v[D_ANSWERS], at, n_answers);
+        at = put_answers(v[D_ANSWERS], at, n_answers);
+    }
+    if (n_record) {
+        copy_clean(at, (const uint8_t *)record, n_record);
+        f->record = at;
     }
     numbers(f, v);
     if (!f->process.name && f->process.path)
@@ -384,6 +392,7 @@ struct mmr_finding *mmr_finding_copy(const struct mmr_finding *f)
     if (!c)
         return NULL;
     *c = *f;
+    c->record = NULL;
     char *at = (char *)(c + 1);
     for (int d = D_NONE + 1; d < D_TEXTS + 1; d++) {
         if (d == D_TEXTS)

@@ -74,6 +74,7 @@ struct mmr_finding {
     const char *entry;         /* its line, where the file holds others' lines too (a key file, a crontab) */
     const char *answers;       /* dns.answer: addresses, space separated */
     const char *stories;       /* correlation rules it is part of: correlate/stories.h; only the brain writes it */
+    const char *record;        /* "name\tvalue\n" of what its record says besides: model/record.h; not kept in an incident */
     const char *input;         /* replay: input name; NULL when live */
     uint64_t index;            /* replay: packet or line number from 1 */
 };

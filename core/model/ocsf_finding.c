@@ -1,6 +1,7 @@
 /* ocsf_finding.c - Detection Finding (2004) of one finding. */
 #include "model/ocsf_common.h"
 
+#include "model/record.h"
 #include "util/id.h"
 
 #include <string.h>
@@ -56,6 +57,22 @@ static void process(struct mmr_js *w, struct json_object *to, const struct mmr_p
         if (has_pid)
             mmr_js_int(w, q, "pid", p->parent_pid);
         mmr_js_text(w, q, "cmd_line", p->parent_cmd_line);
+    }
+}
+
+/* "name\tvalue\n" lines: the record's own fields by their own names */
+static void record(struct mmr_js *w, struct json_object *to, const char *p)
+{
+    struct json_object *o = mmr_js_object(w, to, "record");
+    char line[MMR_RECORD_MAX];
+    for (const char *nl; (nl = strchr(p, '\n')) != NULL; p = nl + 1) {
+        size_t n = (size_t)(nl - p);
+        const char *tab = memchr(p, '\t', n);
+        if (!tab || n >= sizeof line)
+            continue;
+        memcpy(line, p, n);
+        line[n] = line[tab - p] = '\0';
+        mmr_js_text(w, o, line, line + (tab - p) + 1);
     }
 }
 
@@ -127,6 +144,8 @@ int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr
         mmr_js_text(&w, p, "path", f->process.path);
     }
     mmr_js_text(&w, m, "user", f->user);
+    if (f->record)
+        record(&w, m, f->record);
     if (f->input) {
         struct json_object *in = mmr_js_object(&w, m, "input");
         mmr_js_text(&w, in, "file", f->input);

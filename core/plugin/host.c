@@ -15,6 +15,7 @@
 #include "plugin/supervise.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/memory.h"
 #include "util/scope.h"
 
 #include <event2/event.h>
@@ -23,7 +24,6 @@
 
 #include <limits.h>
 #include <signal.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -619,7 +619,7 @@ static void go(struct host *h)
     for (size_t i = 0; i < h->n; i++)
         send_info(h, i);
     mmr_tether_ready(h->link);
-    (void)malloc_trim(0); /* compiling rules took far more than the compiled rules need */
+    mmr_memory_settle(); /* compiling rules took far more than the compiled rules need */
 }
 
 /* ---- the channel ---- */
@@ -708,6 +708,7 @@ static void release(struct host *h)
 int mmr_host_main(const struct mmr_plugin *const *builtins)
 {
     struct mmr_error err = {.struct_size = sizeof err};
+    mmr_memory_begin();
     struct host *h = calloc(1, sizeof *h);
     if (!h)
         return EXIT_FAILED;

@@ -19,7 +19,7 @@ struct maker {
     struct mmr_sigma *s;
     struct sigma_matcher *m;
     struct mmr_sigma_arena scratch; /* freed when the matcher is built */
-    uint32_t *uses;                 /* of each atom by rules */
+    uint32_t *uses;                 /* of each atom by rules; 0: only rules that are asleep have it */
 };
 
 static void *take(struct maker *mk, size_t n, size_t size)
@@ -28,6 +28,49 @@ static void *take(struct maker *mk, size_t n, size_t size)
 }
 
 uint64_t sigma_hash(uint64_t h, unsigned char c); /* shared with match.c */
+
+bool sigma_is_asleep(const struct mmr_sigma *s, uint32_t selector)
+{
+    return s->is_lazy && s->selectors[selector].os == SIGMA_OS_WINDOWS;
+}
+
+/* A rule the matcher looks for. */
+static bool is_live(const struct mmr_sigma *s, const struct sigma_detection *d)
+{
+    return d->pub.kind == MMR_SIGMA_DETECTION && d->expr && mmr_sigma_rule_ok(&d->pub) && !sigma_is_asleep(s, d->selector);
+}
+
+static void count_uses(struct maker *mk, const struct sigma_expr *e)
+{
+    if (e->type == EXPR_ATOM)
+        mk->uses[e->atom]++;
+    for (uint32_t i = 0; i < e->n; i++)
+        count_uses(mk, e->kids[i]);
+}
+
+static bool count_all_uses(struct maker *mk)
+{
+    struct mmr_sigma *s = mk->s;
+    mk->uses = mmr_sigma_alloc(&mk->scratch, s->n_atoms + 1, sizeof *mk->uses);
+    for (size_t i = 0; mk->uses && i < s->n_rules; i++)
+        if (is_live(s, s->rules[i]))
+            count_uses(mk, s->rules[i]->expr);
+    return mk->uses != NULL;
+}
+
+/* What an earlier matcher left in the atoms. */
+static void reset_atoms(struct mmr_sigma *s)
+{
+    for (uint32_t i = 0; i < s->n_atoms; i++) {
+        struct sigma_atom *a = &s->atoms[i];
+        pcre2_code_free(a->code);
+        a->code = NULL;
+        a->next_same = SIGMA_NONE;
+        a->first_link = a->n_links = 0;
+        a->has_prefilter = false;
+    }
+    s->stats.literals = 0;
+}
 
 /* ---- keys: event field names, interned ---- */
 
@@ -299,6 +342,8 @@ static int make_index(struct maker *mk, struct mmr_error *err)
     for (uint32_t i = 0; i < s->n_atoms; i++) {
         const struct sigma_atom *a = &s->atoms[i];
         uint32_t f = a->field == SIGMA_ANY_FIELD ? s->n_fields : a->field;
+        if (!mk->uses[i])
+            continue;
         regex[f] += a->op == ATOM_RE;
         if (a->has_index)
             (*(a->lit_op == ATOM_CONTAINS ? &literal[f] : &anchored[f]))++;
@@ -323,6 +368,8 @@ static int make_index(struct maker *mk, struct mmr_error *err)
         const struct sigma_atom *a = &s->atoms[i];
         uint32_t f = a->field == SIGMA_ANY_FIELD ? s->n_fields : a->field;
         struct field_index *ix = &mk->m->index[f];
+        if (!mk->uses[i])
+            continue;
         if (a->op == ATOM_RE)
             ix->regexes[ix->n_regexes++] = (int32_t)i;
         else if (a->has_index && a->lit_op == ATOM_CONTAINS)
@@ -404,14 +451,6 @@ static bool necessary(struct maker *mk, const struct sigma_expr *e, struct trigg
     }
 }
 
-static void count_uses(struct maker *mk, const struct sigma_expr *e)
-{
-    if (e->type == EXPR_ATOM)
-        mk->uses[e->atom]++;
-    for (uint32_t i = 0; i < e->n; i++)
-        count_uses(mk, e->kids[i]);
-}
-
 /* Fields with indexed atoms below e, into a bit set; keywords are noted apart */
 static void note_fields(const struct maker *mk, const struct sigma_expr *e, uint64_t *bits, bool *has_keywords)
 {
@@ -426,17 +465,11 @@ static void note_fields(const struct maker *mk, const struct sigma_expr *e, uint
         note_fields(mk, e->kids[i], bits, has_keywords);
 }
 
-static bool is_live(const struct sigma_detection *d)
-{
-    return d->pub.kind == MMR_SIGMA_DETECTION && d->expr && mmr_sigma_rule_ok(&d->pub);
-}
-
 static bool make_triggers(struct maker *mk)
 {
     struct mmr_sigma *s = mk->s;
     struct sigma_matcher *m = mk->m;
     struct trigger *t = mmr_sigma_alloc(&mk->scratch, s->n_rules + 1, sizeof *t);
-    mk->uses = mmr_sigma_alloc(&mk->scratch, s->n_atoms + 1, sizeof *mk->uses);
     m->rule_selector = take(mk, s->n_rules, sizeof *m->rule_selector);
     m->is_triggered = take(mk, s->n_rules, sizeof *m->is_triggered);
     m->field_words = s->n_fields / 64 + 1;
@@ -444,16 +477,13 @@ static bool make_triggers(struct maker *mk)
     m->selector_words = s->n_selectors / 64 + 1;
     m->selector_fields = take(mk, (size_t)s->n_selectors * m->field_words, sizeof *m->selector_fields);
     m->selector_has_keywords = take(mk, s->n_selectors, sizeof *m->selector_has_keywords);
-    if (!t || !mk->uses || !m->rule_selector || !m->is_triggered || !m->selector_fields || !m->selector_has_keywords)
+    if (!t || !m->rule_selector || !m->is_triggered || !m->selector_fields || !m->selector_has_keywords)
         return false;
-    for (size_t i = 0; i < s->n_rules; i++)
-        if (is_live(s->rules[i]))
-            count_uses(mk, s->rules[i]->expr);
     size_t total = 0;
     for (size_t i = 0; i < s->n_rules; i++) {
         const struct sigma_detection *d = s->rules[i];
         m->rule_selector[i] = UINT32_MAX;
-        if (!is_live(d))
+        if (!is_live(s, d))
             continue;
         m->rule_selector[i] = d->selector;
         note_fields(mk, d->expr, m->selector_fields + (size_t)d->selector * m->field_words,
@@ -495,7 +525,7 @@ static bool make_regexes(struct maker *mk)
         struct sigma_atom *a = &mk->s->atoms[i];
         int code;
         PCRE2_SIZE at;
-        if (a->op != ATOM_RE)
+        if (a->op != ATOM_RE || !mk->uses[i])
             continue;
         a->code = pcre2_compile((PCRE2_SPTR)a->regex, PCRE2_ZERO_TERMINATED, a->re_flags, &code, &at, NULL);
         if (!a->code) /* it compiled when the rule was read */
@@ -537,14 +567,17 @@ int sigma_matcher_build(struct mmr_sigma *s, struct mmr_error *err)
     m->has_hs = hs_valid_platform() == HS_SUCCESS;
     s->stats.has_hyperscan = m->has_hs;
     struct maker mk = {.s = s, .m = m, .scratch = {.max_bytes = SIGMA_MEMORY_MAX}};
-    int rc = make_index(&mk, err);
+    reset_atoms(s);
+    int rc = count_all_uses(&mk) ? make_index(&mk, err) : mmr_fail(err, MMR_ENOMEM, "Sigma rules: out of memory for the matcher");
     if (!rc && (!make_regexes(&mk) || !make_keys(&mk) || !make_triggers(&mk) || !make_event_state(&mk)))
         rc = mmr_fail(err, MMR_ENOMEM, "Sigma rules: out of memory for the matcher");
     mmr_sigma_arena_done(&mk.scratch);
-    if (rc)
+    if (rc) {
         sigma_matcher_free(m);
-    else
-        s->matcher = m;
+        m = NULL;
+    }
+    sigma_matcher_free(s->matcher);
+    s->matcher = m;
     return rc;
 }
 

@@ -489,7 +489,8 @@ static enum sigma_os os_of(const struct mmr_event_view *v, const struct sigma_or
     static const char *const windows[] = {"Microsoft-", "Security", "System", "Application", "Windows PowerShell",
                                           "PowerShellCore", "Setup", "DNS Server", "MSExchange", "OpenSSH/",
                                           "Directory Service", "HardwareEvents", "ForwardedEvents"};
-    static const char *const network[] = {"flow.", "http.", "tls.", "smb.", "dcerpc.", "krb.", "ldap.", "ssh.",
+    static const char *const no_os[] = {"sensor.", "plugin.", /* what mamori says of itself is no machine's log either */
+                                          "flow.", "http.", "tls.", "smb.", "dcerpc.", "krb.", "ldap.", "ssh.",
                                           "ftp.", "smtp.", "dhcp.", "arp.", "icmp.", "net.", "rdp.", "dns."};
     for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
         if (starts(o->log_name, windows[i]))
@@ -503,8 +504,10 @@ static enum sigma_os os_of(const struct mmr_event_view *v, const struct sigma_or
         if (os != SIGMA_OS_ANY)
             return os;
     }
-    for (size_t i = 0; i < sizeof network / sizeof network[0]; i++)
-        if (starts(o->kind, network[i]))
+    if (mmr_event_get(v, "process.start_ticks")) /* what Linux counts a process' start in */
+        return SIGMA_OS_LINUX;
+    for (size_t i = 0; i < sizeof no_os / sizeof no_os[0]; i++)
+        if (starts(o->kind, no_os[i]))
             return SIGMA_OS_OTHER;
     return SIGMA_OS_ANY;
 }
@@ -517,8 +520,10 @@ static void fill_context(struct sigma_matcher *m, struct context *c)
     memset(c->active, 0, m->selector_words * sizeof *c->active);
     c->n_scan = c->n_always = 0;
     c->has_keywords = false;
+    c->is_waking = false;
     for (uint32_t i = 0; i < s->n_selectors; i++)
         if (sigma_selector_has(&s->selectors[i], &c->origin)) {
+            c->is_waking |= sigma_is_asleep(s, i);
             c->active[i / 64] |= UINT64_C(1) << i % 64;
             c->has_keywords |= m->selector_has_keywords[i];
         }
@@ -596,6 +601,16 @@ void mmr_sigma_match(struct mmr_sigma *s, const struct mmr_event_view *view, mmr
     if (!m)
         return;
     begin(m, view);
+    if (m->ctx->is_waking) { /* the first event rules that were left out are about */
+        s->is_lazy = false;
+        int rc = sigma_matcher_build(s, NULL);
+        if (s->woken)
+            s->woken(s->woken_ctx, rc);
+        if (rc)
+            return;
+        m = s->matcher;
+        begin(m, view);
+    }
     s->stats.events++;
     memset(m->candidates, 0, m->rule_words * sizeof *m->candidates);
     for (uint32_t i = 0; i < m->ctx->n_scan; i++) {

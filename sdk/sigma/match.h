@@ -46,7 +46,7 @@ struct field_index {
 };
 
 struct context { /* what depends only on where an event comes from */
-    bool is_used;
+    bool is_used, is_waking; /* is_waking: rules that are asleep are about it */
     struct sigma_origin origin;
     uint64_t *active;   /* bit a selector */
     int32_t *row;       /* a field's row in the field table, or SIGMA_NONE */

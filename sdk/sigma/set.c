@@ -602,6 +602,13 @@ static int apply_filters(struct mmr_sigma *s, struct mmr_error *err)
     return 0;
 }
 
+void mmr_sigma_lazy_windows(struct mmr_sigma *s, void (*woken)(void *ctx, int rc), void *ctx)
+{
+    s->is_lazy = !s->matcher;
+    s->woken = woken;
+    s->woken_ctx = ctx;
+}
+
 int mmr_sigma_compile(struct mmr_sigma *s, struct mmr_error *err)
 {
     if (s->matcher)
@@ -632,4 +639,5 @@ void mmr_sigma_get_stats(const struct mmr_sigma *s, struct mmr_sigma_stats *ret)
     *ret = s->stats;
     ret->rules = (uint32_t)s->n_rules;
     ret->atoms = s->n_atoms;
+    ret->is_windows_asleep = s->is_lazy;
 }

@@ -99,6 +99,10 @@ struct mmr_sigma {
     mmr_sigma_member_fn member;
     void *member_ctx;
     struct mmr_sigma_stats stats;
+    void (*woken)(void *ctx, int rc);
+    void *woken_ctx;
+    bool is_lazy; /* rules of Windows logs are not in the matcher */
+    uint8_t reserved[7];
 };
 
 /* What building one rule needs, and where its complaints go */
@@ -143,7 +147,9 @@ void sigma_corr_tick(struct mmr_sigma *s, int64_t time_ns, mmr_sigma_hit_fn hit,
 /* attack.c */
 void sigma_mapping(struct sigma_build *b, const struct sigma_yaml *doc);
 
-/* index.c */
+/* index.c: the matcher of all rules but those that is_lazy leaves out; one that stands already is
+ * replaced, also on failure: then there is none, and nothing matches any more */
+bool sigma_is_asleep(const struct mmr_sigma *s, uint32_t selector);
 int sigma_matcher_build(struct mmr_sigma *s, struct mmr_error *err);
 void sigma_matcher_free(struct sigma_matcher *m);
 

@@ -83,6 +83,14 @@ int mmr_sigma_add_text(struct mmr_sigma *s, const char *name, const char *text, 
 /* Not reported any more, by id, name or title; correlations still see it. false: no such rule. */
 bool mmr_sigma_disable(struct mmr_sigma *s, const char *id);
 
+/*
+ * mmr_sigma_lazy_windows - before compiling: leave the rules of Windows logs out of the matcher until the first event comes that one
+ * of them could mean. A machine that watches itself alone never needs them, and they are most of its memory. That event waits for
+ * the matcher to be built again (some hundred milliseconds, once); it is matched like any other, and correlations keep their state.
+ * woken (may be NULL) is told how that went: 0, or MMR_ENOMEM, and then nothing matches any more.
+ */
+void mmr_sigma_lazy_windows(struct mmr_sigma *s, void (*woken)(void *ctx, int rc), void *ctx);
+
 /* Resolve filters and correlations, build the matcher. Nothing can be added afterwards. */
 int mmr_sigma_compile(struct mmr_sigma *s, struct mmr_error *err);
 
@@ -129,6 +137,7 @@ struct mmr_sigma_stats {
     uint64_t evictions;     /* correlation groups or events forgotten to stay within bounds */
     uint32_t rules, atoms, literals;
     bool has_hyperscan;     /* this machine runs it; else literals are searched one by one */
+    bool is_windows_asleep; /* mmr_sigma_lazy_windows, and no event woke them yet */
 };
 void mmr_sigma_get_stats(const struct mmr_sigma *s, struct mmr_sigma_stats *ret);
 

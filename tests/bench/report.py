@@ -41,6 +41,9 @@ TABLE = [
     ("finding_emitted_to_block_proved", "p95_ms", "mmr_local finding -> order", "p95_us", "p95 <= 10 ms"),
     ("endpoint_finding_to_gateway_block_proved_over_curve", "p95_ms", "mmr_site finding -> signed order", "p95_us", ""),
     ("start_up", "ms", None, None, ""),
+    ("idle_agent", "pss_mb", None, None, "<= 20 MB"),
+    ("idle_agent", "cpu_percent", None, None, "<= 0.2 %"),
+    ("idle_agent", "wakeups_per_s", None, None, ""),
     ("idle_office", "pss_mb", None, None, "<= 60 MB"),
     ("idle_office", "cpu_percent", None, None, "< 0.5 %"),
 ]

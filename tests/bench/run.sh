@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh BUILD [NAME] - every measurement, in one run on one machine; then a table with each figure beside its floor or
-# peer as a ratio. NAME: only measurements whose name holds it (bus, brain with sec, sigma, log, net, rules, proc, office).
+# peer as a ratio. NAME: only measurements whose name holds it (bus, brain with sec, sigma, log, net, rules, proc, agent, office).
 set -u
 build=$1
 want=${2:-}
@@ -21,6 +21,10 @@ fi
 if [ -z "$want" ] || [[ answer == *$want* ]]; then
   echo "== answer" >&2
   python3 "$here/live/answer.py" "$build/mamori" "$build" | sed 's/^{/{"part":"answer",/' | tee -a "$out"
+fi
+if [ -z "$want" ] || [[ agent == *$want* ]]; then
+  echo "== agent" >&2
+  python3 "$here/live/agent.py" "$build/mamori" "$build" | sed 's/^{/{"part":"agent",/' | tee -a "$out"
 fi
 if [ -z "$want" ] || [[ office == *$want* ]]; then
   echo "== office" >&2

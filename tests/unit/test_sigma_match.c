@@ -292,13 +292,61 @@ static void log_sources_select_events(void **state)
     mmr_sigma_free(s);
 }
 
+static void note(void *ctx, int rc)
+{
+    *(int *)ctx = rc ? -1 : *(int *)ctx + 1;
+}
+
+static void rules_of_windows_logs_sleep_until_one_comes(void **state)
+{
+    (void)state;
+    static const char text[] = "title: w\nid: w\nlogsource: {category: process_creation, product: windows}\n"
+                               "detection: {a: {CommandLine|contains: [evil, worse]}, b: {CommandLine|re: 'e.il'}, condition: a and b}\n---\n"
+                               "title: l\nid: l\nlogsource: {category: process_creation, product: linux}\n"
+                               "detection: {a: {CommandLine|contains: [evil, curl]}, condition: a}\n---\n"
+                               "title: any\nid: any\nlogsource: {category: process_creation}\ndetection: {a: {CommandLine|re: 'ev.l'}, condition: a}\n---\n"
+                               "title: c\nid: c\ncorrelation: {type: event_count, rules: [l], group-by: [User], timespan: 1h, condition: {gte: 3}, generate: true}\n";
+    static const char *const linux_one[] = {"process.file.path=/bin/sh", "process.cmd_line=curl evil", "user.name=bob", NULL};
+    static const char *const windows_one[] = {"process.file.path=C:\\a.exe", "process.cmd_line=an EVIL evil thing", "user.name=bob", NULL};
+    static const char *const ours[] = {"unmapped.mode=bpf", NULL};
+    struct mmr_sigma *s = NULL;
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_sigma_stats st;
+    int woken = 0;
+    assert_int_equal(mmr_sigma_new(&s, &err), 0);
+    assert_int_equal(mmr_sigma_add_text(s, "test.yml", text, sizeof text - 1, &err), 0);
+    mmr_sigma_lazy_windows(s, note, &woken);
+    assert_int_equal(mmr_sigma_compile(s, &err), 0);
+    struct world_hits h = world_match(s, "process.start", 1, linux_one);
+    assert_int_equal(h.n, 2); /* l, any */
+    assert_int_equal(world_match(s, "sensor.mode", 2, ours).n, 0);
+    h = world_match(s, "process.start", 2, linux_one);
+    assert_int_equal(h.n, 2);
+    mmr_sigma_get_stats(s, &st);
+    assert_true(st.is_windows_asleep);
+    assert_int_equal(woken, 0);
+    h = world_match(s, "process.start", 3, windows_one); /* the one that wakes them is matched, too */
+    assert_int_equal(h.n, 2);
+    assert_string_equal(h.ids[0], "w");
+    assert_string_equal(h.ids[1], "any");
+    assert_int_equal(woken, 1);
+    h = world_match(s, "process.start", 4, linux_one); /* the third of bob: the correlation kept count */
+    assert_int_equal(h.n, 3);
+    assert_string_equal(h.ids[1], "c");
+    assert_int_equal(world_match(s, "process.start", 5, windows_one).n, 2);
+    assert_int_equal(woken, 1);
+    mmr_sigma_get_stats(s, &st);
+    assert_false(st.is_windows_asleep);
+    mmr_sigma_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_modifiers),     cmocka_unit_test(wildcards_and_escapes),
         cmocka_unit_test(encodings),          cmocka_unit_test(typed_values),
         cmocka_unit_test(conditions_and_keywords), cmocka_unit_test(what_is_not_understood_is_named),
-        cmocka_unit_test(log_sources_select_events),
+        cmocka_unit_test(log_sources_select_events), cmocka_unit_test(rules_of_windows_logs_sleep_until_one_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

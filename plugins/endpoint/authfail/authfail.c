@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "match.h"
+#include "sessions.h"
 #include "sources.h"
 #include "syslog.h"
 
@@ -26,6 +27,7 @@ struct authfail_self {
     const struct authfail_config *config;
     struct mmr_auth_matcher *matcher;
     struct mmr_sources *sources; /* by address of the client */
+    struct mmr_ssh_sessions *ssh;
     struct mmr_event_view view;
     struct mmr_outev out;
     uint8_t buf[MMR_EVENT_BYTES_MAX];
@@ -219,6 +221,88 @@ static void let_in(struct authfail_self *s, const struct failure *f)
     emit(s, text, attack, 2);
 }
 
+/* ---- sshd: several lines of one connection ---- */
+
+/* Of the connection this event is about; 0 where no process id is known. pid: of the line's head, or absent. */
+static uint64_t session_key(struct authfail_self *s, struct mmr_slice device, struct mmr_slice pid)
+{
+    char digits[24];
+    if (!pid.n) { /* a collector took the head off */
+        int64_t n = mmr_event_get_int(&s->view, "process.pid", 0);
+        if (n <= 0)
+            return 0;
+        pid = (struct mmr_slice){digits, (uint32_t)snprintf(digits, sizeof digits, "%" PRId64, n), 0};
+    }
+    uint64_t key = hash(device) * 31 ^ hash(pid);
+    return key ? key : 1;
+}
+
+static bool is_same(const char *kept, struct mmr_slice s)
+{
+    char other[64];
+    mmr_ssh_session_keep(other, s);
+    return strcmp(kept, other) == 0;
+}
+
+/* The refused password that waited was a failure after all. */
+static void count_pending(struct authfail_self *s, struct mmr_ssh_session *e, const struct failure *now)
+{
+    char host[64], user[64];
+    memcpy(host, e->host, sizeof host);
+    memcpy(user, e->user, sizeof user);
+    struct failure f = {.service = "sshd", .title = "Failed log-in", .klass = MMR_AUTH_FAIL, .device = now->device, .time_ns = now->time_ns};
+    f.host = (struct mmr_slice){host, (uint32_t)strlen(host), 0};
+    f.user = (struct mmr_slice){user, (uint32_t)strlen(user), 0};
+    e->is_pending = false;
+    if (f.host.n)
+        failed(s, &f);
+}
+
+/* What the line means within its connection: true where f (completed) is to be told. */
+static bool in_session(struct authfail_self *s, const struct mmr_auth_hit *hit, struct mmr_slice pid, struct failure *f, char host[64])
+{
+    int klass = hit->pattern->klass;
+    bool is_recall = klass == MMR_AUTH_RECALL_FAIL || klass == MMR_AUTH_RECALL_PROBE;
+    uint64_t key = session_key(s, f->device, pid);
+    struct mmr_ssh_session *e = key ? mmr_ssh_session_get(s->ssh, key, f->time_ns, !is_recall) : NULL;
+    if (e && klass == MMR_AUTH_PENDING && e->is_pending && !is_same(e->user, hit->user))
+        count_pending(s, e, f); /* the next account: the one before was tried, not mistyped */
+    if (e && !is_recall && f->host.n && !f->other)
+        mmr_ssh_session_keep(e->host, f->host);
+    if (klass == MMR_AUTH_LEARN)
+        return false;
+    if (klass == MMR_AUTH_PENDING) {
+        if (e) {
+            mmr_ssh_session_keep(e->user, hit->user);
+            e->is_pending = true;
+        }
+        return false;
+    }
+    if (is_recall) {
+        if (!e || !e->host[0])
+            return false; /* who it was is not known: nobody is blamed, and there is nothing to tell */
+        memcpy(host, e->host, sizeof e->host);
+        f->host = (struct mmr_slice){host, (uint32_t)strlen(host), 0};
+        f->klass = klass == MMR_AUTH_RECALL_FAIL ? MMR_AUTH_FAIL : MMR_AUTH_PROBE;
+    } else if (klass == MMR_AUTH_END) {
+        f->klass = MMR_AUTH_PROBE;
+        mmr_ssh_session_end(e);
+    } else if (e && klass == MMR_AUTH_FAIL) {
+        e->is_pending = false; /* sshd says it itself */
+    }
+    return true;
+}
+
+/* Somebody got in: with another account than the one whose password was refused before? */
+static void session_opened(struct authfail_self *s, const struct failure *f)
+{
+    uint64_t key = session_key(s, f->device, (struct mmr_slice){0});
+    struct mmr_ssh_session *e = key ? mmr_ssh_session_get(s->ssh, key, f->time_ns, false) : NULL;
+    if (e && e->is_pending && !is_same(e->user, f->user))
+        count_pending(s, e, f);
+    mmr_ssh_session_end(e);
+}
+
 /* ---- events ---- */
 
 static struct mmr_slice source_of(const struct mmr_event_view *v)
@@ -234,6 +318,7 @@ static void log_line(struct authfail_self *s, const struct failure *when)
     struct mmr_slice line = text_of(&s->view, "message"), provider = text_of(&s->view, "metadata.log_provider");
     struct mmr_auth_hit hit;
     struct mmr_syslog head;
+    char host[64];
     if (!line.n || line.n > 8192)
         return;
     mmr_syslog_read(line.p, line.n, &head);
@@ -244,10 +329,12 @@ static void log_line(struct authfail_self *s, const struct failure *when)
     struct failure f = *when;
     f.service = hit.pattern->service;
     f.klass = hit.pattern->klass;
-    f.title = hit.pattern->klass == MMR_AUTH_FAIL ? "Failed log-in" : "Probing or abuse";
     f.host = (struct mmr_slice){hit.host, (uint32_t)strlen(hit.host), 0};
     f.user = hit.user;
     f.other = hit.is_ambiguous ? hit.other : NULL;
+    if (strcmp(f.service, "sshd") == 0 && !in_session(s, &hit, head.pid, &f, host))
+        return;
+    f.title = f.klass == MMR_AUTH_FAIL ? "Failed log-in" : "Probing or abuse";
     failed(s, &f);
 }
 
@@ -267,6 +354,7 @@ static int authfail_event(void *self, const void *msgpack, size_t len, struct mm
     f.host = source_of(v);
     f.user = text_of(v, "user.name");
     if (mmr_value_is(kind, "auth.logon")) {
+        session_opened(s, &f);
         let_in(s, &f);
     } else if (mmr_value_is(kind, "auth.fail")) {
         bool is_audit = mmr_value_is(mmr_event_get(v, "metadata.log_name"), "auditd");
@@ -296,6 +384,7 @@ static void authfail_destroy(void *self)
         return;
     mmr_auth_matcher_free(s->matcher);
     mmr_sources_free(s->sources);
+    mmr_ssh_sessions_free(s->ssh);
     free(s);
 }
 
@@ -309,6 +398,8 @@ static int authfail_create(const struct mmr_host *host, const void *config, void
     int r = mmr_auth_matcher_new(&s->matcher, err);
     if (r == 0)
         r = mmr_sources_new(SOURCES, &s->sources, err);
+    if (r == 0 && !(s->ssh = mmr_ssh_sessions_new()))
+        r = mmr_fail(err, MMR_ENOMEM, "authfail: out of memory");
     if (r != 0) {
         authfail_destroy(s);
         return r;

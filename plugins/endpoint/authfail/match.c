@@ -10,9 +10,11 @@
 
 enum { LINE_MAX_BYTES = 8192, STEPS_MAX = 200000, DEPTH_MAX = 5000 };
 
-struct compiled {
+struct compiled { /* made when the first line could fit: a machine runs few of these services, and all compiled take megabytes */
     pcre2_code *greedy, *lazy;
     uint32_t host, user; /* group numbers, 0: none */
+    bool is_bad;
+    uint8_t reserved[7];
 };
 struct mmr_auth_matcher {
     const struct mmr_auth_pattern *rows;
@@ -43,6 +45,22 @@ static uint32_t group(const pcre2_code *c, const char *name)
     return n > 0 ? (uint32_t)n : 0;
 }
 
+int mmr_auth_matcher_row(struct mmr_auth_matcher *m, size_t i, struct mmr_error *err)
+{
+    struct compiled *c = &m->c[i];
+    if (c->lazy)
+        return 0;
+    int r = c->greedy ? 0 : compile(m->rows[i].regex, 0, &c->greedy, err);
+    if (r == 0)
+        r = compile(m->rows[i].regex, PCRE2_UNGREEDY, &c->lazy, err);
+    c->is_bad = r != 0; /* of a constant table that a test compiles whole: no memory, then */
+    if (r == 0) {
+        c->host = group(c->greedy, "host");
+        c->user = group(c->greedy, "user");
+    }
+    return r;
+}
+
 int mmr_auth_matcher_new(struct mmr_auth_matcher **ret, struct mmr_error *err)
 {
     struct mmr_auth_matcher *m = calloc(1, sizeof *m);
@@ -53,15 +71,6 @@ int mmr_auth_matcher_new(struct mmr_auth_matcher **ret, struct mmr_error *err)
     m->md = pcre2_match_data_create(16, NULL);
     m->ctx = pcre2_match_context_create(NULL);
     int r = m->c && m->md && m->ctx ? 0 : mmr_fail(err, MMR_ENOMEM, "authfail: out of memory");
-    for (size_t i = 0; r == 0 && i < m->n; i++) {
-        r = compile(m->rows[i].regex, 0, &m->c[i].greedy, err);
-        if (r == 0)
-            r = compile(m->rows[i].regex, PCRE2_UNGREEDY, &m->c[i].lazy, err);
-        if (r == 0) {
-            m->c[i].host = group(m->c[i].greedy, "host");
-            m->c[i].user = group(m->c[i].greedy, "user");
-        }
-    }
     if (r == 0)
         r = compile("^/+(?:(?:typo3|xampp|admin|db|sql|web|tools)/+)?(?:pma|(?:php)?-?my-?admin|mysql-?admin|sqladmin|dbadmin|"
                     "roundcube|horde|squirrelmail|(?:ext|v-?|web)+mail|wp-(?:login|signup)|cgi-bin)", PCRE2_CASELESS, &m->bait, err);
@@ -173,7 +182,7 @@ bool mmr_auth_match(struct mmr_auth_matcher *m, struct mmr_slice app, struct mmr
     for (size_t i = 0; i < m->n; i++) {
         const struct mmr_auth_pattern *row = &m->rows[i];
         if (!is_app(row->apps, app) || (row->need[0] && !memmem(text.p, text.n, row->need, strlen(row->need))) ||
-            !run(m, m->c[i].greedy, text))
+            m->c[i].is_bad || mmr_auth_matcher_row(m, i, NULL) != 0 || !run(m, m->c[i].greedy, text))
             continue;
         struct mmr_slice host = captured(m, m->c[i].host, text);
         *ret = (struct mmr_auth_hit){.pattern = row, .user = captured(m, m->c[i].user, text)};

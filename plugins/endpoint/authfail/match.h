@@ -18,8 +18,14 @@ struct mmr_auth_hit {
 };
 
 int mmr_auth_matcher_new(struct mmr_auth_matcher **ret, struct mmr_error *err);
+/* Compile row i of the table now, not when the first line could fit it. MMR_EINTERNAL: the table is wrong. */
+int mmr_auth_matcher_row(struct mmr_auth_matcher *m, size_t i, struct mmr_error *err);
 void mmr_auth_matcher_free(struct mmr_auth_matcher *m);
-/* app: program of the log head, or absent; text: what stands behind the head. False: nothing of the table. */
+/*
+ * mmr_auth_match - the first row of the table that the text fits. Rows of the classes from MMR_AUTH_END on only mean something
+ * together with sessions.h; the caller sorts them out.
+ * app: program of the log head, or absent; text: what stands behind the head. False: nothing of the table.
+ */
 bool mmr_auth_match(struct mmr_auth_matcher *m, struct mmr_slice app, struct mmr_slice text, struct mmr_auth_hit *ret);
 /* Is this what scanners ask a web server for? */
 bool mmr_auth_is_bait(struct mmr_auth_matcher *m, struct mmr_slice path);

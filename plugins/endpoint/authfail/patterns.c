@@ -15,6 +15,8 @@
 /* ---- sshd ---- */
 #define SSHD "sshd sshd-session"
 #define SSH "^(?:error: |fatal: )?"
+#define SSH_FAILED SSH "Failed (?!publickey for (?!invalid user ))[a-z/-]+ for (?:invalid user |illegal user )?" USER " from " HOST
+#define SSH_PAM "^pam_\\w+\\(sshd:auth\\): authentication failure; logname=\\S* uid=\\S* euid=\\S* tty=\\S* ruser="
 #define SSH_END "(?: port \\d+)?(?: on \\S+(?: port \\d+)?)?(?: \\[preauth\\])?\\s*$"
 /* ---- Apache error log, alone or through syslog: [stamp] [module:level] [pid n:tid n] [client a.b.c.d:port] ---- */
 #define APACHE_APPS "- httpd httpd/* apache2 apache httpd-*"
@@ -45,9 +47,9 @@ static const struct mmr_auth_pattern patterns[] = {
      SSH "PAM: [Aa]uthentication (?:failure|error) for (?:(?:illegal|invalid) user )?" USER " from " HOST "(?: via \\S+)?\\s*$"},
     {"sshd", SSHD, "User not known", MMR_AUTH_FAIL,
      SSH "PAM: User not known to the underlying authentication module for (?:(?:illegal|invalid) user )?" USER " from " HOST "(?: via \\S+)?\\s*$"},
-    {"sshd", SSHD, "Failed ", MMR_AUTH_FAIL,
-     SSH "Failed (?!publickey for (?!invalid user ))[a-z/-]+ for (?:invalid user |illegal user )?" USER " from " HOST
-         "(?: port \\d+)?(?: ssh\\d*)?(?:: .*)?$"},
+    /* sshd writes the port: a reading without one is tried only where none has it, for a name may look like the rest of a line */
+    {"sshd", SSHD, "Failed ", MMR_AUTH_FAIL, SSH_FAILED " port \\d+(?: ssh\\d*)?(?:: .*)?$"},
+    {"sshd", SSHD, "Failed ", MMR_AUTH_FAIL, SSH_FAILED "(?: ssh\\d*)?(?:: .*)?$"},
     {"sshd", SSHD, "ROOT LOGIN REFUSED", MMR_AUTH_FAIL, SSH "ROOT LOGIN REFUSED FROM " HOST SSH_END},
     {"sshd", SSHD, " user ", MMR_AUTH_FAIL, SSH "(?:[Ii]nvalid|[Ii]llegal) user " USER " from " HOST SSH_END},
     {"sshd", SSHD, "not allowed because", MMR_AUTH_FAIL,
@@ -64,17 +66,27 @@ static const struct mmr_auth_pattern patterns[] = {
     {"sshd", SSHD, "[preauth]", MMR_AUTH_PROBE, SSH "Received disconnect from " HOST "(?: port \\d+)?: ?\\d+: .*\\[preauth\\]\\s*$"},
     {"sshd", SSHD, "identification string", MMR_AUTH_PROBE, SSH "Did not receive identification string from " HOST SSH_END},
     {"sshd", SSHD, "Bad protocol version", MMR_AUTH_PROBE, SSH "Bad protocol version identification '.*' from " HOST "(?: port \\d+)?\\s*$"},
-    {"sshd", SSHD, "Connection ", MMR_AUTH_PROBE,
+    {"sshd", SSHD, "Connection ", MMR_AUTH_END,
      SSH "Connection (?:closed|reset) by (?:authenticating|invalid) user " USER " " HOST " port \\d+ \\[preauth\\]\\s*$"},
-    {"sshd", SSHD, "Connection ", MMR_AUTH_PROBE, SSH "Connection (?:closed|reset) by " HOST "(?: port \\d+)? \\[preauth\\]\\s*$"},
-    {"sshd", SSHD, "Connection closed", MMR_AUTH_PROBE, SSH "Connection closed by " HOST " port \\d+\\s*$"},
-    {"sshd", SSHD, "Disconnected from", MMR_AUTH_PROBE,
+    {"sshd", SSHD, "Connection ", MMR_AUTH_END, SSH "Connection (?:closed|reset) by " HOST "(?: port \\d+)? \\[preauth\\]\\s*$"},
+    {"sshd", SSHD, "Connection closed", MMR_AUTH_END, SSH "Connection closed by " HOST " port \\d+\\s*$"},
+    {"sshd", SSHD, "Disconnected from", MMR_AUTH_END,
      SSH "Disconnected from (?:(?:authenticating|invalid) user " USER " )?" HOST " port \\d+ \\[preauth\\]\\s*$"},
     {"sshd", SSHD, "Connection from", MMR_AUTH_PROBE,
      SSH "(?:banner exchange|ssh_dispatch_run_fatal): Connection from (?:(?:authenticating|invalid) user \\S* )?" HOST " port \\d+: .*$"},
     {"sshd", SSHD, "before authentication", MMR_AUTH_PROBE,
      SSH "Timeout before authentication for (?:connection from )?" HOST "(?: to \\S+, pid = \\d+)?" SSH_END},
     {"sshd", SSHD, "Unable to negotiate", MMR_AUTH_PROBE, SSH "Unable to negotiate with " HOST " port \\d+: no matching .*$"},
+    {"sshd", SSHD, "Connection from", MMR_AUTH_LEARN, SSH "Connection from " HOST "(?: port \\d+)?(?: on \\S+ port \\d+(?: rdomain \".*\")?)?\\s*$"},
+    {"sshd", SSHD, ";Remote: ", MMR_AUTH_LEARN, "^SSH: Server;Ltype: \\w+;Remote: (?<host>[0-9A-Fa-f:.]+)-\\d+;.*$"},
+    {"sshd", SSHD, "authentication failure;", MMR_AUTH_PENDING, SSH_PAM "\\S* rhost=" HOST "\\s+user=" USER "(?: \\[preauth\\])?\\s*$"},
+    {"sshd", SSHD, "authentication failure;", MMR_AUTH_PENDING, SSH_PAM "(?<user>\\S*) rhost=" HOST "(?: \\[preauth\\])?\\s*$"},
+    {"sshd", SSHD, "Too many authentication failures", MMR_AUTH_RECALL_FAIL,
+     SSH "(?:Disconnecting: )?Too many authentication failures(?: for (?:invalid user )?(?<user>.*?))?(?: \\[preauth\\])?\\s*$"},
+    {"sshd", SSHD, "kex_exchange_identification: ", MMR_AUTH_RECALL_PROBE, SSH "kex_exchange_identification: .*$"},
+    {"sshd", SSHD, "Read from socket failed", MMR_AUTH_RECALL_PROBE, SSH "Read from socket failed: .* \\[preauth\\]\\s*$"},
+    {"sshd", SSHD, "Unable to negotiate", MMR_AUTH_RECALL_PROBE, SSH "Unable to negotiate a key exchange method(?: \\[preauth\\])?\\s*$"},
+    {"sshd", SSHD, "no matching ", MMR_AUTH_RECALL_PROBE, SSH "no matching \\w+ found: client .*$"},
 
     {"vsftpd", "vsftpd", "authentication failure", MMR_AUTH_FAIL,
      "^(?:\\(pam_unix\\) |pam_unix\\([\\w-]+:auth\\): )?authentication failure; logname=\\S* uid=\\S* euid=\\S* tty=\\S* ruser=.* rhost=" HOST

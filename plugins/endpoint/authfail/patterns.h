@@ -7,6 +7,12 @@
 enum mmr_auth_class {
     MMR_AUTH_FAIL = 1, /* a password, key or permission was refused: counts as guessing */
     MMR_AUTH_PROBE,    /* scanning or protocol abuse: told, not counted as guessing */
+    /* sshd, with what sessions.h remembers of the connection */
+    MMR_AUTH_END,          /* a PROBE that is the last word of its connection */
+    MMR_AUTH_LEARN,        /* no failure; says who the client is */
+    MMR_AUTH_PENDING,      /* PAM refused a password: what follows says whether that counts */
+    MMR_AUTH_RECALL_FAIL,  /* a FAIL or PROBE that names no client: the one of the connection, or nothing */
+    MMR_AUTH_RECALL_PROBE,
 };
 struct mmr_auth_pattern {
     const char *service; /* the rule is mamori.authfail.<service> */

@@ -15,7 +15,8 @@ enum { BUF_BYTES = 32768 };
 
 struct mmr_diag {
     struct mnl_socket *nl;
-    uint32_t seq, reserved;
+    uint32_t seq;
+    uint16_t protocol, reserved;
     void (*fn)(void *ctx, const struct mmr_diag_sock *s);
     void *ctx;
     char buf[BUF_BYTES];
@@ -67,7 +68,7 @@ static int on_socket(const struct nlmsghdr *h, void *data)
         return MNL_CB_OK;
     memcpy(&m, mnl_nlmsg_get_payload(h), sizeof m);
     struct mmr_diag_sock s = {.family = m.idiag_family, .state = m.idiag_state, .local_port = ntohs(m.id.idiag_sport),
-                              .remote_port = ntohs(m.id.idiag_dport), .uid = m.idiag_uid, .inode = m.idiag_inode,
+                              .remote_port = ntohs(m.id.idiag_dport), .protocol = d->protocol, .uid = m.idiag_uid, .inode = m.idiag_inode,
                               .cookie = (uint64_t)m.id.idiag_cookie[1] << 32 | m.id.idiag_cookie[0]};
     size_t n = m.idiag_family == AF_INET ? 4 : 16;
     memcpy(s.local, m.id.idiag_src, n);
@@ -80,7 +81,10 @@ static int on_socket(const struct nlmsghdr *h, void *data)
 
 static int dump(struct mmr_diag *d, uint8_t family, uint32_t states, bool is_counted, struct mmr_error *err)
 {
-    struct inet_diag_req_v2 req = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = states,
+    bool is_udp = states == MMR_DIAG_UDP;
+    d->protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP;
+    struct inet_diag_req_v2 req = {.sdiag_family = family, .sdiag_protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP,
+                                   .idiag_states = is_udp ? 1 << 1 : states,
                                    .idiag_ext = is_counted ? 1 << (INET_DIAG_INFO - 1) : 0};
     struct nlmsghdr *h = mnl_nlmsg_put_header(d->buf);
     h->nlmsg_type = SOCK_DIAG_BY_FAMILY;

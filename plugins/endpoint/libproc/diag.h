@@ -1,4 +1,4 @@
-/* diag.h - the kernel's TCP sockets of this network namespace (NETLINK_SOCK_DIAG), for owners and for polling. */
+/* diag.h - the kernel's TCP and connected UDP sockets of this network namespace (NETLINK_SOCK_DIAG), for owners and for polling. */
 #ifndef MMR_DIAG_H
 #define MMR_DIAG_H
 
@@ -9,12 +9,13 @@
 
 struct mmr_diag_sock {
     uint8_t family, state; /* AF_INET, AF_INET6; state: the kernel's TCP numbers */
-    uint16_t local_port, remote_port, reserved;
+    uint16_t local_port, remote_port, protocol; /* 6 TCP, 17 UDP */
     uint8_t local[16], remote[16]; /* IPv4 in the first four bytes */
     uint32_t uid, reserved2;
     uint64_t inode, cookie, bytes_out, bytes_in;
 };
-enum { MMR_DIAG_LISTEN = 1 << 10, MMR_DIAG_LIVE = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11 };
+enum { MMR_DIAG_LISTEN = 1 << 10, MMR_DIAG_LIVE = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11,
+       MMR_DIAG_UDP = 1 << 30 /* by itself: UDP sockets that have a remote end */ };
 
 struct mmr_diag;
 int mmr_diag_open(struct mmr_diag **ret, struct mmr_error *err);

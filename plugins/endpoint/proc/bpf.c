@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,8 +22,7 @@ struct mmr_bpf {
     struct bpf_object *object;
     struct bpf_link *links[PROGRAMS_MAX];
     struct ring_buffer *ring;
-    const volatile uint64_t *lost; /* the kernel's counters, mapped */
-    size_t n_lost;
+    const volatile uint64_t *lost; /* the kernel's counters, MMR_REC_TYPES of them, mapped */
     uint64_t told;
     int64_t wall_minus_boot;
     int left, reserved;
@@ -112,13 +112,35 @@ static int attach(struct mmr_bpf *b, struct mmr_error *err)
             continue;
         b->links[n] = bpf_program__attach(prog);
         if (!b->links[n]) {
-            if (strcmp(name, "on_retransmit") != 0) /* without it, unanswered connections are told when they fail */
+            /* without the one, unanswered connections are told when they fail; without the other, datagrams are not seen */
+            if (strcmp(name, "on_retransmit") != 0 && strcmp(name, "on_packet") != 0)
                 return mmr_fail(err, MMR_EUNSUPPORTED, "kernel program %s does not attach: %s", name, strerror(errno));
             continue;
         }
         n++;
     }
     return 0;
+}
+
+static bool is_wanted(const struct mmr_bpf *b, const char *name, bool has_packets)
+{
+    bool is_packets = strcmp(name, "on_packet") == 0;
+    bool is_conn = is_packets || strcmp(name, "on_state") == 0 || strcmp(name, "on_retransmit") == 0;
+    return (!is_conn || b->p->config->connections) && (!is_packets || has_packets);
+}
+
+/* The programs in the kernel, not attached yet; what an earlier try left is closed. */
+static int load(struct mmr_bpf *b, bool has_packets, struct mmr_error *err)
+{
+    struct bpf_object_open_opts opts = {.sz = sizeof opts, .object_name = "mamori_proc"};
+    struct bpf_program *prog;
+    bpf_object__close(b->object);
+    b->object = bpf_object__open_mem(mmr_proc_object, (size_t)(mmr_proc_object_end - mmr_proc_object), &opts);
+    if (!b->object)
+        return mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs cannot be read: %s", strerror(errno));
+    bpf_object__for_each_program(prog, b->object) (void)bpf_program__set_autoload(prog, is_wanted(b, bpf_program__name(prog), has_packets));
+    int r = set_up(b, err), e = r ? 0 : bpf_object__load(b->object);
+    return e ? mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs do not load: %s", strerror(-e)) : r;
 }
 
 /* ring_bytes as the kernel wants it: a power of two of whole pages */
@@ -142,20 +164,11 @@ int mmr_bpf_open(struct mmr_proc *p, struct mmr_bpf **ret, struct mmr_error *err
         return mmr_fail(err, MMR_ENOMEM, "kernel programs: out of memory");
     b->p = p;
     libbpf_print_fn_t before = libbpf_set_print(quiet);
-    struct bpf_object_open_opts opts = {.sz = sizeof opts, .object_name = "mamori_proc"};
-    int r = 0, e;
-    b->object = bpf_object__open_mem(mmr_proc_object, len, &opts);
-    if (!b->object)
-        r = mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs cannot be read: %s", strerror(errno));
-    struct bpf_program *prog;
-    if (!r && !p->config->connections)
-        bpf_object__for_each_program(prog, b->object) if (strcmp(bpf_program__name(prog), "on_state") == 0 ||
-                                                          strcmp(bpf_program__name(prog), "on_retransmit") == 0)
-            (void)bpf_program__set_autoload(prog, false);
-    if (!r)
-        r = set_up(b, err);
-    if (!r && (e = bpf_object__load(b->object)) != 0)
-        r = mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs do not load: %s", strerror(-e));
+    int r = load(b, true, err);
+    if (r == MMR_EUNSUPPORTED && p->config->connections && load(b, false, err) == 0) {
+        r = 0; /* better without datagrams than without the kernel */
+        p->host->log(p->host->impl, MMR_LOG_WARN, "proc.datagrams text=\"this kernel does not take the program that sees datagrams: UDP is not told\"");
+    }
     struct bpf_map *m = r ? NULL : bpf_object__find_map_by_name(b->object, "ring");
     if (!r && m)
         b->ring = ring_buffer__new(bpf_map__fd(m), on_record, b, NULL);
@@ -166,9 +179,12 @@ int mmr_bpf_open(struct mmr_proc *p, struct mmr_bpf **ret, struct mmr_error *err
     if (!r)
         bpf_object__for_each_map(m, b->object) if (strstr(bpf_map__name(m), ".bss"))
         {
-            size_t size = 0;
-            b->lost = bpf_map__initial_value(m, &size);
-            b->n_lost = size / sizeof *b->lost;
+            /* libbpf's own copy is not the kernel's */
+            void *at = mmap(NULL, sizeof(uint64_t[MMR_REC_TYPES]), PROT_READ, MAP_SHARED, bpf_map__fd(m), 0);
+            if (at == MAP_FAILED)
+                r = mmr_fail(err, MMR_EUNSUPPORTED, "kernel programs: what is lost could not be counted: %s", strerror(errno));
+            else
+                b->lost = at;
         }
     (void)libbpf_set_print(before);
     if (r) {
@@ -186,6 +202,8 @@ void mmr_bpf_close(struct mmr_bpf *b)
     for (size_t i = 0; i < PROGRAMS_MAX; i++)
         (void)bpf_link__destroy(b->links[i]);
     ring_buffer__free(b->ring);
+    if (b->lost)
+        (void)munmap((void *)(uintptr_t)b->lost, sizeof(uint64_t[MMR_REC_TYPES]));
     bpf_object__close(b->object);
     free(b);
 }
@@ -201,7 +219,7 @@ void mmr_bpf_read(struct mmr_bpf *b)
     b->wall_minus_boot = b->p->host->now_ns(b->p->host->impl, MMR_CLOCK_WALL) - boot_ns();
     b->left = BATCH;
     (void)ring_buffer__consume(b->ring);
-    for (size_t i = 0; b->lost && i < b->n_lost && i < 6; i++)
+    for (size_t i = 0; b->lost && i < MMR_REC_TYPES; i++)
         lost += b->lost[i];
     if (lost > b->told) {
         mmr_proc_lose(b->p, lost - b->told);

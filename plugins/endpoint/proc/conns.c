@@ -1,5 +1,6 @@
-/* conns.c - TCP connections and their owners. Opened ones carry their process from the kernel; accepted ones belong to
- * whoever listens on the port, learned from listen() as it happens and from the socket table for those that came before. */
+/* conns.c - connections and their owners. Opened ones carry their process from the kernel; accepted ones belong to
+ * whoever listens on the port, learned from listen() as it happens and from the socket table for those that came before.
+ * Datagrams have no connection: told is the first one lately of a process to a remote end. */
 #include "proc.h"
 
 #include <stdlib.h>
@@ -167,7 +168,7 @@ static void tell(struct mmr_conns *c, bool is_open, const struct mmr_rec_conn *r
     if (is_open) /* as Sysmon says it: rules ask for it by this name */
         mmr_event_str(&p->ev, "unmapped.Initiated", is_incoming ? "false" : "true");
     if (is_open)
-        mmr_event_int(&p->ev, "status_id", r->flags & MMR_CONN_FAILED ? 2 : r->flags & MMR_CONN_PENDING ? 0 : 1);
+        mmr_event_int(&p->ev, "status_id", r->flags & MMR_CONN_FAILED ? 2 : r->flags & MMR_CONN_PENDING || r->t.protocol == MMR_PROTO_UDP ? 0 : 1);
     if (!is_open) { /* counted from src, who opened it */
         mmr_event_int(&p->ev, "traffic.bytes_out", (int64_t)(is_incoming ? r->bytes_in : r->bytes_out));
         mmr_event_int(&p->ev, "traffic.bytes_in", (int64_t)(is_incoming ? r->bytes_out : r->bytes_in));
@@ -189,6 +190,12 @@ static void tell(struct mmr_conns *c, bool is_open, const struct mmr_rec_conn *r
     mmr_proc_send(p);
 }
 
+/* A datagram from a service's port to a client's. */
+static bool is_answer(const struct mmr_rec_tuple *t)
+{
+    return t->local_port < MMR_PORT_EPHEMERAL && t->remote_port >= MMR_PORT_EPHEMERAL;
+}
+
 void mmr_conns_record(struct mmr_conns *c, const struct mmr_rec_conn *r, int64_t wall_ns)
 {
     int64_t ticks = (int64_t)(r->h.start_ns / MMR_PROC_TICK_NS);
@@ -198,6 +205,13 @@ void mmr_conns_record(struct mmr_conns *c, const struct mmr_rec_conn *r, int64_t
     }
     struct mmr_rec_conn made = *r;
     const struct mmr_pentry *e = NULL;
+    if (r->h.type == MMR_REC_UDP) {
+        if (is_answer(&r->t))
+            made.flags |= MMR_CONN_INCOMING;
+        e = r->flags & MMR_CONN_OWNED ? mmr_ptable_load(c->p->table, r->h.pid, ticks) : NULL;
+        tell(c, true, &made, e, wall_ns);
+        return;
+    }
     if (r->flags & MMR_CONN_OWNED)
         e = mmr_ptable_load(c->p->table, r->h.pid, ticks);
     else if (!(r->flags & MMR_CONN_KNOWN) && listener_at(c, r->netns, r->t.local_port, false))
@@ -225,6 +239,8 @@ static struct conn *conn_at(struct mmr_conns *c, uint64_t cookie)
 
 static void tell_found(struct mmr_conns *c, const struct conn *k, bool is_open)
 {
+    if (!is_open && k->t.protocol == MMR_PROTO_UDP)
+        return; /* nobody hangs up */
     struct mmr_rec_conn r = {.t = k->t, .flags = k->is_incoming ? MMR_CONN_INCOMING : 0, .uid = k->uid,
                              .bytes_out = k->bytes_out, .bytes_in = k->bytes_in};
     const struct mmr_pentry *e = k->pid ? mmr_ptable_load(c->p->table, k->pid, k->start_ticks) : NULL;
@@ -234,7 +250,8 @@ static void tell_found(struct mmr_conns *c, const struct conn *k, bool is_open)
 static bool dump_live(struct mmr_conns *c)
 {
     c->n_dump = 0;
-    return mmr_diag_dump(c->diag, MMR_DIAG_LIVE & ~(1u << 2), true, take_socket, c, NULL) == 0;
+    return mmr_diag_dump(c->diag, MMR_DIAG_LIVE & ~(1u << 2), true, take_socket, c, NULL) == 0 &&
+           mmr_diag_dump(c->diag, MMR_DIAG_UDP, false, take_socket, c, NULL) == 0;
 }
 
 /* The inodes of connections not known yet, in c->holders. */
@@ -280,7 +297,7 @@ void mmr_conns_look(struct mmr_conns *c, bool is_first)
         bool is_new = !k->is_used;
         if (is_new) {
             *k = (struct conn){.cookie = s->cookie, .uid = s->uid, .is_used = 1, .pid = holder_of(c, n_new, s->inode),
-                               .t = {.family = s->family, .local_port = s->local_port, .remote_port = s->remote_port}};
+                               .t = {.family = s->family, .local_port = s->local_port, .remote_port = s->remote_port, .protocol = s->protocol}};
             memcpy(k->t.local, s->local, 16);
             memcpy(k->t.remote, s->remote, 16);
             const struct mmr_pentry *e = k->pid ? mmr_ptable_load(c->p->table, k->pid, 0) : NULL;
@@ -290,7 +307,7 @@ void mmr_conns_look(struct mmr_conns *c, bool is_first)
         k->bytes_out = s->bytes_out;
         k->bytes_in = s->bytes_in;
         if (is_new) {
-            k->is_incoming = mmr_conns_is_listening(c, s->local_port);
+            k->is_incoming = s->protocol == MMR_PROTO_UDP ? is_answer(&k->t) : mmr_conns_is_listening(c, s->local_port);
             if (!is_first)
                 tell_found(c, k, true);
         }

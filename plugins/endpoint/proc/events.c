@@ -109,7 +109,7 @@ void mmr_proc_put_ends(struct mmr_proc *p, const struct mmr_rec_tuple *t, bool i
     mmr_event_int(&p->ev, "src_endpoint.port", is_incoming ? t->remote_port : t->local_port);
     mmr_event_str(&p->ev, "dst_endpoint.ip", is_incoming ? local : remote);
     mmr_event_int(&p->ev, "dst_endpoint.port", is_incoming ? t->local_port : t->remote_port);
-    mmr_event_str(&p->ev, "connection_info.protocol_name", "tcp");
+    mmr_event_str(&p->ev, "connection_info.protocol_name", t->protocol == MMR_PROTO_UDP ? "udp" : "tcp");
 }
 
 void mmr_proc_lose(struct mmr_proc *p, uint64_t n)

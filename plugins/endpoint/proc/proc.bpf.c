@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause - the helpers that read kernel memory are for such programs only */
 /*
- * proc.bpf.c - kernel programs on raw tracepoints: program starts, process ends, TCP state changes. Structs name only the
+ * proc.bpf.c - kernel programs on raw tracepoints: program starts, process ends, TCP state changes, datagrams. Structs name only the
  * fields read here; libbpf moves every access to where the running kernel has that field (CO-RE).
  */
 #include <linux/bpf.h>
@@ -59,13 +59,14 @@ struct sock_common {
 struct sock { struct sock_common __sk_common; __u16 sk_protocol; kuid_t sk_uid; } KERNEL;
 struct socket { struct sock *sk; } KERNEL;
 struct inet_sock { struct sock sk; __be16 inet_sport; } KERNEL;
+struct sk_buff { struct sock *sk; unsigned char *head; __u16 transport_header, network_header; } KERNEL;
 struct tcp_sock { __u64 bytes_sent, bytes_retrans, bytes_received; } KERNEL;
 
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_SYN_RECV = 3, TCP_CLOSE = 7, TCP_LISTEN = 10 };
-enum { FAMILY_INET = 2, FAMILY_INET6 = 10, PROTO_TCP = 6, MODE_TYPE = 0170000, MODE_SOCKET = 0140000 };
+enum { FAMILY_INET = 2, FAMILY_INET6 = 10, MODE_TYPE = 0170000, MODE_SOCKET = 0140000 };
 
 const volatile struct mmr_rec_config config = {0};
-__u64 lost[6]; /* records that found the ring full, by type */
+__u64 lost[MMR_REC_TYPES]; /* records that found the ring full or were too many, by type */
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -107,7 +108,7 @@ static __always_inline int is_foreign(struct task_struct *task)
 
 static __always_inline void count_lost(__u32 type)
 {
-    __sync_fetch_and_add(&lost[type < 6 ? type : 0], 1);
+    __sync_fetch_and_add(&lost[type < MMR_REC_TYPES ? type : 0], 1);
 }
 
 static __always_inline int put_name(struct scratch *s, struct dentry *d)
@@ -152,6 +153,7 @@ static __always_inline void put_path(struct scratch *s, const struct path *from,
 static __always_inline void put_tuple(struct mmr_rec_tuple *t, const struct sock *sk)
 {
     t->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+    t->protocol = BPF_CORE_READ(sk, sk_protocol);
     /* the bound port's host-order copy is gone at the end of a connection; this one stays */
     t->local_port = __builtin_bswap16(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
     t->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
@@ -329,7 +331,7 @@ int on_state(struct bpf_raw_tracepoint_args *ctx)
     __u64 key = (__u64)sk;
     if (is != TCP_SYN_SENT && is != TCP_ESTABLISHED && is != TCP_CLOSE && is != TCP_LISTEN)
         return 0;
-    if (BPF_CORE_READ(sk, sk_protocol) != PROTO_TCP || is_foreign_sock(sk))
+    if (BPF_CORE_READ(sk, sk_protocol) != MMR_PROTO_TCP || is_foreign_sock(sk))
         return 0;
     if (is == TCP_SYN_SENT || is == TCP_LISTEN) { /* in the process that called connect() or listen() */
         struct opener o = {0};
@@ -378,6 +380,144 @@ int on_retransmit(struct bpf_raw_tracepoint_args *ctx)
         return 0;
     o->flags |= MMR_CONN_PENDING;
     send_conn(MMR_REC_OPEN, MMR_CONN_KNOWN | MMR_CONN_PENDING, sk, o);
+    return 0;
+}
+
+/* ---- datagrams: the first one lately of a process to a remote end ---- */
+
+enum { UDP_AGAIN_S = 60, UDP_LOOK_S = 1, UDP_PER_S = 32, UDP_FDS = 256 };
+
+struct udp_key {
+    __u32 pid;
+    __u16 family, port;
+    __u8 addr[16];
+};
+struct udp_seen {
+    __u64 time_ns, start_ns;
+    __u64 is_owner; /* the process holds the socket; else it only happened to run when the packet left */
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 8192);
+    __type(key, struct udp_key);
+    __type(value, struct udp_seen);
+} udp_seen SEC(".maps");
+struct udp_rate {
+    __u64 second, n;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, struct udp_rate);
+} udp_rates SEC(".maps");
+
+/* Packets may leave long after sendmsg(), whoever runs then: the owner is who has the socket among its descriptors. */
+static __always_inline int holds(struct task_struct *task, const struct sock *sk)
+{
+    struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+    struct file **files = BPF_CORE_READ(table, fd);
+    __u32 n = BPF_CORE_READ(table, max_fds);
+    for (__u32 i = 0; i < UDP_FDS && i < n; i++) {
+        struct file *f = 0;
+        if (bpf_probe_read_kernel(&f, sizeof f, files + i) || !f)
+            continue;
+        struct socket *so = BPF_CORE_READ(f, private_data);
+        if (so && BPF_CORE_READ(so, sk) == sk && (BPF_CORE_READ(f, f_inode, i_mode) & MODE_TYPE) == MODE_SOCKET)
+            return 1;
+    }
+    return 0;
+}
+
+static __always_inline int is_recent(const struct udp_key *k, __u64 now, __u64 start_ns)
+{
+    struct udp_seen *s = bpf_map_lookup_elem(&udp_seen, k);
+    return s && s->start_ns == start_ns && now - s->time_ns < (s->is_owner ? UDP_AGAIN_S : UDP_LOOK_S) * 1000000000ull;
+}
+
+static __always_inline int is_too_many(__u32 pid, __u64 now)
+{
+    struct udp_rate fresh = {.second = now / 1000000000, .n = 1}, *r = bpf_map_lookup_elem(&udp_rates, &pid);
+    if (!r || r->second != fresh.second) {
+        bpf_map_update_elem(&udp_rates, &pid, &fresh, BPF_ANY);
+        return 0;
+    }
+    return __sync_fetch_and_add(&r->n, 1) >= UDP_PER_S;
+}
+
+SEC("raw_tp/net_dev_queue")
+int on_packet(struct bpf_raw_tracepoint_args *ctx)
+{
+    struct sk_buff *skb = (void *)ctx->args[0];
+    const struct sock *sk = BPF_CORE_READ(skb, sk);
+    if (!sk || BPF_CORE_READ(sk, sk_protocol) != MMR_PROTO_UDP || is_foreign_sock(sk))
+        return 0;
+    if (config.cgroup_id && bpf_get_current_cgroup_id() != config.cgroup_id)
+        return 0;
+    struct mmr_rec_tuple t = {.protocol = MMR_PROTO_UDP};
+    unsigned char *head = BPF_CORE_READ(skb, head), *ip = head + BPF_CORE_READ(skb, network_header);
+    __u8 version = 0;
+    __u16 ports[2] = {0};
+    if (bpf_probe_read_kernel(&version, 1, ip) || bpf_probe_read_kernel(ports, sizeof ports, head + BPF_CORE_READ(skb, transport_header)))
+        return 0;
+    if (version >> 4 == 4) {
+        __u16 frag = 0;
+        t.family = FAMILY_INET;
+        bpf_probe_read_kernel(&frag, sizeof frag, ip + 6);
+        if (frag & __builtin_bswap16(0x1fff)) /* the first piece told it */
+            return 0;
+        bpf_probe_read_kernel(t.local, 4, ip + 12);
+        bpf_probe_read_kernel(t.remote, 4, ip + 16);
+    } else if (version >> 4 == 6) {
+        t.family = FAMILY_INET6;
+        bpf_probe_read_kernel(t.local, 16, ip + 8);
+        bpf_probe_read_kernel(t.remote, 16, ip + 24);
+    } else {
+        return 0;
+    }
+    t.local_port = __builtin_bswap16(ports[0]);
+    t.remote_port = __builtin_bswap16(ports[1]);
+    if (t.local_port != __builtin_bswap16(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport)))
+        return 0; /* a later piece, or a packet inside a packet */
+
+    struct opener o = {0};
+    struct udp_key key = {.family = t.family, .port = t.remote_port};
+    if (t.local_port < MMR_PORT_EPHEMERAL && t.remote_port >= MMR_PORT_EPHEMERAL)
+        key.port = 0; /* a server's answers: once for each client, whatever port it asks from */
+    __builtin_memcpy(key.addr, t.remote, sizeof key.addr);
+    __u64 now = bpf_ktime_get_boot_ns();
+    fill_current(&o);
+    key.pid = o.pid;
+    if (is_recent(&key, now, o.start_ns))
+        return 0;
+    struct udp_seen seen = {.time_ns = now, .start_ns = o.start_ns};
+    seen.is_owner = holds((void *)bpf_get_current_task(), sk);
+    bpf_map_update_elem(&udp_seen, &key, &seen, BPF_ANY);
+    if (!seen.is_owner) {
+        __builtin_memset(&o, 0, sizeof o);
+        key.pid = 0;
+        if (is_recent(&key, now, 0))
+            return 0;
+        seen = (struct udp_seen){.time_ns = now, .is_owner = 1};
+        bpf_map_update_elem(&udp_seen, &key, &seen, BPF_ANY);
+    }
+    if (is_too_many(key.pid, now)) {
+        count_lost(MMR_REC_UDP);
+        return 0;
+    }
+    struct mmr_rec_conn *r = bpf_ringbuf_reserve(&ring, sizeof *r, 0);
+    if (!r) {
+        count_lost(MMR_REC_UDP);
+        return 0;
+    }
+    __builtin_memset(r, 0, sizeof *r);
+    r->h = (struct mmr_rec_head){.type = MMR_REC_UDP, .pid = o.pid, .time_ns = now, .start_ns = o.start_ns};
+    __builtin_memcpy(r->comm, o.comm, sizeof r->comm);
+    r->flags = MMR_CONN_KNOWN | (o.pid ? MMR_CONN_OWNED : 0);
+    r->uid = BPF_CORE_READ(sk, sk_uid.val);
+    r->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+    r->t = t;
+    bpf_ringbuf_submit(r, 0);
     return 0;
 }
 

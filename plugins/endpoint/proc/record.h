@@ -19,7 +19,10 @@ enum { /* mmr_rec_head.type */
     MMR_REC_OPEN = 3,   /* a connection is established, refused, or its SYN was sent again */
     MMR_REC_CLOSE = 4,
     MMR_REC_LISTEN = 5, /* a socket listens */
+    MMR_REC_UDP = 6,    /* a process sent its first datagram lately to a remote end; an mmr_rec_conn */
+    MMR_REC_TYPES = 8,
 };
+enum { MMR_PROTO_TCP = 6, MMR_PROTO_UDP = 17, MMR_PORT_EPHEMERAL = 32768 /* where Linux begins to number clients' ports */ };
 enum { /* mmr_rec_conn.flags */
     MMR_CONN_INCOMING = 1 << 0,
     MMR_CONN_FAILED = 1 << 1,   /* refused or given up */
@@ -43,7 +46,7 @@ struct mmr_rec_head {
 };
 struct mmr_rec_tuple {
     uint16_t family; /* AF_INET, AF_INET6; 0: none */
-    uint16_t local_port, remote_port, reserved;
+    uint16_t local_port, remote_port, protocol;
     uint8_t local[16], remote[16]; /* IPv4 in the first four bytes */
 };
 struct mmr_rec_ancestor {

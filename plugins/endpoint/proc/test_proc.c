@@ -304,6 +304,133 @@ static void polled_connections_have_owners(void **state)
     check_connections("poll", AF_INET, 400);
 }
 
+/* A UDP socket on a service's port, below those the kernel gives to clients. */
+static int serve_datagrams(int family, uint16_t *ret_port)
+{
+    int s = socket(family, SOCK_DGRAM, 0);
+    for (uint16_t port = (uint16_t)(5000 + getpid() % 20000); s >= 0 && port < 32000; port++) {
+        struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback, .sin6_port = htons(port)};
+        struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+        if ((family == AF_INET ? bind(s, (struct sockaddr *)&a4, sizeof a4) : bind(s, (struct sockaddr *)&a6, sizeof a6)) == 0) {
+            *ret_port = port;
+            return s;
+        }
+    }
+    fail_msg("no port");
+    return -1;
+}
+
+/* Datagrams to a port of this machine, on one socket; is_connected: as most clients do. */
+static int send_datagrams(int family, uint16_t port, uint16_t ports, int each, bool is_connected)
+{
+    int s = socket(family, SOCK_DGRAM, 0), sent = 0;
+    for (uint16_t i = 0; i < ports; i++) {
+        struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback, .sin6_port = htons((uint16_t)(port + i))};
+        struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)(port + i))};
+        const struct sockaddr *to = family == AF_INET ? (struct sockaddr *)&a4 : (struct sockaddr *)&a6;
+        socklen_t len = family == AF_INET ? sizeof a4 : sizeof a6;
+        if (is_connected && connect(s, to, len) != 0)
+            return -1;
+        for (int k = 0; k < each; k++)
+            sent += (is_connected ? send(s, "question", 8, 0) : sendto(s, "question", 8, 0, to, len)) == 8 || errno == ECONNREFUSED;
+    }
+    return sent == ports * each ? s : -1;
+}
+
+static void check_datagrams(const char *mode, int family, bool is_connected, int wait_ms)
+{
+    need_root();
+    enter_namespace();
+    struct mmr_testhost *th = start_mode(mode, "netns", "conn_poll", "100ms");
+    uint16_t port = 0;
+    int go[2], e = -1, l = serve_datagrams(family, &port);
+    char c = 0;
+    if (!th) {
+        (void)close(l);
+        skip();
+    }
+    assert_int_equal(pipe(go), 0);
+    pid_t client = spawn();
+    if (client == 0)
+        _exit(send_datagrams(family, port, 1, 5, is_connected) >= 0 && read(go[0], &c, 1) == 1 ? 0 : 1);
+    for (int k = 0; k < 5; k++) {
+        struct sockaddr_storage from;
+        socklen_t len = sizeof from;
+        char buf[16];
+        assert_int_equal(recvfrom(l, buf, sizeof buf, 0, (struct sockaddr *)&from, &len), 8);
+        assert_int_equal(sendto(l, "answer", 6, 0, (struct sockaddr *)&from, len), 6);
+    }
+    poll_for(th, wait_ms);
+    if (count_conn(th, "conn.open", 2, port, client, &e) != 1) {
+        mmr_testhost_dump(th);
+        fail_msg("want one exchange of %d with port %u", client, port);
+    }
+    assert_string_equal(mmr_testhost_text(th, e, "connection_info.protocol_name"), "udp");
+    assert_string_equal(mmr_testhost_text(th, e, "dst_endpoint.ip"), family == AF_INET ? "127.0.0.1" : "::1");
+    assert_string_equal(mmr_testhost_text(th, e, "src_endpoint.ip"), family == AF_INET ? "127.0.0.1" : "::1");
+    assert_true(mmr_testhost_int(th, e, "src_endpoint.port", 0) > 0);
+    assert_true(mmr_testhost_int(th, e, "process.start_ticks", 0) > 0);
+    if (strcmp(mode, "bpf") == 0) /* the server's answers, by their own side */
+        assert_int_equal(count_conn(th, "conn.open", 1, port, getpid(), &e), 1);
+    assert_int_equal(write(go[1], "x", 1), 1);
+    int status = -1;
+    (void)waitpid(client, &status, 0);
+    assert_int_equal(status, 0);
+    poll_for(th, wait_ms);
+    assert_int_equal(count_conn(th, "conn.close", 2, port, client, &e), 0);
+    assert_int_equal(mmr_testhost_refusals(th, NULL), 0);
+    mmr_testhost_free(th);
+    (void)close(l);
+    (void)close(go[0]);
+    (void)close(go[1]);
+}
+
+static void datagrams_have_owners(void **state)
+{
+    (void)state;
+    check_datagrams("bpf", AF_INET, false, 150);
+    check_datagrams("bpf", AF_INET, true, 150);
+    check_datagrams("bpf", AF_INET6, false, 150);
+}
+
+static void polled_datagrams_have_owners(void **state)
+{
+    (void)state;
+    check_datagrams("poll", AF_INET, true, 400);
+}
+
+static void a_flood_of_datagrams_is_counted(void **state)
+{
+    (void)state;
+    need_root();
+    enter_namespace();
+    struct mmr_testhost *th = start_mode("bpf", "netns", NULL, NULL);
+    enum { PORTS = 2000 };
+    int64_t told = 0, lost = 0;
+    if (!th)
+        skip();
+    int s = send_datagrams(AF_INET, 10000, PORTS, 1, false);
+    assert_true(s >= 0);
+    poll_for(th, 200);
+    pid_t other = spawn(); /* what was too much shows with the next record, and is told a second later */
+    if (other == 0)
+        _exit(0);
+    (void)waitpid(other, NULL, 0);
+    for (int i = 0; i < 400 && told + lost < PORTS; i++) {
+        (void)mmr_testhost_poll(th, 50);
+        told = lost = 0;
+        for (int k = 0, e; (e = mmr_testhost_find(th, "conn.open", k)) >= 0; k++)
+            told += mmr_testhost_int(th, e, "process.pid", 0) == getpid();
+        for (int k = 0, e; (e = mmr_testhost_find(th, "sensor.drops", k)) >= 0; k++)
+            lost += mmr_testhost_int(th, e, "count", 0);
+    }
+    (void)close(s);
+    assert_true(told >= 32);
+    assert_true(told < PORTS);
+    assert_int_equal(told + lost, PORTS);
+    mmr_testhost_free(th);
+}
+
 static void a_refused_connection_is_told(void **state)
 {
     (void)state;
@@ -577,6 +704,9 @@ int main(void)
         cmocka_unit_test(connections_have_owners),
         cmocka_unit_test(connections_of_ipv6_have_owners),
         cmocka_unit_test(a_refused_connection_is_told),
+        cmocka_unit_test(datagrams_have_owners),
+        cmocka_unit_test(a_flood_of_datagrams_is_counted),
+        cmocka_unit_test(polled_datagrams_have_owners),
         cmocka_unit_test(a_shell_on_a_connection_is_found),
         cmocka_unit_test(polled_connections_have_owners),
         cmocka_unit_test(polling_finds_a_shell_on_a_connection),

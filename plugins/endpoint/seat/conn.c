@@ -260,14 +260,18 @@ static void identify(struct mmr_seat_conn *c)
     struct mmr_error err = {.struct_size = sizeof err};
     struct mmr_seat_sink own = sink;
     struct mmr_seat *t = c->t;
-    bool needs_key = false;
+    bool needs_key = false, has_keys = c->l->proto == &mmr_seat_forward && mmr_senders_have(t->senders, MMR_SENDER_KEY);
     own.ctx = c;
     if (c->tls && mmr_tls_wants_certificates(t->tls)) {
-        if (!mmr_tls_peer_names(c->tls, is_it, c)) {
+        if (mmr_tls_peer_names(c->tls, is_it, c)) {
+            /* known by its certificate: no key is asked for */
+        } else if (has_keys) { /* a certificate of ours, and the key says who */
+            needs_key = true;
+        } else {
             unknown(t, c->peer, c->l->text, "no name of its certificate is a 'cert:' entry of 'senders'");
             end(c, NULL);
         }
-    } else if (c->l->proto == &mmr_seat_forward && mmr_senders_have(t->senders, MMR_SENDER_KEY)) {
+    } else if (has_keys) {
         needs_key = true;
     } else {
         struct mmr_sender *x = mmr_sender_by_addr(t->senders, &c->addr);

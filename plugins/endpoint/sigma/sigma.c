@@ -124,6 +124,14 @@ static int check_names(const struct mmr_sigma *s, const char *key, const struct 
     return 0;
 }
 
+static void woken(void *ctx, int rc)
+{
+    const struct mmr_host *host = ctx;
+    say(host, rc ? MMR_LOG_ERR : MMR_LOG_INFO,
+        rc ? "sigma.windows text=\"no memory for the rules of Windows logs: no rule is looked for any more; restart mamori\""
+           : "sigma.windows text=\"a Windows log came: the rules about them are looked for from now on\"");
+}
+
 static int load(const struct mmr_host *host, const struct config *c, struct loaded *ret, struct mmr_error *err)
 {
     struct loaded l = {.fold_ns = c->fold * 1000000};
@@ -142,8 +150,10 @@ static int load(const struct mmr_host *host, const struct config *c, struct load
         rc = check_names(l.rules, "disable", &c->disable, err);
     if (!rc)
         rc = check_names(l.rules, "only", &c->only, err);
-    if (!rc)
+    if (!rc) {
+        mmr_sigma_lazy_windows(l.rules, woken, (void *)(uintptr_t)host); /* most machines never see one */
         rc = mmr_sigma_compile(l.rules, err);
+    }
     for (size_t i = 0; !rc && i < mmr_sigma_count(l.rules); i++) {
         const struct mmr_sigma_rule *r = mmr_sigma_get(l.rules, i);
         if (is_in(&c->disable, r) || (c->only.n && !is_in(&c->only, r)))

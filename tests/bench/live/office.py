@@ -240,4 +240,5 @@ def main():
         subprocess.run(["ip", "netns", "del", NS])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,12 +2,14 @@
 """forwarder.py - a sender of the Fluentd forward protocol, written after its public specification (v1): handshake with a shared key, packed
 and compressed chunks, and a chunk is only forgotten once it was acknowledged.
 
-forwarder.py HOST PORT NAME KEY CHUNKS DONE [PAUSE]: sends the chunks that the file DONE does not list, one at a time, writes each acknowledged one
-there (and to the disk) and ends when all are. May be killed at any time and started again."""
+forwarder.py HOST PORT NAME KEY CHUNKS DONE [PAUSE [CERTIFICATES]]: sends the chunks that the file DONE does not list, one at a time, writes each acknowledged one
+there (and to the disk) and ends when all are. May be killed at any time and started again. CERTIFICATES: a folder with ca.pem, other.pem
+and other.key; then over TLS, to a server that is "hub"."""
 import gzip
 import hashlib
 import os
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -73,8 +75,12 @@ def unpack(b, at=0):
 
 
 class Server:
-    def __init__(self, host, port, name, key):
+    def __init__(self, host, port, name, key, certificates=None):
         self.s = socket.create_connection((host, port), timeout=20)
+        if certificates:
+            tls = ssl.create_default_context(cafile=f"{certificates}/ca.pem")
+            tls.load_cert_chain(f"{certificates}/other.pem", f"{certificates}/other.key")
+            self.s = tls.wrap_socket(self.s, server_hostname="hub")
         self.buf = b""
         if key:
             word, helo = self.read()
@@ -116,13 +122,14 @@ def chunk_lines(i):
 def main():
     host, port, name, key, chunks, done = sys.argv[1:7]
     pause = float(sys.argv[7]) if len(sys.argv) > 7 else 0
+    certificates = sys.argv[8] if len(sys.argv) > 8 else None
     have = set(open(done).read().split()) if os.path.exists(done) else set()
     server = None
     for i in range(int(chunks)):
         chunk = f"chunk-{i}"
         while chunk not in have:
             try:
-                server = server or Server(host, int(port), name, key)
+                server = server or Server(host, int(port), name, key, certificates)
                 server.send(chunk_lines(i), chunk, i % 2 == 1)
                 with open(done, "a") as f:
                     f.write(chunk + "\n")
@@ -130,7 +137,9 @@ def main():
                     os.fsync(f.fileno())
                 have.add(chunk)
                 time.sleep(pause)
-            except (OSError, ConnectionError):
+            except (OSError, ConnectionError) as e:
+                if not isinstance(e, ConnectionError):
+                    print(e, file=sys.stderr, flush=True)
                 server = None
                 time.sleep(0.2)
     return 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""killed.py MAMORI BUILD - kill -9 of either end while chunks are sent: the listener's process, the brain, and the sender, again and again.
+"""killed.py MAMORI BUILD [tls] - kill -9 of either end while chunks are sent: the listener's process, the brain, and the sender, again and again.
 Every chunk that was acknowledged is in the store."""
 import os
 import random
@@ -11,10 +11,12 @@ import time
 
 sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "..", "run")]
 from lab import SENSORS, Lab, case, finish, needs_root  # noqa: E402
+from senders import certificates  # noqa: E402
 
 MAMORI = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHUNKS = 150
+IS_TLS = sys.argv[3:] == ["tls"]
 
 
 def main():
@@ -24,12 +26,15 @@ def main():
     lab = Lab(MAMORI, [])
     sender = None
     try:
+        if IS_TLS:
+            certificates(lab.dir)
         with open(f"{lab.dir}/keys", "w") as f:
             os.fchmod(f.fileno(), 0o600)
             f.write("fwd a-long-shared-key\n")
         lab.drop_in("20-test", {"plugins": {**off, "authfail": {"host": "seats"}, "seat": {
             "plugin": "org.mamori.seat", "host": "seats",
-            "config": {"listen": ["forward://127.0.0.1:6517"], "senders": ["key:fwd srv1"], "keys": f"{lab.dir}/keys"}}},
+            "config": {"listen": ["forward+tls://127.0.0.1:6517" if IS_TLS else "forward://127.0.0.1:6517"], "senders": ["key:fwd srv1"], "keys": f"{lab.dir}/keys",
+                       **({"cert": f"{lab.dir}/hub.pem", "key": f"{lab.dir}/hub.key", "ca": f"{lab.dir}/ca.pem"} if IS_TLS else {})}}},
             "supervise": {"quarantine_after": 1000, "restart_delay": "50ms"}})
         lab.start()
         case("it_starts", lab.until(lambda: lab.is_up(["brain", "seats"])), lab.log())
@@ -37,7 +42,7 @@ def main():
 
         def start():
             return subprocess.Popen(["ip", "netns", "exec", lab.ns, sys.executable, f"{HERE}/forwarder.py", "127.0.0.1", "6517", "fwd", "a-long-shared-key",
-                                     str(CHUNKS), done, "0.1"], stderr=subprocess.PIPE)
+                                     str(CHUNKS), done, "0.1", *([lab.dir] if IS_TLS else [])], stderr=subprocess.PIPE)
         sender = start()
         kills = {"seats": 0, "brain": 0, "sender": 0}
         end = time.time() + 150

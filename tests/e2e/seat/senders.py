@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""senders.py MAMORI BUILD - rsyslog as Debian has it sends over plain TCP, TLS with certificates, and RELP; a forward client with a shared
-key: what they send is judged, what a sender may not say is refused."""
+"""senders.py MAMORI BUILD - rsyslog as Debian has it sends over plain TCP, TLS with certificates, and RELP plain and over TLS; a forward
+client with a shared key, plain and over TLS: what they send is judged, what a sender may not say is refused."""
 import json
 import os
 import shutil
@@ -36,7 +36,7 @@ class Rsyslog:
     def __init__(self, lab, name, action, glob=""):
         self.dir = os.path.join(lab.dir, name)
         os.mkdir(self.dir)
-        self.port = {"plain": 7001, "tls": 7002, "relp": 7003, "stranger": 7004}[name]
+        self.port = {"plain": 7001, "tls": 7002, "relp": 7003, "stranger": 7004, "relp_tls": 7005}[name]
         conf = os.path.join(self.dir, "conf")
         with open(conf, "w") as f:
             f.write(f'global(workDirectory="{self.dir}" {glob})\nmodule(load="imptcp")\nmodule(load="omrelp")\n'
@@ -84,7 +84,8 @@ def main():
         tls = {"cert": f"{lab.dir}/hub.pem", "key": f"{lab.dir}/hub.key", "ca": f"{lab.dir}/ca.pem"}
         lab.drop_in("20-test", {"plugins": {**off, "authfail": {"host": "seats"}, "seat": {
             "plugin": "org.mamori.seat", "host": "seats", "config": {
-                "listen": ["tcp://127.0.0.1:6514", "tls://127.0.0.1:6515", "relp://127.0.0.1:6516", "forward://127.0.0.1:6517"],
+                "listen": ["tcp://127.0.0.1:6514", "tls://127.0.0.1:6515", "relp://127.0.0.1:6516", "forward://127.0.0.1:6517",
+                           "forward+tls://127.0.0.1:6518", "relp+tls://127.0.0.1:6519"],
                 "senders": ["addr:127.0.0.1 srv1", "cert:srv1 srv1", "key:fwd srv1 tool=rsyslog"], "keys": f"{lab.dir}/keys", **tls}}},
             "assets": {"srv1": {"important_info": "yes", "role": "server"}, "pc9": {"important_info": "yes"}, "printer": {"role": "printer"}}})
         lab.start()
@@ -99,6 +100,11 @@ def main():
         senders.append(Rsyslog(lab, "tls", over_tls, driver("srv1")))
         senders.append(Rsyslog(lab, "relp", 'type="omrelp" target="127.0.0.1" port="6516" template="RSYSLOG_ForwardFormat"'))
         senders.append(Rsyslog(lab, "stranger", over_tls, driver("stranger")))
+        senders.append(Rsyslog(lab, "relp_tls", 'type="omrelp" target="127.0.0.1" port="6519" template="RSYSLOG_ForwardFormat" tls="on" '
+                               f'tls.caCert="{lab.dir}/ca.pem" tls.myCert="{lab.dir}/srv1.pem" tls.myPrivKey="{lab.dir}/srv1.key" '
+                               'tls.authMode="name" tls.permittedPeer=["hub"]'))
+        senders[4].give(lab, chunk_lines(40))
+        case("rsyslog_over_relp_with_certificates", lab.until(lambda: guessed(lab, "198.18.0.41")), open(os.path.join(senders[4].dir, "log")).read() + lab.log())
         for i, (s, name) in enumerate(zip(senders, ("plain_tcp", "tls_with_certificates", "relp"))):
             s.give(lab, chunk_lines(i))
             case(f"rsyslog_over_{name}", lab.until(lambda: guessed(lab, f"198.18.0.{i + 1}")), open(os.path.join(s.dir, "log")).read() + lab.log())
@@ -106,8 +112,8 @@ def main():
         case("a_certificate_of_another_signer_is_refused", lab.until(lambda: "seat.unknown_sender" in lab.log()), lab.log())
         case("and_what_it_sent_is_not_taken", not guessed(lab, "198.18.0.11"), lab.log())
 
-        def forward(key, chunks, done):
-            return subprocess.run(["ip", "netns", "exec", lab.ns, sys.executable, f"{HERE}/forwarder.py", "127.0.0.1", "6517", "fwd", key, str(chunks), done],
+        def forward(key, chunks, done, *over, port="6517"):
+            return subprocess.run(["ip", "netns", "exec", lab.ns, sys.executable, f"{HERE}/forwarder.py", "127.0.0.1", port, "fwd", key, str(chunks), done, *over],
                                   capture_output=True, text=True, timeout=100)
         with open(f"{lab.dir}/done", "w") as f:
             f.write("".join(f"chunk-{i}\n" for i in range(20)))  # only numbers 20 and 21 are left
@@ -115,6 +121,12 @@ def main():
         case("forward_with_a_shared_key", p.returncode == 0 and lab.until(lambda: guessed(lab, "198.18.0.21") and guessed(lab, "198.18.0.22")), p.stderr + lab.log())
         p = forward("another-key", 1, f"{lab.dir}/none")
         case("a_wrong_key_is_refused", p.returncode != 0 and "shared key mismatch" in p.stderr, p.stderr)
+        with open(f"{lab.dir}/done-tls", "w") as f:
+            f.write("".join(f"chunk-{i}\n" for i in range(50)))
+        p = forward("a-long-shared-key", 52, f"{lab.dir}/done-tls", "0", lab.dir, port="6518")
+        case("forward_over_tls_with_a_shared_key", p.returncode == 0 and lab.until(lambda: guessed(lab, "198.18.0.51") and guessed(lab, "198.18.0.52")), p.stderr + lab.log())
+        p = forward("another-key", 1, f"{lab.dir}/none", "0", lab.dir, port="6518")
+        case("a_wrong_key_is_refused_over_tls_too", p.returncode != 0 and "shared key mismatch" in p.stderr, p.stderr)
 
         senders[0].give(lab, [l.replace("srv1", "accounting") for l in chunk_lines(30)])
         case("a_machine_the_sender_may_not_speak_for_is_named", lab.until(lambda: "speaks for 'accounting'" in lab.log()), lab.log())
@@ -137,4 +149,5 @@ def main():
     return finish()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
