@@ -158,6 +158,7 @@ struct name_table { /* names of bits and variables -> numbers from 1 */
 };
 
 struct prefilter;
+struct rule_select;
 struct rule_list {
     uint32_t *v;
     uint32_t n, cap;
@@ -186,7 +187,8 @@ struct mmr_rules {
     struct str_map sids; /* "gid:sid" -> index in rules + 1 */
     struct str_map buf_names; /* name of a message's buffer -> enum buf_id */
     struct rule **rules;
-    uint32_t n_rules, cap_rules, n_failed;
+    uint32_t n_rules, cap_rules, n_failed, n_enabled;
+    struct rule_select *enable, *disable; /* NULL: none */
     struct name_table flowbits, xbits, ints;
     struct regex *regexes; /* all of them, for freeing */
     bool is_compiled;
