@@ -308,7 +308,8 @@ static bool measure_captures(const struct mmr_survey *v, const char *instance, s
             continue;
         e->captured += (uint64_t)mmr_cli_json_number(x, "captured");
         e->dropped += (uint64_t)mmr_cli_json_number(x, "dropped");
-        e->sensor_bytes += (uint64_t)mmr_cli_json_number(x, "bytes");
+        e->sensor_bytes += (uint64_t)mmr_cli_json_number(x, "seen_bytes");
+        e->gateway_bytes += (uint64_t)mmr_cli_json_number(x, "gateway_bytes");
         has_sees = has_sees || sees;
         in = in || is_true(sees, "in");
         out = out || is_true(sees, "out");
@@ -327,7 +328,6 @@ static void judge_exit(struct mmr_survey *v, struct mmr_way_out *e)
     struct json_object *x = e->has_sensor ? running(v, sensor, NULL) : NULL;
     e->is_sensor_healthy = x != NULL;
     bool has_sees = x && measure_captures(v, sensor, e);
-    e->gateway_bytes = (uint64_t)mmr_cli_json_number(x, "gateway_bytes");
     if (e->is_sensor_healthy && !has_sees)
         note(v, "exit '%s': whether both directions are seen is not measured", e->name);
     if (e->is_sensor_healthy && !e->captured)
