@@ -172,12 +172,22 @@ struct port_index { /* ports.h */
     struct port_rules *list;
     uint32_t n, cap;
 };
+struct tail {
+    uint32_t key; /* hash of the literal's bytes, 0: free */
+    struct rule_list rules;
+};
+struct tail_index { /* tails.h */
+    struct tail *v; /* open addressing */
+    uint32_t n, cap;
+    uint64_t lengths; /* bit n - 1: there are literals of n bytes */
+};
 struct lit_index { /* literals of one kind of data -> the rules each may mean */
     struct prefilter *pf;
     struct rule_list *rules; /* by literal */
     uint32_t n_lits;
     struct rule_list always;    /* rules that nothing leads to */
     struct port_index by_port;  /* rules that a port leads to */
+    struct tail_index tails;    /* rules whose literal ends the buffer */
 };
 
 enum { RULES_BUFS = 256, RULES_APPS = 64 };
