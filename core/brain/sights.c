@@ -16,6 +16,7 @@ struct sight {
 struct point { /* one interface of one node */
     char node[64], interface[64], instance[64];
     int64_t received, dropped, bytes, in, out;
+    int64_t seen_bytes, gateway_bytes; /* since they are compared; 0 gateway_bytes: they are not */
     int64_t in_ns, out_ns; /* when last more was seen */
     bool has_stats, has_sees;
 };
@@ -95,6 +96,8 @@ void mmr_sights_event(struct mmr_sights *s, const struct mmr_event_view *v)
         (void)mmr_event_copy_str(v, "mamori.instance", p->instance, sizeof p->instance);
         p->received = mmr_event_get_int(v, "unmapped.received", 0);
         p->dropped = mmr_event_get_int(v, "unmapped.dropped", 0);
+        p->seen_bytes = mmr_event_get_int(v, "unmapped.bytes", 0);
+        p->gateway_bytes = mmr_event_get_int(v, "unmapped.gateway_bytes", 0);
         p->has_stats = true;
         return;
     }
@@ -124,6 +127,10 @@ static struct json_object *point_json(const struct point *p)
     if (p->has_stats) {
         json_object_object_add(o, "captured", json_object_new_int64(p->received));
         json_object_object_add(o, "dropped", json_object_new_int64(p->dropped));
+    }
+    if (p->has_stats && p->gateway_bytes > 0) {
+        json_object_object_add(o, "seen_bytes", json_object_new_int64(p->seen_bytes));
+        json_object_object_add(o, "gateway_bytes", json_object_new_int64(p->gateway_bytes));
     }
     if (p->has_sees) {
         struct json_object *sees = json_object_new_object();

@@ -44,6 +44,10 @@ static void print_diag(void *ctx, const struct mmr_rule_diag *d)
     json_object_object_add(o, "line", json_object_new_int64(d->line));
     json_object_object_add(o, "sid", json_object_new_int64(d->sid));
     json_object_object_add(o, "ok", json_object_new_boolean(d->is_ok));
+    if (d->is_enabled)
+        json_object_object_add(o, "enabled", json_object_new_boolean(true));
+    if (d->is_disabled)
+        json_object_object_add(o, "disabled", json_object_new_boolean(true));
     for (size_t i = 0; i < d->n_unsupported; i++)
         json_object_array_add(list, json_object_new_string(d->unsupported[i]));
     json_object_object_add(o, "unsupported", list);
@@ -53,10 +57,23 @@ static void print_diag(void *ctx, const struct mmr_rule_diag *d)
     (void)json_object_put(o);
 }
 
-static int check(const char *const *files, size_t n, const char *home_net)
+struct choice { /* --enable and --disable */
+    const char *v[2][ARGS_MAX];
+    size_t n[2];
+};
+
+static void name_idle(const struct mmr_rules *set)
+{
+    const char *entry;
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; (entry = mmr_rules_idle(set, k, i)); i++)
+            (void)fprintf(stderr, "mamori rules: --%s %s: no rule of these files is meant by it\n", k ? "disable" : "enable", entry);
+}
+
+static int check(const char *const *files, size_t n, const char *home_net, const struct choice *choice)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    struct mmr_rules_config cfg = {.home_net = home_net};
+    struct mmr_rules_config cfg = {.home_net = home_net, .enable = choice->v[0], .n_enable = choice->n[0], .disable = choice->v[1], .n_disable = choice->n[1]};
     struct mmr_rules *set = NULL;
     struct check c = {0};
     int rc = mmr_rules_new(&cfg, &set, &err);
@@ -64,6 +81,8 @@ static int check(const char *const *files, size_t n, const char *home_net)
         return say(err.text, MMR_EXIT_USAGE);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = mmr_rules_add_file(set, files[i], print_diag, &c, &err);
+    if (rc == 0)
+        name_idle(set);
     mmr_rules_free(set);
     if (rc < 0)
         return say(err.text, rc == MMR_EIO ? MMR_EXIT_FAILED : MMR_EXIT_USAGE);
@@ -205,6 +224,7 @@ static void pack_list(struct pack *p, const char *key, const char *const *v, siz
 struct match {
     const char *rules[ARGS_MAX], *pcaps[ARGS_MAX], *nets[ARGS_MAX];
     size_t n_rules, n_pcaps, n_nets;
+    struct choice choice;
     char *nets_text; /* what nets[] points into */
     bool is_midstream;
 };
@@ -265,8 +285,10 @@ static int run_match(const struct match *m, struct mmr_runtime *rt, struct mmr_e
     pack_begin(&proto, 1);
     pack_text(&proto, "events");
     pack_text(&proto, "false");
-    pack_begin(&sig, (m->n_nets ? 1 : 0) + 4);
+    pack_begin(&sig, (m->n_nets ? 1 : 0) + 6);
     pack_list(&sig, "rules", m->rules, m->n_rules);
+    pack_list(&sig, "enable", m->choice.v[0], m->choice.n[0]);
+    pack_list(&sig, "disable", m->choice.v[1], m->choice.n[1]);
     if (m->n_nets)
         pack_list(&sig, "home_net", m->nets, m->n_nets);
     pack_text(&sig, "pack");
@@ -334,7 +356,8 @@ static int run(int argc, char **argv)
 {
     static const struct option options[] = {
         {"rules", required_argument, NULL, 'r'}, {"pcap", required_argument, NULL, 'p'},
-        {"home-net", required_argument, NULL, 'n'}, {"midstream", no_argument, NULL, 'm'}, {NULL, 0, NULL, 0},
+        {"home-net", required_argument, NULL, 'n'}, {"midstream", no_argument, NULL, 'm'},
+        {"enable", required_argument, NULL, 'e'}, {"disable", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0},
     };
     struct match m = {0};
     const char *home_net = NULL;
@@ -349,6 +372,8 @@ static int run(int argc, char **argv)
             home_net = optarg;
         else if (c == 'm' && is_match)
             m.is_midstream = true;
+        else if ((c == 'e' || c == 'd') && m.choice.n[c == 'd'] < ARGS_MAX)
+            m.choice.v[c == 'd'][m.choice.n[c == 'd']++] = optarg;
         else if (c == 'p' && is_match && m.n_pcaps < ARGS_MAX)
             m.pcaps[m.n_pcaps++] = optarg;
         else if ((c == 'r' || c == 1) && m.n_rules < ARGS_MAX) /* --rules A B: the words after it are files too */
@@ -360,7 +385,7 @@ static int run(int argc, char **argv)
         return say(is_check ? "check needs at least one rule file" : "match needs --rules FILE and --pcap FILE", MMR_EXIT_USAGE);
     int rc;
     if (is_check) {
-        rc = check(m.rules, m.n_rules, home_net);
+        rc = check(m.rules, m.n_rules, home_net, &m.choice);
     } else {
         if (home_net && split_nets(&m, home_net) < 0)
             return say("--home-net needs a list such as 192.0.2.0/24,198.51.100.0/24", MMR_EXIT_USAGE);
@@ -373,9 +398,12 @@ static int run(int argc, char **argv)
 MMR_COMMAND(rules) = {
     .name = "rules",
     .help = "network signature rules alone: what is understood, what matches",
-    .usage = "usage: mamori rules check FILE...\n"
+    .usage = "usage: mamori rules check [--enable RULES]... [--disable RULES]... FILE...\n"
              "       mamori rules match --rules FILE... --pcap FILE [--home-net CIDR[,CIDR]...] [--midstream]\n"
+             "                          [--enable RULES]... [--disable RULES]...\n"
              "check prints a JSON line for each rule: file, line, sid, ok, unsupported keywords.\n"
+             "--enable reads rules that are commented out, --disable keeps rules quiet; RULES is a sid, group:FILE\n"
+             "(the file's name) or re:EXPRESSION (over the rule's line), as in the plugin's configuration.\n"
              "match prints a JSON line for each sid that alerted: sid, count. With --midstream it also looks\n"
              "into connections whose beginning was not recorded, as the running sensor does.\n",
     .run = run,

@@ -320,7 +320,8 @@ static bool measure_captures(const struct mmr_watched *v, const char *instance, 
             continue;
         e->captured += (uint64_t)number_at(x, "captured");
         e->dropped += (uint64_t)number_at(x, "dropped");
-        e->sensor_bytes += (uint64_t)number_at(x, "bytes");
+        e->sensor_bytes += (uint64_t)number_at(x, "seen_bytes");
+        e->gateway_bytes += (uint64_t)number_at(x, "gateway_bytes");
         has_sees = has_sees || sees;
         in = in || is_true(sees, "in");
         out = out || is_true(sees, "out");
@@ -339,7 +340,6 @@ static void judge_exit(struct mmr_watched *v, struct mmr_way_out *e)
     struct json_object *x = e->has_sensor ? running(v, sensor, NULL) : NULL;
     e->is_sensor_healthy = x != NULL;
     bool has_sees = x && measure_captures(v, sensor, e);
-    e->gateway_bytes = (uint64_t)number_at(x, "gateway_bytes");
     if (e->is_sensor_healthy && !has_sees)
         note(v, "exit '%s': whether both directions are seen is not measured", e->name);
     if (e->is_sensor_healthy && !e->captured)

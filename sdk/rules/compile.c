@@ -6,6 +6,7 @@
 #include <rules/ports.h>
 #include <rules/prefilter.h>
 #include <rules/regex.h>
+#include <rules/tails.h>
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -263,6 +264,35 @@ static int add_leads(struct lit_build *b, struct arena *a, const struct leads *l
     return rc;
 }
 
+/* Must the content be the last bytes of the buffer, because it says so or because the buffer has no more? */
+static bool is_tail(const struct group *g, const struct step *s)
+{
+    if (s->type != STEP_CONTENT)
+        return false;
+    for (uint32_t i = 0; i < g->n_transforms; i++) /* those that change letters only, or the front */
+        if (g->transforms[i].type != TR_LOWER && g->transforms[i].type != TR_UPPER && g->transforms[i].type != TR_DOTPREFIX)
+            return false;
+    if (s->flags & S_ENDSWITH)
+        return true;
+    for (uint32_t i = 0; g->n_transforms == 0 && i < g->n_steps; i++) {
+        const struct number *size = g->steps[i].type == STEP_SIZE ? g->steps[i].p : NULL;
+        if (size && size->op == NUM_EQ && size->a == (int64_t)s->len)
+            return true;
+    }
+    return false;
+}
+
+static int place_message(struct mmr_rules *set, struct lit_build *bufs, const struct leads *leads, uint32_t i)
+{
+    const struct rule *r = set->rules[i];
+    const struct group *g = r->pre_group ? &r->groups[r->pre_group - 1] : NULL;
+    if (!g || !leads->n)
+        return mmr_rule_list_push(&set->tx_always[r->app], i) ? 0 : MMR_ENOMEM;
+    if (is_tail(g, &g->steps[r->pre_step]))
+        return mmr_tails_add(&set->buf[g->buf].tails, leads->v[0].p, leads->v[0].len, i);
+    return add_leads(&bufs[g->buf], &set->arena, leads, i, false);
+}
+
 /* A rule of packets or streams under what leads to it: its literals, a port, or nothing. */
 static int place_payload(struct mmr_rules *set, struct lit_build *b, struct lit_index *x, const struct leads *leads, uint32_t i, bool is_second)
 {
@@ -294,11 +324,8 @@ static int place(struct mmr_rules *set, struct lit_build *bufs, struct lit_build
     }
     if (r->flags & R_PD_ONLY)
         return mmr_rule_list_push(&set->pd_only, i) ? 0 : MMR_ENOMEM;
-    if (r->flags & R_APP) {
-        if (leads.n)
-            return add_leads(&bufs[r->groups[r->pre_group - 1].buf], &set->arena, &leads, i, false);
-        return mmr_rule_list_push(&set->tx_always[r->app], i) ? 0 : MMR_ENOMEM;
-    }
+    if (r->flags & R_APP)
+        return place_message(set, bufs, &leads, i);
     int rc = 0;
     if (mmr_rule_wants_stream(r)) {
         set->has_stream = true;
@@ -377,6 +404,7 @@ static void index_done(struct lit_index *x)
     free(x->rules);
     free(x->always.v);
     mmr_ports_done(&x->by_port);
+    mmr_tails_done(&x->tails);
     *x = (struct lit_index){0};
 }
 

@@ -9,6 +9,7 @@
 #include <rules/buffers.h>
 #include <rules/compile.h>
 #include <rules/ports.h>
+#include <rules/tails.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,11 @@ static void on_literal(void *ctx, uint32_t lit)
 {
     const struct scan *s = ctx;
     add_list(s->e, &s->rules[lit]);
+}
+
+static void on_tail(void *ctx, const struct rule_list *rules)
+{
+    add_list(ctx, rules);
 }
 
 /* Of TCP data: candidates for the packet at once; what the stream will want is kept until its window is looked at. */
@@ -667,8 +673,10 @@ void mmr_rules_tx(struct mmr_rules_engine *e, const struct mmr_tx *tx)
     for (size_t i = 0; i < tx->n && i < TX_BUFFERS_MAX; i++) {
         const struct mmr_buffer *b = &tx->buffers[i];
         ids[i] = buffer_of(e, b->name);
-        if (ids[i])
-            scan(e, &set->buf[ids[i]], b->data, b->len);
+        if (!ids[i])
+            continue;
+        scan(e, &set->buf[ids[i]], b->data, b->len);
+        mmr_tails_find(&set->buf[ids[i]].tails, b->data, b->len, on_tail, e);
     }
     add_list(e, &set->tx_always[APP_NONE]);
     if (s.tx_app)

@@ -103,14 +103,37 @@ static void plain_scan(const struct plain *pl, const uint8_t *data, size_t len, 
     }
 }
 
+/*
+ * For some hundred to a thousand literals Hyperscan also tries one automaton for short data: 60 MB and more while it compiles, measured with
+ * version 5.4, for sets that in the end mostly go without it. Literals that no data holds bring such a set over the thousand.
+ */
+enum { AUTOMATON_FROM = 400, AUTOMATON_UP_TO = 1000, FILLER_BYTES = 16 };
+
+static uint32_t fillers(uint32_t n)
+{
+    return n >= AUTOMATON_FROM && n <= AUTOMATON_UP_TO ? AUTOMATON_UP_TO + 1 - n : 0;
+}
+
+/* Bytes without a pattern, the same in every run; were they ever met, literal 0 would be a candidate in vain. */
+static void fill(uint8_t *p, size_t len)
+{
+    uint32_t x = 1;
+    for (size_t i = 0; i < len; i++) {
+        x = x * 1664525u + 1013904223u;
+        p[i] = (uint8_t)(x >> 20);
+    }
+}
+
 int mmr_prefilter_new(const struct literal *lits, uint32_t n, bool is_plain, struct prefilter **ret,
                       struct mmr_error *err)
 {
     struct prefilter *pf = calloc(1, sizeof *pf);
-    const char **expr = calloc(n + 1, sizeof *expr);
-    unsigned *flags = calloc(n + 1, sizeof *flags), *ids = calloc(n + 1, sizeof *ids);
-    size_t *lens = calloc(n + 1, sizeof *lens);
-    int rc = pf && expr && flags && ids && lens ? 0 : mmr_fail(err, MMR_ENOMEM, "prefilter: out of memory");
+    const uint32_t more = is_plain ? 0 : fillers(n), all = n + more;
+    const char **expr = calloc(all + 1, sizeof *expr);
+    unsigned *flags = calloc(all + 1, sizeof *flags), *ids = calloc(all + 1, sizeof *ids);
+    size_t *lens = calloc(all + 1, sizeof *lens);
+    uint8_t *filler = calloc(more + 1, FILLER_BYTES);
+    int rc = pf && expr && flags && ids && lens && filler ? 0 : mmr_fail(err, MMR_ENOMEM, "prefilter: out of memory");
     if (rc == 0 && !is_plain && hs_valid_platform() == HS_SUCCESS) {
         hs_compile_error_t *why = NULL;
         for (uint32_t i = 0; i < n; i++) {
@@ -119,7 +142,13 @@ int mmr_prefilter_new(const struct literal *lits, uint32_t n, bool is_plain, str
             flags[i] = HS_FLAG_SINGLEMATCH | (lits[i].is_nocase ? HS_FLAG_CASELESS : 0);
             ids[i] = i;
         }
-        if (hs_compile_lit_multi(expr, flags, ids, lens, n, HS_MODE_BLOCK, NULL, &pf->db, &why) != HS_SUCCESS) {
+        fill(filler, (size_t)more * FILLER_BYTES);
+        for (uint32_t i = 0; i < more; i++) {
+            expr[n + i] = (const char *)filler + (size_t)i * FILLER_BYTES;
+            lens[n + i] = FILLER_BYTES;
+            flags[n + i] = HS_FLAG_SINGLEMATCH;
+        }
+        if (hs_compile_lit_multi(expr, flags, ids, lens, all, HS_MODE_BLOCK, NULL, &pf->db, &why) != HS_SUCCESS) {
             rc = mmr_fail(err, MMR_EINTERNAL, "prefilter of %u literals: %s", n, why && why->message ? why->message : "failed");
             hs_free_compile_error(why);
         } else {
@@ -132,6 +161,7 @@ int mmr_prefilter_new(const struct literal *lits, uint32_t n, bool is_plain, str
     free(flags);
     free(ids);
     free(lens);
+    free(filler);
     if (rc < 0) {
         mmr_prefilter_free(pf);
         return rc;

@@ -158,6 +158,7 @@ struct name_table { /* names of bits and variables -> numbers from 1 */
 };
 
 struct prefilter;
+struct rule_select;
 struct rule_list {
     uint32_t *v;
     uint32_t n, cap;
@@ -171,12 +172,22 @@ struct port_index { /* ports.h */
     struct port_rules *list;
     uint32_t n, cap;
 };
+struct tail {
+    uint32_t key; /* hash of the literal's bytes, 0: free */
+    struct rule_list rules;
+};
+struct tail_index { /* tails.h */
+    struct tail *v; /* open addressing */
+    uint32_t n, cap;
+    uint64_t lengths; /* bit n - 1: there are literals of n bytes */
+};
 struct lit_index { /* literals of one kind of data -> the rules each may mean */
     struct prefilter *pf;
     struct rule_list *rules; /* by literal */
     uint32_t n_lits;
     struct rule_list always;    /* rules that nothing leads to */
     struct port_index by_port;  /* rules that a port leads to */
+    struct tail_index tails;    /* rules whose literal ends the buffer */
 };
 
 enum { RULES_BUFS = 256, RULES_APPS = 64 };
@@ -186,7 +197,8 @@ struct mmr_rules {
     struct str_map sids; /* "gid:sid" -> index in rules + 1 */
     struct str_map buf_names; /* name of a message's buffer -> enum buf_id */
     struct rule **rules;
-    uint32_t n_rules, cap_rules, n_failed;
+    uint32_t n_rules, cap_rules, n_failed, n_enabled;
+    struct rule_select *enable, *disable; /* NULL: none */
     struct name_table flowbits, xbits, ints;
     struct regex *regexes; /* all of them, for freeing */
     bool is_compiled;

@@ -25,6 +25,8 @@ struct mmr_rule_diag {
     const char *file;
     uint32_t line, sid; /* sid 0: the line is too broken to tell */
     bool is_ok;
+    bool is_enabled; /* the pack has it commented out, and the configuration's enable list means it */
+    bool is_disabled; /* the disable list means it: it is read, so that what others wait for is set, but never alerts */
     const char *reason; /* one sentence, "" when ok; may carry a notice when ok */
     const char *const *unsupported; /* keywords nobody here knows */
     size_t n_unsupported;
@@ -39,13 +41,18 @@ struct mmr_rules_config {
     const char *external_net; /* NULL: everything that is not home_net */
     const struct mmr_rule_var *vars; /* more variables, or replacements of the usual ones */
     size_t n_vars;
+    /* Which rules are meant: "2019401", "1:2019401", "group:emerging-scan" (the file's name), "re:cve.2021.44228" (over the line) */
+    const char *const *enable; /* commented-out rules to read */
+    size_t n_enable;
+    const char *const *disable; /* rules that never alert */
+    size_t n_disable;
 };
 
 /*
  * mmr_rules_new - an empty set with its address and port variables.
  *
  * ret      returned; mmr_rules_free()
- * errors   MMR_ECONFIG a variable that is no list of addresses or ports; MMR_ENOMEM
+ * errors   MMR_ECONFIG a variable that is no list of addresses or ports, an entry that is no selection; MMR_ENOMEM
  */
 int mmr_rules_new(const struct mmr_rules_config *cfg, struct mmr_rules **ret, struct mmr_error *err);
 void mmr_rules_free(struct mmr_rules *set); /* accepts NULL; not while an engine uses it */
@@ -62,6 +69,9 @@ int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err);
 
 size_t mmr_rules_count(const struct mmr_rules *set);  /* rules loaded */
 size_t mmr_rules_failed(const struct mmr_rules *set); /* rules named and left out */
+size_t mmr_rules_enabled(const struct mmr_rules *set); /* of the rules loaded, those that were commented out */
+/* The at-th entry of enable (or disable) that has meant no rule; NULL: no more */
+const char *mmr_rules_idle(const struct mmr_rules *set, bool is_disable, size_t at);
 
 /* What a rule says about itself; texts live as long as the set. */
 enum mmr_rule_action { MMR_RULE_ALERT = 0, MMR_RULE_DROP, MMR_RULE_REJECT, MMR_RULE_PASS };
@@ -71,7 +81,7 @@ struct mmr_rule_info {
     const char *msg, *classtype, *file;
     const char *metadata; /* as written: "key value, key value"; "" if none */
     uint32_t flow_dir;    /* 0 not said, 1 to_server, 2 to_client */
-    bool is_target_src, is_target_dst;
+    bool is_target_src, is_target_dst, is_disabled;
 };
 const struct mmr_rule_info *mmr_rules_info(const struct mmr_rules *set, size_t i);
 /* The value of a metadata key, cut into buf; false if absent. The at-th one of several. */

@@ -5,6 +5,7 @@
 #include <rules/compile.h>
 #include <rules/parse.h>
 #include <rules/regex.h>
+#include <rules/select.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +21,10 @@ int mmr_rules_new(const struct mmr_rules_config *cfg, struct mmr_rules **ret, st
     if (!set)
         return mmr_fail(err, MMR_ENOMEM, "rules: out of memory");
     int rc = mmr_vars_new(cfg, &set->arena, &set->vars, err);
+    if (rc == 0 && cfg)
+        rc = mmr_select_new("enable", cfg->enable, cfg->n_enable, &set->enable, err);
+    if (rc == 0 && cfg)
+        rc = mmr_select_new("disable", cfg->disable, cfg->n_disable, &set->disable, err);
     const struct buf_kind *k;
     for (unsigned i = BUF_LAST_FIXED + 1; rc == 0 && (k = mmr_buf_kind(i)); i++)
         if (!mmr_str_map_put(&set->buf_names, &set->arena, k->name, strlen(k->name), i))
@@ -42,6 +47,8 @@ void mmr_rules_free(struct mmr_rules *set)
         set->regexes = *mmr_regex_next(re);
         mmr_regex_free(re);
     }
+    mmr_select_free(set->enable);
+    mmr_select_free(set->disable);
     mmr_vars_free(set->vars);
     mmr_str_map_done(&set->sids);
     mmr_str_map_done(&set->buf_names);
@@ -79,7 +86,48 @@ static int keep_rule(struct mmr_rules *set, struct rule *r, struct mmr_error *er
     return 0;
 }
 
-static int add_line(struct mmr_rules *set, struct parse *p, const char *name, uint32_t line, struct text text,
+/* The number behind "sid:" or "gid:" of a rule's line; 0: it has none. */
+static uint32_t number_of(struct text line, const char *option)
+{
+    size_t n = strlen(option);
+    uint32_t v = 0;
+    for (const char *p = line.p, *end = line.p + line.len; (p = memmem(p, (size_t)(end - p), option, n)); p += n) {
+        if (p == line.p || (p[-1] != ';' && p[-1] != ' ' && p[-1] != '('))
+            continue;
+        for (p += n; p < end && *p == ' '; p++)
+            ;
+        for (; p < end && *p >= '0' && *p <= '9' && v < 400000000; p++)
+            v = v * 10 + (uint32_t)(*p - '0');
+        return v;
+    }
+    return 0;
+}
+
+/* "#alert tcp ...": a rule the pack has switched off and the site wants. The line becomes the rule. */
+static bool is_wanted(struct mmr_rules *set, const char *name, struct text *line)
+{
+    static const char *const actions[] = {"alert ", "drop ", "reject ", "pass "};
+    struct text t = *line;
+    if (!set->enable)
+        return false;
+    while (t.len && (*t.p == '#' || *t.p == ' ' || *t.p == '\t')) {
+        t.p++;
+        t.len--;
+    }
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        size_t n = strlen(actions[i]);
+        if (t.len <= n || memcmp(t.p, actions[i], n) != 0)
+            continue;
+        uint32_t sid = number_of(t, "sid:"), gid = number_of(t, "gid:");
+        if (!sid || !mmr_select_has(set->enable, name, gid ? gid : 1, sid, t.p, t.len))
+            return false;
+        *line = t;
+        return true;
+    }
+    return false;
+}
+
+static int add_line(struct mmr_rules *set, struct parse *p, const char *name, uint32_t line, struct text text, bool is_enabled,
                     mmr_rule_diag_fn diag, void *ctx, struct mmr_error *err)
 {
     struct rule *r = NULL;
@@ -96,6 +144,10 @@ static int add_line(struct mmr_rules *set, struct parse *p, const char *name, ui
     if (rc == 0) {
         r->info.file = name;
         r->info.line = line;
+        r->info.is_disabled = mmr_select_has(set->disable, name, r->info.gid, r->info.sid, text.p, text.len);
+        if (!is_enabled) /* an entry that means a rule which is on is not idle */
+            (void)mmr_select_has(set->enable, name, r->info.gid, r->info.sid, text.p, text.len);
+        set->n_enabled += is_enabled;
         rc = keep_rule(set, r, err);
         if (rc < 0)
             return rc;
@@ -103,7 +155,8 @@ static int add_line(struct mmr_rules *set, struct parse *p, const char *name, ui
         set->n_failed++;
     }
     if (diag)
-        diag(ctx, &(struct mmr_rule_diag){.file = name, .line = line, .sid = p->r ? p->r->info.sid : 0, .is_ok = rc == 0,
+        diag(ctx, &(struct mmr_rule_diag){.file = name, .line = line, .sid = p->r ? p->r->info.sid : 0, .is_ok = rc == 0, .is_enabled = is_enabled,
+                                          .is_disabled = rc == 0 && r->info.is_disabled,
                                           .reason = rc < 0 ? p->err.text : p->notice ? p->notice : "",
                                           .unsupported = list, .n_unsupported = p->n_unsupported});
     return 0;
@@ -150,8 +203,9 @@ int mmr_rules_add_text(struct mmr_rules *set, const char *name, const char *text
             }
             t = mmr_text_trim((struct text){joined, used});
         }
+        bool is_enabled = t.len && t.p[0] == '#' && is_wanted(set, kept, &t);
         if (t.len && t.p[0] != '#')
-            rc = add_line(set, p, kept, first, t, diag, ctx, err);
+            rc = add_line(set, p, kept, first, t, is_enabled, diag, ctx, err);
         free(joined);
         joined = NULL;
     }
@@ -200,6 +254,16 @@ size_t mmr_rules_count(const struct mmr_rules *set)
 size_t mmr_rules_failed(const struct mmr_rules *set)
 {
     return set->n_failed;
+}
+
+size_t mmr_rules_enabled(const struct mmr_rules *set)
+{
+    return set->n_enabled;
+}
+
+const char *mmr_rules_idle(const struct mmr_rules *set, bool is_disable, size_t at)
+{
+    return mmr_select_idle(is_disable ? set->disable : set->enable, at);
 }
 
 const struct mmr_rule_info *mmr_rules_info(const struct mmr_rules *set, size_t i)

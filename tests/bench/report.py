@@ -6,11 +6,14 @@ import sys
 rows = [json.loads(l) for l in open(sys.argv[1]) if l.startswith("{")]
 
 
+def label(r):
+    return str(r.get("what") or r.get("bench") or r.get("name") or "")
+
+
 def find(key, part=None):
-    for r in rows:
-        if (part is None or r["part"] == part) and key in str(r.get("what") or r.get("bench") or r.get("name") or ""):
-            return r
-    return None
+    """The row of that name, else the first whose name holds it."""
+    mine = [r for r in rows if part is None or r["part"] == part]
+    return next((r for r in mine if label(r) == key), None) or next((r for r in mine if key in label(r)), None)
 
 
 def value(r, *keys):
@@ -40,31 +43,48 @@ TABLE = [
     ("findings_from_host_to_commit", "per_s", "mmr_local findings", "per_s", ">= 200000/s"),
     ("finding_emitted_to_block_proved", "p95_ms", "mmr_local finding -> order", "p95_us", "p95 <= 10 ms"),
     ("endpoint_finding_to_gateway_block_proved_over_curve", "p95_ms", "mmr_site finding -> signed order", "p95_us", ""),
+    ("log_line_to_block_mamori", "p95_ms", "log_line_to_block_fail2ban", "p95_ms", "p95 <= 10 ms"),
     ("start_up", "ms", None, None, ""),
     ("idle_agent", "pss_mb", None, None, "<= 20 MB"),
     ("idle_agent", "cpu_percent", None, None, "<= 0.2 %"),
     ("idle_agent", "wakeups_per_s", None, None, ""),
     ("idle_office", "pss_mb", None, None, "<= 60 MB"),
     ("idle_office", "cpu_percent", None, None, "< 0.5 %"),
+    ("ndpiReader of the distribution", "ns_per_packet", "libpcap floor", "ns_per_packet", ""),
+    ("Hyperscan alone", "ns_per_packet", "libpcap floor", "ns_per_packet", ""),
+    ("flow+protocols", "ns_per_packet", "libpcap floor", "ns_per_packet", "<= 5 x the floor"),
+    ("flow+protocols+the big rule set", "ns_per_packet", "libpcap floor", "ns_per_packet", "<= 20 x the floor"),
+    ("flow+protocols+the big rule set", "load_s", None, None, "<= 2 s"),
+    ("flow+protocols+the big rule set", "peak_rss_mb", None, None, "< 100 MB"),
+    ("all of them and the big rule set", "ns_per_packet", "libpcap floor", "ns_per_packet", ""),
+    ("flow table of 1000000", "ns_per_packet", "flow table of 10000", "ns_per_packet", ""),
+    ("flow table of 1000000", "bytes_per_flow", None, None, ""),
+    ("100000 open web conversations", "bytes_per_flow", None, None, ""),
+    ("no loss at 64 bytes", "per_s", "no loss at 64 bytes", "floor_per_s", ""),
+    ("no loss at 64 bytes", "with_rules_per_s", "no loss at 64 bytes", "floor_per_s", ""),
+    ("no loss at 1500 bytes", "per_s", "no loss at 1500 bytes", "floor_per_s", ""),
+    ("no loss at 1500 bytes", "with_rules_per_s", "no loss at 1500 bytes", "floor_per_s", ""),
+    ("rules.reload", "peak_over_before_mib", None, None, "less than the set again"),
 ]
+shown = []
 print()
 print(f"{'figure':44} {'measured':>14}   {'floor or peer of the same run':40} {'':>12} {'ratio':>8}   aim")
 for name, field, floor, floor_field, aim in TABLE:
-    r = find(name)
+    r, peer = find(name), find(floor) if floor else None
     v = value(r, field)
     if v is None:
         continue
-    f = value(find(floor), floor_field) if floor else None
+    f = value(peer, floor_field)
+    shown += [r, peer]
     ratio = ""
     if f:
         scale = 1000 if field.endswith("_ms") and floor_field.endswith("_us") else 1
         ratio = f"{v * scale / f:.2f}x"
     print(f"{name + ' ' + field:44.44} {v:>14,}   {floor or '':40.40} {f if f is not None else '':>12} {ratio:>8}   {aim}")
-shown = {t[0] for t in TABLE} | {t[2] for t in TABLE if t[2]}
 for r in rows:
-    label = str(r.get("what") or r.get("bench") or r.get("name"))
-    if any(s in label for s in shown):
+    if any(r is s for s in shown):
         continue
+    name = label(r)
     rest = ", ".join(f"{k} {v:,}" if isinstance(v, (int, float)) and not isinstance(v, bool) else f"{k} {v}"
                      for k, v in r.items() if k not in ("part", "what", "bench", "name"))
-    print(f"{r['part'] + ': ' + label:44.44} {rest}")
+    print(f"{r['part'] + ': ' + name:44.44} {rest}")

@@ -84,7 +84,7 @@ static int watch_fd(void *impl, int fd, unsigned rw, uint64_t cookie)
 static void say(void *impl, int level, const char *text)
 {
     const struct stub_host *h = impl;
-    if (h->is_live && level <= MMR_LOG_WARN)
+    if (h->is_live && level <= MMR_LOG_ERR)
         (void)fprintf(stderr, "%s\n", text);
 }
 

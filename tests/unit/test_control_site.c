@@ -135,6 +135,16 @@ static void every_way_out_needs_a_sensor(void **state)
     expect(w, RUN(w, "coverage", "net", "--json"), 1);
     has(w->out, "one_way");
     has(w->out, "drops");
+    has_not(w->out, "gateway's");
+    w->status = "{\"hosts\":[{\"name\":\"k\",\"state\":\"running\",\"instances\":[{\"name\":\"keeper\",\"caps\":[]}]}],"
+                "\"brain\":{\"captures\":[{\"instance\":\"keeper\",\"interface\":\"tap0\",\"captured\":9000,\"dropped\":0,\"seen_bytes\":9400000,"
+                "\"gateway_bytes\":10000000,\"sees\":{\"in\":true,\"out\":true}}]}}";
+    expect(w, RUN(w, "coverage", "net", "--json"), 1); /* nothing was dropped, and yet a part of the line was never there */
+    has(w->out, "saw 9400000 of the gateway's 10000000 bytes");
+    w->status = "{\"hosts\":[{\"name\":\"k\",\"state\":\"running\",\"instances\":[{\"name\":\"keeper\",\"caps\":[]}]}],"
+                "\"brain\":{\"captures\":[{\"instance\":\"keeper\",\"interface\":\"tap0\",\"captured\":9000,\"dropped\":0,\"seen_bytes\":9600000,"
+                "\"gateway_bytes\":10000000,\"sees\":{\"in\":true,\"out\":true}}]}}";
+    expect(w, RUN(w, "coverage", "net", "--json"), 0);
     w->status = "{\"hosts\":[{\"name\":\"k\",\"state\":\"waiting\",\"instances\":[{\"name\":\"keeper\",\"caps\":[]}]}]}";
     expect(w, RUN(w, "coverage", "net", "--json"), 1);
     has(w->out, "sensor_down");

@@ -21,6 +21,7 @@ void cap_publish(struct cap *c, struct cap_input *in, const struct pcap_pkthdr *
     if (!c->frames)
         c->frames = c->host->extension(c->host->impl, MMR_TOPIC_FRAME);
     in->index++;
+    cap_counter_frame(in, h->len < h->caplen ? h->caplen : h->len);
     if (!c->frames || c->frames->sinks == 0)
         return;
     struct mmr_frame f = {
@@ -80,6 +81,8 @@ static const struct mmr_cfg_key config[] = {
     MMR_CFG(struct cap_config, interfaces, MMR_CFG_STRV, 0, "default", 0, 0,
             "interfaces to listen on; default: the one of the default route"),
     MMR_CFG(struct cap_config, filter, MMR_CFG_STR, 0, NULL, 0, 0, "packet filter (pcap-filter syntax)"),
+    MMR_CFG(struct cap_config, gateway_counter, MMR_CFG_STR, 0, NULL, 0, 0,
+            "what the gateway counted, for coverage: 'interface' on the gateway itself, or a file with its total of bytes; unset: not compared"),
     MMR_CFG(struct cap_config, snaplen, MMR_CFG_BYTES, 0, "64K", 96, 262144, "bytes kept of each packet"),
     MMR_CFG(struct cap_config, buffer, MMR_CFG_BYTES, 0, "6M", 65536, 1 << 30, "kernel ring per interface; 6M holds 48 ms of a full 1 Gbit/s"),
     MMR_CFG(struct cap_config, gzip_max, MMR_CFG_BYTES, 0, "16G", 65536, 0x10000000000,

@@ -10,7 +10,7 @@
 enum { CAP_INPUTS_MAX = 16 };
 struct cap_config {
     struct mmr_strv interfaces;
-    const char *filter;
+    const char *filter, *gateway_counter;
     int64_t snaplen, buffer, gzip_max;
     bool promiscuous, immediate;
 };
@@ -21,7 +21,9 @@ struct cap_input {
     uint32_t linktype;
     uint64_t index; /* packets read */
     uint64_t dropped, received; /* as last reported */
-    bool is_done;
+    uint64_t bytes;             /* of frames on the wire */
+    uint64_t counter_base, bytes_base, gateway_bytes; /* counter.c: where the comparison began; the gateway's since then, 0 not known */
+    bool is_done, has_counter, is_counter_missed;
     struct pcap_pkthdr *head; /* recorded: the packet that is next, or NULL */
     const uint8_t *data;
 };
@@ -47,6 +49,11 @@ int cap_live_start(void *self, struct mmr_error *err);
 void cap_live_stop(void *self);
 void cap_live_on_fd(void *self, int fd, unsigned rw, uint64_t cookie);
 void cap_live_on_timer(void *self, uint64_t cookie);
+/* counter.c: the gateway's own count of bytes: a line of /proc/net/dev (interface: its name) or a file with one number (NULL). */
+bool cap_counter_read(const char *path, const char *interface, uint64_t *ret);
+void cap_counter_look(struct cap *c, struct cap_input *in); /* sets in->gateway_bytes */
+uint64_t cap_counter_seen(const struct cap_input *in);      /* captured bytes to compare with them */
+void cap_counter_frame(struct cap_input *in, uint32_t wire_len);
 /* The interface of the default route, from the text of /proc/net/route; false when there is none. */
 bool cap_default_route(const char *path, char *ret_name, size_t cap_bytes);
 

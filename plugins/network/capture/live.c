@@ -89,6 +89,8 @@ static int attach(struct cap *c, struct cap_input *in, struct mmr_error *err)
     in->fd = pcap_get_selectable_fd(p);
     in->linktype = (uint32_t)pcap_datalink(p);
     in->dropped = in->received = 0;
+    in->has_counter = false;
+    cap_counter_look(c, in); /* the comparison begins here */
     int rc = c->host->watch_fd(c->host->impl, in->fd, MMR_FD_READ, (uint64_t)(in - c->in));
     if (rc < 0) {
         pcap_close(p);
@@ -185,14 +187,19 @@ void cap_live_on_fd(void *self, int fd, unsigned rw, uint64_t cookie)
 }
 
 /* Totals since the start, so that a lost one does not matter. */
-static void report_stats(struct cap *c, const struct cap_input *in)
+static void report_stats(struct cap *c, struct cap_input *in)
 {
     uint8_t buf[512];
     struct mmr_event ev;
+    cap_counter_look(c, in);
     mmr_event_begin(&ev, buf, sizeof buf, "capture.stats", MMR_CLASS_EVENT_LOG, 99, c->host->now_ns(c->host->impl, MMR_CLOCK_WALL), 1);
     mmr_event_str(&ev, "unmapped.interface", in->name);
     mmr_event_int(&ev, "unmapped.received", (int64_t)in->received);
     mmr_event_int(&ev, "unmapped.dropped", (int64_t)in->dropped);
+    if (in->has_counter) {
+        mmr_event_int(&ev, "unmapped.bytes", (int64_t)cap_counter_seen(in));
+        mmr_event_int(&ev, "unmapped.gateway_bytes", (int64_t)in->gateway_bytes);
+    }
     (void)mmr_event_emit(&ev, c->host); /* telemetry: the next one says it again */
 }
 

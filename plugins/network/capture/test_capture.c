@@ -244,6 +244,72 @@ static void the_default_route_names_the_interface(void **state)
     assert_false(cap_default_route(path, name, sizeof name));
 }
 
+static void the_gateways_count_is_read(void **state)
+{
+    static const char dev[] = "Inter-|   Receive                                                |  Transmit\n"
+                              " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
+                              "  eth1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+                              "  eth0:12345678901 2 0 0 0 0 0 0 99 10 0 0 0 0 0 0\n";
+    char path[32];
+    uint64_t n = 7;
+    (void)state;
+    store(path, dev, sizeof dev - 1);
+    assert_true(cap_counter_read(path, "eth0", &n));
+    assert_int_equal(n, 12345678901 + 99);
+    assert_true(cap_counter_read(path, "eth1", &n));
+    assert_int_equal(n, 1 + 9);
+    assert_false(cap_counter_read(path, "eth", &n));
+    assert_false(cap_counter_read(path, NULL, &n)); /* no number */
+    assert_int_equal(n, 1 + 9);
+    (void)unlink(path);
+    store(path, "987654321\n", 10);
+    assert_true(cap_counter_read(path, NULL, &n));
+    assert_int_equal(n, 987654321);
+    (void)unlink(path);
+    store(path, "12 apples", 9);
+    assert_false(cap_counter_read(path, NULL, &n));
+    (void)unlink(path);
+    assert_false(cap_counter_read(path, NULL, &n));
+}
+
+/* The comparison starts where the sensor does, starts anew with the gateway, and says nothing of a handful of bytes. */
+static void captured_bytes_stand_beside_the_gateways(void **state)
+{
+    struct cap_config cfg = {0};
+    struct cap c = {.cfg = &cfg};
+    struct cap_input *in = &c.in[0];
+    char path[32];
+    (void)state;
+    store(path, "5000000\n", 8);
+    cfg.gateway_counter = path;
+    cap_counter_look(&c, in);
+    assert_int_equal(in->gateway_bytes, 0);
+    assert_true(in->has_counter);
+    for (unsigned i = 0; i < 2000; i++)
+        cap_counter_frame(in, 996); /* 1,000 with the check sequence */
+    (void)unlink(path);
+    store(path, "5000900\n", 8);
+    cfg.gateway_counter = path;
+    cap_counter_look(&c, in);
+    assert_int_equal(in->gateway_bytes, 0); /* too little to say anything */
+    (void)unlink(path);
+    store(path, "8000000\n", 8);
+    cfg.gateway_counter = path;
+    cap_counter_look(&c, in);
+    assert_int_equal(in->gateway_bytes, 3000000);
+    assert_int_equal(cap_counter_seen(in), 2000000);
+    (void)unlink(path);
+    store(path, "17\n", 3); /* it was switched off and on */
+    cfg.gateway_counter = path;
+    cap_counter_look(&c, in);
+    assert_int_equal(in->gateway_bytes, 0);
+    assert_int_equal(cap_counter_seen(in), 0);
+    cfg.filter = "tcp"; /* what is left out on purpose is not missing */
+    cap_counter_look(&c, in);
+    assert_int_equal(in->gateway_bytes, 0);
+    (void)unlink(path);
+}
+
 static void count_ours(void *ctx, const void *item)
 {
     unsigned *n = ctx;
@@ -304,6 +370,7 @@ int main(void)
         cmocka_unit_test(every_byte_order_and_resolution_is_read), cmocka_unit_test(a_broken_end_keeps_what_came_before),
         cmocka_unit_test(pcapng_is_read),                          cmocka_unit_test(gzip_is_inflated_up_to_its_limit),
         cmocka_unit_test(other_files_are_not_ours),                cmocka_unit_test(the_default_route_names_the_interface),
+        cmocka_unit_test(the_gateways_count_is_read),              cmocka_unit_test(captured_bytes_stand_beside_the_gateways),
         cmocka_unit_test(packets_of_an_interface_arrive),          cmocka_unit_test(a_missing_interface_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

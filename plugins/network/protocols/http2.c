@@ -145,11 +145,27 @@ static bool on_block(struct h2_flow *h, uint8_t dir)
     return ok;
 }
 
+/* Room for need bytes, 1 to BLOCK_MAX: most blocks and frames are far from the longest. */
+static bool hold(uint8_t **p, size_t *cap, size_t need)
+{
+    size_t bigger = *cap ? *cap : 512;
+    if (need <= *cap)
+        return true;
+    while (bigger < need)
+        bigger *= 2;
+    uint8_t *grown = realloc(*p, bigger);
+    if (!grown)
+        return false;
+    *p = grown;
+    *cap = bigger;
+    return true;
+}
+
 static bool take_block(struct h2_dir *d, const uint8_t *p, size_t n)
 {
     if (n > BLOCK_MAX - d->n_block)
         return false;
-    if (!d->block && !(d->block = malloc(BLOCK_MAX)))
+    if (!hold(&d->block, &d->cap_block, d->n_block + n + 1)) /* never none: an empty block is a block */
         return false;
     if (n)
         memcpy(d->block + d->n_block, p, n);
@@ -273,7 +289,7 @@ static bool take_payload(struct h2_flow *h, uint8_t dir, const uint8_t *p, size_
     d->left -= (uint32_t)n;
     if (d->type > F_CONTINUATION)
         return true;
-    if (!d->payload && !(d->payload = malloc(BLOCK_MAX)))
+    if (!hold(&d->payload, &d->cap_payload, d->n_payload + n))
         return false;
     memcpy(d->payload + d->n_payload, p, n); /* open_frame() has bounded the length */
     d->n_payload += n;

@@ -28,7 +28,7 @@ struct h2_dir {
     bool is_in_frame, is_lost, has_pad, is_push, is_end_stream;
     uint32_t id, length, left, skip, block_stream;
     uint8_t *payload, *block;
-    size_t n_payload, n_block;
+    size_t n_payload, n_block, cap_payload, cap_block;
 };
 struct h2_flow {
     struct proto *m;

@@ -163,29 +163,58 @@ static const bstr *header(const htp_table_t *headers, const char *name)
     return h ? h->value : NULL;
 }
 
-static void named_headers(struct proto *m, const htp_table_t *headers, bool is_request)
+enum header_name { /* those looked for, in the order of their buffers */
+    H_USER_AGENT, H_REFERER, H_COOKIE, H_SET_COOKIE, H_ACCEPT, H_ACCEPT_ENCODING, H_ACCEPT_LANGUAGE, H_CONNECTION, H_CONTENT_TYPE,
+    H_CONTENT_LENGTH, H_HOST, H_SERVER, H_LOCATION, H_AUTHORIZATION, H_CONTENT_DISPOSITION, H_COUNT
+};
+static const struct {
+    const char *header, *buffer; /* buffer NULL: it has none */
+    uint8_t len;
+    bool of_request, of_response;
+} header_rows[H_COUNT] = {
+    [H_USER_AGENT] = {"user-agent", "http.user_agent", 10, true, false},
+    [H_REFERER] = {"referer", "http.referer", 7, true, false},
+    [H_COOKIE] = {"cookie", "http.cookie", 6, true, false},
+    [H_SET_COOKIE] = {"set-cookie", "http.cookie", 10, false, true},
+    [H_ACCEPT] = {"accept", "http.accept", 6, true, false},
+    [H_ACCEPT_ENCODING] = {"accept-encoding", "http.accept_enc", 15, true, false},
+    [H_ACCEPT_LANGUAGE] = {"accept-language", "http.accept_lang", 15, true, false},
+    [H_CONNECTION] = {"connection", "http.connection", 10, true, true},
+    [H_CONTENT_TYPE] = {"content-type", "http.content_type", 12, true, true},
+    [H_CONTENT_LENGTH] = {"content-length", "http.content_len", 14, true, true},
+    [H_HOST] = {"host", "http.host.raw", 4, true, false},
+    [H_SERVER] = {"server", "http.server", 6, false, true},
+    [H_LOCATION] = {"location", "http.location", 8, false, true},
+    [H_AUTHORIZATION] = {"authorization", NULL, 13, false, false},
+    [H_CONTENT_DISPOSITION] = {"content-disposition", NULL, 19, false, false},
+};
+struct headers { /* the values, found in one pass; NULL: absent */
+    const bstr *v[H_COUNT];
+};
+
+static void read_headers(const htp_table_t *table, struct headers *ret)
 {
-    static const struct {
-        const char *header, *buffer;
-        bool of_request, of_response;
-    } rows[] = {
-        {"user-agent", "http.user_agent", true, false},
-        {"referer", "http.referer", true, false},
-        {"cookie", "http.cookie", true, false},
-        {"set-cookie", "http.cookie", false, true},
-        {"accept", "http.accept", true, false},
-        {"accept-encoding", "http.accept_enc", true, false},
-        {"accept-language", "http.accept_lang", true, false},
-        {"connection", "http.connection", true, true},
-        {"content-type", "http.content_type", true, true},
-        {"content-length", "http.content_len", true, true},
-        {"host", "http.host.raw", true, false},
-        {"server", "http.server", false, true},
-        {"location", "http.location", false, true},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (is_request ? rows[i].of_request : rows[i].of_response)
-            buf_bstr(m, rows[i].buffer, header(headers, rows[i].header));
+    size_t n = table ? htp_table_size(table) : 0;
+    *ret = (struct headers){{NULL}};
+    for (size_t i = 0; i < n; i++) {
+        const htp_header_t *h = htp_table_get_index(table, i, NULL);
+        size_t len = h && h->name ? bstr_len(h->name) : 0;
+        if (!len)
+            continue;
+        const char *name = (const char *)bytes_of(h->name);
+        bool has_zeros = memchr(name, 0, len) != NULL; /* the library takes a name with zeros in it for the name without */
+        for (unsigned k = 0; k < H_COUNT; k++)
+            if (!ret->v[k] && (has_zeros ? bstr_cmp_c_nocasenorzero(h->name, header_rows[k].header) == 0
+                                         : header_rows[k].len == len && strncasecmp(name, header_rows[k].header, len) == 0))
+                ret->v[k] = h->value;
+    }
+}
+
+static void named_headers(struct proto *m, const struct headers *h, bool is_request)
+{
+    for (unsigned k = 0; k < H_COUNT; k++)
+        if (header_rows[k].buffer && (is_request ? header_rows[k].of_request : header_rows[k].of_response))
+            buf_bstr(m, header_rows[k].buffer, h->v[k]);
 }
 
 static void text_field(struct mmr_event *ev, const char *key, const void *p, size_t n)
@@ -223,7 +252,8 @@ static bool is_address(const bstr *host)
     return inet_pton(AF_INET, text, addr) == 1 || inet_pton(AF_INET6, text, addr) == 1;
 }
 
-static void emit(struct http_flow *h, const struct http_tx *t, uint8_t dir, const uint8_t *uri, size_t uri_len)
+static void emit(struct http_flow *h, const struct http_tx *t, uint8_t dir, const struct headers *asked, const struct headers *own, const uint8_t *uri,
+                 size_t uri_len)
 {
     const htp_tx_t *tx = t->htp;
     const struct http_text *body = &t->body[dir];
@@ -234,18 +264,18 @@ static void emit(struct http_flow *h, const struct http_tx *t, uint8_t dir, cons
         bstr_field(ev, "http_request.http_method", tx->request_method);
         text_field(ev, "http_request.url.path", uri, uri_len);
         bstr_field(ev, "http_request.url.hostname", tx->request_hostname);
-        bstr_field(ev, "http_request.user_agent", header(tx->request_headers, "user-agent"));
+        bstr_field(ev, "http_request.user_agent", asked->v[H_USER_AGENT]);
         if (is_request)
-            bstr_field(ev, "http_request.referrer", header(tx->request_headers, "referer"));
+            bstr_field(ev, "http_request.referrer", asked->v[H_REFERER]);
         mmr_event_bool(ev, "unmapped.host_is_address", is_address(tx->request_hostname));
-        mmr_event_bool(ev, "unmapped.has_cookie", header(tx->request_headers, "cookie") != NULL);
+        mmr_event_bool(ev, "unmapped.has_cookie", asked->v[H_COOKIE] != NULL);
     }
     if (!is_request)
         mmr_event_int(ev, "http_response.code", tx->response_status_number);
     bstr_field(ev, is_request ? "unmapped.request_content_type" : "http_response.content_type",
-               header(is_request ? tx->request_headers : tx->response_headers, "content-type"));
+               own->v[H_CONTENT_TYPE]);
     mmr_event_int(ev, is_request ? "http_request.body_length" : "http_response.body_length", (int64_t)body->total);
-    const bstr *auth = header(tx->request_headers, "authorization");
+    const bstr *auth = asked->v[H_AUTHORIZATION];
     if (auth) { /* the scheme only: what follows is a secret */
         const uint8_t *p = bytes_of(auth), *space = memchr(p, ' ', bstr_len(auth));
         text_field(ev, "unmapped.authorization_type", p, space ? (size_t)(space - p) : bstr_len(auth));
@@ -316,7 +346,7 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
     const htp_tx_t *tx = t->htp;
     const struct http_text *body = &t->body[dir];
     bool is_request = dir == MMR_TO_SERVER;
-    char code[16];
+    struct headers asked, answered;
     s.n = 0;
     m->n_bufs = 0;
     if (is_request)
@@ -325,6 +355,9 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
     size_t uri_len = s.n;
     if (is_request && !is_uri_seen(tx))
         return; /* libhtp made it up for a response without request */
+    read_headers(tx->request_headers, &asked);
+    if (!is_request)
+        read_headers(tx->response_headers, &answered);
     if (is_request) {
         proto_buf(m, "http.uri", s.p, uri_len);
         buf_bstr(m, "http.uri.raw", tx->request_uri);
@@ -332,31 +365,30 @@ void http_tx_send(struct http_flow *h, struct http_tx *t, uint8_t dir)
         buf_bstr(m, "http.request_line", tx->request_line);
         buf_bstr(m, "http.protocol", tx->request_protocol);
         put_host(&s, m, tx->request_hostname);
-        named_headers(m, tx->request_headers, true);
+        named_headers(m, &asked, true);
         put_headers(&s, m, tx->request_headers, tx->request_line);
         proto_buf(m, "http.request_body", body->p, body->n);
-        const bstr *type = header(tx->request_headers, "content-type");
+        const bstr *type = asked.v[H_CONTENT_TYPE];
         if (!type || !bstr_begins_with_c_nocase(type, "application/x-www-form-urlencoded")) {
             proto_buf(m, "file.data", body->p, body->n);
-            put_file(&s, m, body, header(tx->request_headers, "content-disposition"), uri_len);
+            put_file(&s, m, body, asked.v[H_CONTENT_DISPOSITION], uri_len);
         }
     } else {
-        (void)snprintf(code, sizeof code, "%d", tx->response_status_number);
         if (tx->response_status)
             buf_bstr(m, "http.stat_code", tx->response_status);
         buf_bstr(m, "http.stat_msg", tx->response_message);
         buf_bstr(m, "http.response_line", tx->response_line);
         buf_bstr(m, "http.protocol", tx->response_protocol);
-        named_headers(m, tx->response_headers, false);
+        named_headers(m, &answered, false);
         put_headers(&s, m, tx->response_headers, tx->response_line);
         proto_buf(m, "http.response_body", body->p, body->n);
         proto_buf(m, "file.data", body->p, body->n);
-        put_file(&s, m, body, header(tx->response_headers, "content-disposition"), uri_len);
+        put_file(&s, m, body, answered.v[H_CONTENT_DISPOSITION], uri_len);
     }
     proto_buf(m, "http.header.raw", t->head[dir].p, t->head[dir].n);
     each_header(&s, m, is_request ? tx->request_headers : tx->response_headers,
                 is_request ? "http.request_header" : "http.response_header");
     h->pf->tx_id = t->id;
     proto_tx_send(m, h->pf, h->packet, dir, !is_request, "http", NULL);
-    emit(h, t, dir, s.p, uri_len);
+    emit(h, t, dir, &asked, is_request ? &asked : &answered, s.p, uri_len);
 }

@@ -32,9 +32,8 @@ struct tls_flow {
     struct tls_dir dir[2];
     uint32_t asked;        /* record length of the last heartbeat request, 0 none */
     bool asked_too_much, has_server, is_server_told;
-    struct tls_hello client, server;
-    struct tls_cert cert;
-    bool has_cert;
+    char sni[TLS_NAME_MAX];    /* what the client asked for; the rest of its hello is told and forgotten */
+    struct tls_hello *server;  /* until it is told */
 };
 
 static bool is_record(const uint8_t *p, size_t n)
@@ -81,9 +80,8 @@ static void put_random(struct proto *m, const struct tls_hello *h)
         proto_buf(m, "tls.alpn", h->alpns[i], strlen(h->alpns[i]));
 }
 
-static void tell_client(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt)
+static void tell_client(struct proto *m, struct proto_flow *pf, const struct tls_hello *h, const struct mmr_packet *pkt)
 {
-    const struct tls_hello *h = &t->client;
     char version[16];
     const char *v = tls_version_name(h->version, version);
     m->n_bufs = 0;
@@ -120,43 +118,49 @@ static void put_chain(struct proto *m, const uint8_t *p, size_t n, char count[16
     proto_buf(m, "tls.cert_chain_len", count, (size_t)snprintf(count, 16, "%u", all));
 }
 
-static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt,
+/* cert: the server's own; NULL: it was not in clear */
+static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, const struct tls_cert *cert,
                         const uint8_t *chain, size_t n_chain)
 {
+    static const struct tls_hello unseen;
+    const struct tls_hello *server = t->server ? t->server : &unseen;
+    const char *sni = t->sni[0] ? t->sni : NULL;
     char version[16], count[16];
-    const char *v = tls_version_name(t->server.version, version);
+    const char *v = tls_version_name(server->version, version);
     if (t->is_server_told)
         return;
     t->is_server_told = true;
     m->n_bufs = 0;
-    if (t->has_cert) {
-        proto_buf(m, "tls.cert_subject", t->cert.subject, strlen(t->cert.subject));
-        proto_buf(m, "tls.cert_issuer", t->cert.issuer, strlen(t->cert.issuer));
-        proto_buf(m, "tls.cert_serial", t->cert.serial_colons, strlen(t->cert.serial_colons));
-        proto_buf(m, "tls.cert_fingerprint", t->cert.fingerprint, strlen(t->cert.fingerprint));
-        for (size_t i = 0; i < t->cert.n_names; i++)
-            proto_buf(m, "tls.subjectaltname", t->cert.names[i], strlen(t->cert.names[i]));
+    if (cert) {
+        proto_buf(m, "tls.cert_subject", cert->subject, strlen(cert->subject));
+        proto_buf(m, "tls.cert_issuer", cert->issuer, strlen(cert->issuer));
+        proto_buf(m, "tls.cert_serial", cert->serial_colons, strlen(cert->serial_colons));
+        proto_buf(m, "tls.cert_fingerprint", cert->fingerprint, strlen(cert->fingerprint));
+        for (size_t i = 0; i < cert->n_names; i++)
+            proto_buf(m, "tls.subjectaltname", cert->names[i], strlen(cert->names[i]));
         put_chain(m, chain, n_chain, count);
     }
-    if (t->client.sni[0])
-        proto_buf(m, "tls.sni", t->client.sni, strlen(t->client.sni));
+    if (sni)
+        proto_buf(m, "tls.sni", sni, strlen(sni));
     proto_buf(m, "tls.version", v, strlen(v));
-    put_random(m, &t->server);
-    proto_buf(m, "ja3s.hash", t->server.ja3_hash, 32);
-    proto_buf(m, "ja3s.string", t->server.ja3, strlen(t->server.ja3));
+    put_random(m, server);
+    proto_buf(m, "ja3s.hash", server->ja3_hash, 32);
+    proto_buf(m, "ja3s.string", server->ja3, strlen(server->ja3));
     proto_tx_send(m, pf, pkt, MMR_TO_CLIENT, true, "tls", NULL);
     struct mmr_event *ev = proto_event(m, pf->flow, pkt, "tls.server", MMR_CLASS_NETWORK, 6);
-    mmr_event_str(ev, "tls.sni", t->client.sni[0] ? t->client.sni : NULL);
+    mmr_event_str(ev, "tls.sni", sni);
     mmr_event_str(ev, "tls.version", v);
-    mmr_event_str(ev, "tls.ja3s", t->server.ja3_hash);
-    if (t->has_cert) {
-        mmr_event_str(ev, "tls.certificate.subject", t->cert.subject);
-        mmr_event_str(ev, "tls.certificate.issuer", t->cert.issuer);
-        mmr_event_str(ev, "tls.certificate.serial_number", t->cert.serial);
-        mmr_event_str(ev, "unmapped.not_after", t->cert.not_after);
-        mmr_event_bool(ev, "unmapped.self_signed", t->cert.is_self_signed);
+    mmr_event_str(ev, "tls.ja3s", server->ja3_hash);
+    if (cert) {
+        mmr_event_str(ev, "tls.certificate.subject", cert->subject);
+        mmr_event_str(ev, "tls.certificate.issuer", cert->issuer);
+        mmr_event_str(ev, "tls.certificate.serial_number", cert->serial);
+        mmr_event_str(ev, "unmapped.not_after", cert->not_after);
+        mmr_event_bool(ev, "unmapped.self_signed", cert->is_self_signed);
     }
     proto_event_send(m);
+    free(t->server);
+    t->server = NULL;
 }
 
 static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt,
@@ -170,8 +174,24 @@ static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_f
     const uint8_t *der = cur_take(&all, len);
     if (!der)
         return;
-    t->has_cert = tls_certificate(der, len, &t->cert); /* the first is the server's own */
-    tell_server(m, pf, t, pkt, chain, n_chain);
+    static _Thread_local struct tls_cert cert; /* one loop thread */
+    bool has_cert = tls_certificate(der, len, &cert); /* the first is the server's own */
+    tell_server(m, pf, t, pkt, has_cert ? &cert : NULL, chain, n_chain);
+}
+
+static void on_client_hello(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, const uint8_t *p, size_t n)
+{
+    static _Thread_local struct tls_hello h; /* one loop thread */
+    if (!tls_client_hello(p, n, false, &h))
+        return;
+    memcpy(t->sni, h.sni, sizeof t->sni);
+    tell_client(m, pf, &h, pkt);
+}
+
+static void on_server_hello(struct tls_flow *t, const uint8_t *p, size_t n)
+{
+    if (!t->is_server_told && (t->server || (t->server = calloc(1, sizeof *t->server))))
+        t->has_server = tls_server_hello(p, n, t->server);
 }
 
 static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow *t, struct tls_dir *d, uint8_t dir,
@@ -188,10 +208,10 @@ static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow
         }
         if (d->n_hs - at < 4 + len)
             break;
-        if (p[0] == CLIENT_HELLO && dir == MMR_TO_SERVER && tls_client_hello(p + 4, len, false, &t->client))
-            tell_client(m, pf, t, pkt);
+        if (p[0] == CLIENT_HELLO && dir == MMR_TO_SERVER)
+            on_client_hello(m, pf, t, pkt, p + 4, len);
         else if (p[0] == SERVER_HELLO && dir == MMR_TO_CLIENT)
-            t->has_server = tls_server_hello(p + 4, len, &t->server);
+            on_server_hello(t, p + 4, len);
         else if (p[0] == CERTIFICATE && dir == MMR_TO_CLIENT)
             on_certificates(m, pf, t, pkt, p + 4, len);
         at += 4 + len;
@@ -232,7 +252,7 @@ static void on_record_start(struct proto *m, struct proto_flow *pf, struct tls_f
     if (d->head[0] == HEARTBEAT)
         on_heartbeat(m, pf, t, d, dir, pkt);
     if ((d->head[0] == CCS || d->head[0] == DATA) && dir == MMR_TO_CLIENT && t->has_server)
-        tell_server(m, pf, t, pkt, NULL, 0); /* resumed, or TLS 1.3: the certificate is not in clear */
+        tell_server(m, pf, t, pkt, NULL, NULL, 0); /* resumed, or TLS 1.3: the certificate is not in clear */
 }
 
 static void body(struct tls_dir *d, const uint8_t *p, size_t n)
@@ -268,6 +288,7 @@ static void tls_close(struct proto *m, void *state)
     (void)m;
     free(t->dir[0].hs);
     free(t->dir[1].hs);
+    free(t->server);
     free(t);
 }
 

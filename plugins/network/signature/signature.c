@@ -16,7 +16,7 @@
 enum { TOLD_SLOTS = 1 << 14, FILES_MAX = 1024 };
 
 struct signature_config {
-    struct mmr_strv rules, home_net, external_net, vars, disable, suppress, tune;
+    struct mmr_strv rules, home_net, external_net, vars, enable, disable, suppress, tune;
     int64_t stream_memory, flows_max;
     bool pack, midstream, findings, hints;
     uint8_t reserved[4];
@@ -125,6 +125,10 @@ static int new_set(const struct signature_config *cfg, struct mmr_rules **ret, s
     rc_cfg.home_net = home;
     rc_cfg.external_net = external;
     rc_cfg.vars = vars;
+    rc_cfg.enable = cfg->enable.v;
+    rc_cfg.n_enable = cfg->enable.n;
+    rc_cfg.disable = cfg->disable.v;
+    rc_cfg.n_disable = cfg->disable.n;
     if (rc == 0)
         rc = mmr_rules_new(&rc_cfg, ret, err);
     for (size_t i = 0; vars && i < rc_cfg.n_vars; i++) {
@@ -138,6 +142,22 @@ static int new_set(const struct signature_config *cfg, struct mmr_rules **ret, s
     free(home);
     free(external);
     return rc;
+}
+
+static void tell_loaded(const struct signature *m, const struct mmr_rules *set)
+{
+    enum { IDLE_TOLD = 20 };
+    char line[400];
+    const char *entry;
+    (void)snprintf(line, sizeof line, "signature.loaded rules=%zu left_out=%zu enabled=%zu", mmr_rules_count(set), mmr_rules_failed(set),
+                   mmr_rules_enabled(set));
+    m->host->log(m->host->impl, MMR_LOG_INFO, line);
+    for (int is_disable = 0; is_disable < 2; is_disable++)
+        for (size_t i = 0; i < IDLE_TOLD && (entry = mmr_rules_idle(set, is_disable, i)); i++) {
+            (void)snprintf(line, sizeof line, "signature.entry_idle list=%s entry=\"%.200s\" hint=\"no rule of the packs is meant by it\"",
+                           is_disable ? "disable" : "enable", entry);
+            m->host->log(m->host->impl, MMR_LOG_WARN, line);
+        }
 }
 
 static int load_rules(struct signature *m, const struct signature_config *cfg, struct mmr_rules **ret, struct mmr_error *err)
@@ -162,22 +182,12 @@ static int load_rules(struct signature *m, const struct signature_config *cfg, s
         mmr_rules_free(set);
         return rc;
     }
-    char line[160];
-    (void)snprintf(line, sizeof line, "signature.loaded rules=%zu left_out=%zu", mmr_rules_count(set), mmr_rules_failed(set));
-    m->host->log(m->host->impl, MMR_LOG_INFO, line);
+    tell_loaded(m, set);
     *ret = set;
     return 0;
 }
 
 /* ---- alerts ---- */
-
-static bool is_disabled(const struct signature_config *cfg, uint32_t sid)
-{
-    for (size_t i = 0; i < cfg->disable.n; i++)
-        if (strtoul(cfg->disable.v[i], NULL, 10) == sid)
-            return true;
-    return false;
-}
 
 /* First time for this rule on this flow (or between these hosts, without a flow)? */
 static bool is_first(struct signature *m, const struct mmr_rule_hit *hit)
@@ -199,7 +209,7 @@ static bool is_first(struct signature *m, const struct mmr_rule_hit *hit)
 static void on_hit(void *ctx, const struct mmr_rule_hit *hit)
 {
     struct signature *m = ctx;
-    if (is_disabled(m->cfg, hit->rule->sid) || !suppress_lets(m->suppress, hit))
+    if (hit->rule->is_disabled || !suppress_lets(m->suppress, hit))
         return;
     if (!m->has_asked) {
         m->has_asked = true;
@@ -377,7 +387,10 @@ static const struct mmr_cfg_key keys[] = {
             "EXTERNAL_NET; empty: everything that is not home_net"),
     MMR_CFG(struct signature_config, vars, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,
             "more address and port variables, as NAME=value"),
-    MMR_CFG(struct signature_config, disable, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0, "sids that never alert"),
+    MMR_CFG(struct signature_config, enable, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,
+            "rules the packs have commented out and that are wanted: a sid, 'group:FILE', 're:EXPRESSION' over the rule's line"),
+    MMR_CFG(struct signature_config, disable, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,
+            "rules that never alert, named in the same way"),
     MMR_CFG(struct signature_config, suppress, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,
             "matches kept quiet: 'sid=N src=NET dst=NET until=2030-01-31 owner=NAME reason=TEXT'; src, dst, until may be left out"),
     MMR_CFG(struct signature_config, tune, MMR_CFG_STRV, MMR_CFG_RELOADABLE, "", 0, 0,

@@ -160,6 +160,76 @@ static void rules_are_kept_quiet_for_machines_until_a_day_and_tuned(void **state
     }
 }
 
+/* Which of three rules alert, as bits: one switched off by its pack, one by a line of another shape, one that is on. */
+static unsigned alerting(const char *path, const char *key, const char *entry, int want_idle)
+{
+    struct mmr_error err = {.struct_size = sizeof err};
+    const char *const cfg[] = {"rules", path, "pack", "false", key, entry, NULL};
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_flow flow = a_flow(8);
+    unsigned bits = 0;
+    int i = mmr_testhost_add(th, &mmr_plugin_signature, cfg, &err);
+    if (i < 0)
+        fail_msg("%s %s: %s", key, entry, err.text);
+    feed_uri(th, i, &flow, "/off/more/on", 0);
+    for (unsigned k = 0; k < 3; k++) {
+        char rule[16];
+        (void)snprintf(rule, sizeof rule, "sid:%u", 21 + k);
+        bits |= (mmr_testhost_find_text(th, "finding", "mamori.rule", rule) >= 0 ? 1U : 0U) << k;
+    }
+    if ((int)mmr_testhost_logged(th, MMR_LOG_WARN, NULL) != want_idle)
+        fail_msg("%s %s: %u warnings", key, entry, mmr_testhost_logged(th, MMR_LOG_WARN, NULL));
+    assert_int_equal(mmr_testhost_feed(th, i, MMR_TOPIC_FLOW, &flow), 1);
+    mmr_testhost_free(th);
+    return bits;
+}
+
+static void rules_of_a_pack_are_switched_on_and_off(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/mamori-scan-XXXXXX";
+    write_rules(path, "# Rules of a pack; sid:21 is one of them\n"
+                      "#alert http any any -> any any (msg:\"OLD Heartbleed\"; http.uri; content:\"/off\"; classtype:trojan-activity; sid:21; rev:3;)\n"
+                      "# alert http any any -> any any (msg:\"more\"; http.uri; content:\"/more\"; classtype:trojan-activity; gid:7; sid:22;)\n"
+                      "alert http any any -> any any (msg:\"on\"; http.uri; content:\"/on\"; classtype:trojan-activity; sid:23;)\n"
+                      "# alert on your phone when sid:24 is seen\n");
+    static const struct {
+        const char *key, *entry;
+        unsigned want; /* bits of 21, 22, 23 */
+        int idle;      /* warnings: the entry means no rule, or a line it means is none */
+    } rows[] = {
+        {"vars", "X=1", 4, 0},
+        {"enable", "21", 5, 0},
+        {"enable", "1:21", 5, 0},
+        {"enable", "7:22", 6, 0},
+        {"enable", "1:22", 4, 1},
+        {"enable", "re:heart", 5, 0},
+        {"enable", "re:content:./(off|more)", 7, 0},
+        {"enable", "group:mamori-scan-*", 7, 1}, /* "alert on your phone" is told as no rule */
+        {"enable", "group:other", 4, 1},
+        {"enable", "23", 4, 0},
+        {"enable", "9", 4, 1},
+        {"disable", "23", 0, 0},
+        {"disable", "re:msg:.on", 0, 0},
+        {"disable", "21", 4, 1},
+    };
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        unsigned got = alerting(path, rows[k].key, rows[k].entry, rows[k].idle);
+        if (got != rows[k].want)
+            fail_msg("%s %s: rules %x alert, expected %x", rows[k].key, rows[k].entry, got, rows[k].want);
+    }
+    assert_int_equal(unlink(path), 0);
+    static const char *const bad[] = {"x", "1:", ":2", "21 22", "group:", "re:", "re:(", "99999999999"};
+    for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+        struct mmr_error err = {.struct_size = sizeof err};
+        const char *const cfg[] = {k & 1 ? "enable" : "disable", bad[k], "pack", "false", NULL};
+        struct mmr_testhost *th = mmr_testhost_new();
+        if (mmr_testhost_add(th, &mmr_plugin_signature, cfg, &err) != MMR_ECONFIG || !strstr(err.text, bad[k]))
+            fail_msg("'%s' was not refused by name: %s", bad[k], err.text);
+        mmr_testhost_free(th);
+    }
+}
+
 static void wrong_configuration_is_refused_and_reload_swaps_the_rules(void **state)
 {
     (void)state;
@@ -192,6 +262,7 @@ int main(void)
         cmocka_unit_test(first_match_is_a_finding_and_every_match_an_alert),
         cmocka_unit_test(foreign_rules_get_their_meaning_from_class_and_severity),
         cmocka_unit_test(rules_are_kept_quiet_for_machines_until_a_day_and_tuned),
+        cmocka_unit_test(rules_of_a_pack_are_switched_on_and_off),
         cmocka_unit_test(wrong_configuration_is_refused_and_reload_swaps_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
