@@ -28,7 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TRIES = 3, STATUS_TIMEOUT = -2 };
+enum { TRIES = 3, STATUS_TIMEOUT = -2, READS_MAX = 64 };
 
 struct run {
     const struct mmr_check_opts *opts;
@@ -73,11 +73,25 @@ static void run_case(struct run *r, const struct mmr_check_case *c)
     free(pr);
 }
 
+/* As in a real host, files that its settings name may be read: a certificate, a password. NULL-terminated. */
+static void settings_read(const struct run *r, const char *ret[READS_MAX])
+{
+    size_t n = 0;
+    ret[n++] = r->scratch;
+    for (const char *const *s = r->opts->set; s && *s && n < READS_MAX - 1; s++) {
+        const char *value = strchr(*s, '=');
+        if (value && value[1] == '/')
+            ret[n++] = value + 1;
+    }
+    ret[n] = NULL;
+}
+
 _Noreturn static void in_child(struct run *r, const struct mmr_check_case *c)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    const char *own[] = {r->scratch, NULL};
-    struct mmr_sandbox box = {.needs = r->needs, .reads = own, .writes = own};
+    const char *own[] = {r->scratch, NULL}, *reads[READS_MAX];
+    struct mmr_sandbox box = {.needs = r->needs, .reads = reads, .writes = own};
+    settings_read(r, reads);
     struct rlimit cpu = {r->opts->limit_s, r->opts->limit_s + 1}, core = {0, 0};
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
