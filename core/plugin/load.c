@@ -72,6 +72,12 @@ int mmr_plugin_seal(const char *path, int *ret_fd, struct mmr_error *err)
 
 /* ---- finding a file by id, without running it ---- */
 
+/* What stands before a text in a file is any constant's last byte; part of a longer id it is only when it could be in one. */
+static bool is_of_id(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+}
+
 static bool holds_id(const char *path, const char *id)
 {
     struct stat st;
@@ -85,7 +91,7 @@ static bool holds_id(const char *path, const char *id)
     const char *at = bytes, *end = at + st.st_size;
     size_t len = strlen(id) + 1; /* with its NUL, so that no longer id matches */
     while (!is_found && (at = memmem(at, (size_t)(end - at), id, len)) != NULL) {
-        is_found = at == (const char *)bytes || at[-1] == '\0';
+        is_found = at == (const char *)bytes || !is_of_id(at[-1]);
         at++;
     }
     (void)munmap(bytes, (size_t)st.st_size);

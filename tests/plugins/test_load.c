@@ -162,6 +162,18 @@ static void a_file_is_found_by_its_id_without_running_it(void **state)
     assert_int_equal(mmr_plugin_locate(p->dir, "est.sensor", &found, &err), MMR_ENOENT);
     assert_int_equal(mmr_plugin_locate(p->dir, "../../etc/passwd", &found, &err), MMR_EINVAL);
     assert_int_equal(mmr_plugin_locate("/nonexistent", "test.sensor", &found, &err), MMR_ENOENT);
+    static const char bytes[] = "\xfftest.odd\0xtest.longer"; /* behind a constant that does not end in NUL; and the end of a longer id */
+    char odd[128];
+    (void)snprintf(odd, sizeof odd, "%s/strange.so", p->dir);
+    FILE *f = fopen(odd, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, sizeof bytes, f), sizeof bytes);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(mmr_plugin_locate(p->dir, "test.odd", &found, &err), 0);
+    assert_string_equal(found, odd);
+    free(found);
+    assert_int_equal(mmr_plugin_locate(p->dir, "test.longer", &found, &err), MMR_ENOENT);
+    assert_int_equal(unlink(odd), 0);
 }
 
 static void built_ins_come_first_and_ids_must_agree(void **state)
