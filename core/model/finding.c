@@ -28,7 +28,7 @@ enum dest {
     D_COUNT
 };
 
-#define FIELD(key, dest) {key, sizeof key - 1, dest}
+#define FIELD(key, dest) {(key), sizeof(key) - 1, (dest)}
 static const struct {
     const char *key;
     uint16_t len;

@@ -47,6 +47,8 @@ static bool grow(struct tail_index *x)
 int mmr_tails_add(struct tail_index *x, const uint8_t *p, uint32_t len, uint32_t rule)
 {
     uint32_t n = len < TAIL_MAX ? len : TAIL_MAX, h = 0;
+    if (len == 0)
+        return MMR_EINVAL;
     if (x->n * 2 >= x->cap && !grow(x))
         return MMR_ENOMEM;
     for (uint32_t i = 0; i < n; i++)

@@ -163,7 +163,7 @@ static bool hold(uint8_t **p, size_t *cap, size_t need)
 
 static bool take_block(struct h2_dir *d, const uint8_t *p, size_t n)
 {
-    if (n > BLOCK_MAX - d->n_block)
+    if (n > BLOCK_MAX - d->n_block || (n && !p))
         return false;
     if (!hold(&d->block, &d->cap_block, d->n_block + n + 1)) /* never none: an empty block is a block */
         return false;
