@@ -22,7 +22,7 @@ struct config {
     const char *exclusions;
     const char *min_level;
     int64_t fold;
-    bool own_rules;
+    bool own_rules, windows_later;
 };
 static const struct mmr_cfg_key keys[] = {
     MMR_CFG(struct config, rules, MMR_CFG_STRV, MMR_CFG_RELOADABLE, NULL, 0, 0, "more rule files, or folders of .yml files"),
@@ -37,6 +37,8 @@ static const struct mmr_cfg_key keys[] = {
             "lowest level that reports: informational, low, medium, high or critical"),
     MMR_CFG(struct config, fold, MMR_CFG_MSEC, MMR_CFG_RELOADABLE, "1m", 0, 86400000,
             "how long repetitions of a rule on the same process are only counted"),
+    MMR_CFG(struct config, windows_later, MMR_CFG_BOOL, MMR_CFG_RELOADABLE, "false", 0, 0,
+            "leave the rules of Windows logs aside until the first such event, which then waits for them; saves memory"),
     {0},
 };
 
@@ -151,7 +153,8 @@ static int load(const struct mmr_host *host, const struct config *c, struct load
     if (!rc)
         rc = check_names(l.rules, "only", &c->only, err);
     if (!rc) {
-        mmr_sigma_lazy_windows(l.rules, woken, (void *)(uintptr_t)host); /* most machines never see one */
+        if (c->windows_later)
+            mmr_sigma_lazy_windows(l.rules, woken, (void *)(uintptr_t)host);
         rc = mmr_sigma_compile(l.rules, err);
     }
     for (size_t i = 0; !rc && i < mmr_sigma_count(l.rules); i++) {
