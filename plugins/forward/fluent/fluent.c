@@ -251,27 +251,11 @@ static void on_connected(void *ctx, CURL *easy, CURLcode code, const char *error
 
 static int dial(struct sender *s, struct mmr_error *err)
 {
-    char url[300];
-    bool is_tls = strcmp(s->cfg->transport, "tls") == 0;
-    CURL *e = mmr_post_handle(s->cfg->timeout, s->cfg->ca_file);
-    if (!e)
-        return MMR_EAGAIN;
-    (void)snprintf(url, sizeof url, "%s://%s", is_tls ? "https" : "http", s->cfg->server); /* CONNECT_ONLY: nothing of HTTP is said */
-    (void)curl_easy_setopt(e, CURLOPT_URL, url);
-    (void)curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_SSL_ENABLE_ALPN, 0L);
-    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-    if (is_tls && s->cfg->cert_file) {
-        (void)curl_easy_setopt(e, CURLOPT_SSLCERT, s->cfg->cert_file);
-        (void)curl_easy_setopt(e, CURLOPT_SSLKEY, s->cfg->key_file ? s->cfg->key_file : s->cfg->cert_file);
-    }
-    int r = mmr_post_connect(s->post, e, on_connected, s, err);
-    if (r) {
-        curl_easy_cleanup(e);
+    const struct mmr_post_line l = {.server = s->cfg->server, .ca_file = s->cfg->ca_file, .cert_file = s->cfg->cert_file, .key_file = s->cfg->key_file,
+                                    .is_tls = strcmp(s->cfg->transport, "tls") == 0, .timeout_ms = s->cfg->timeout};
+    int r = mmr_post_dial(s->post, &l, on_connected, s, &s->line, err);
+    if (r)
         return r;
-    }
-    s->line = e;
     s->state = CONNECTING;
     return 0;
 }

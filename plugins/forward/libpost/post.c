@@ -111,11 +111,6 @@ int mmr_post_start(struct mmr_post *p, CURL *easy, mmr_post_done_fn done, void *
     return start(p, easy, false, done, ctx, err);
 }
 
-int mmr_post_connect(struct mmr_post *p, CURL *easy, mmr_post_done_fn done, void *ctx, struct mmr_error *err)
-{
-    return start(p, easy, true, done, ctx, err);
-}
-
 void mmr_post_drop(struct mmr_post *p, CURL *easy)
 {
     for (unsigned i = 0; i < p->n; i++)
@@ -182,6 +177,32 @@ CURL *mmr_post_handle(int64_t timeout_ms, const char *ca_file)
     if (ca_file)
         (void)curl_easy_setopt(e, CURLOPT_CAINFO, ca_file);
     return e;
+}
+
+int mmr_post_dial(struct mmr_post *p, const struct mmr_post_line *l, mmr_post_done_fn done, void *ctx, CURL **ret, struct mmr_error *err)
+{
+    char url[300];
+    /* CONNECT_ONLY: nothing of HTTP is said */
+    if (snprintf(url, sizeof url, "%s://%s", l->is_tls ? "https" : "http", l->server) >= (int)sizeof url)
+        return mmr_fail(err, MMR_ETOOBIG, "server '%.40s...' has %zu bytes, expected HOST:PORT of at most %zu", l->server, strlen(l->server), sizeof url - 9);
+    CURL *e = mmr_post_handle(l->timeout_ms, l->ca_file);
+    if (!e)
+        return MMR_EAGAIN;
+    (void)curl_easy_setopt(e, CURLOPT_URL, url);
+    (void)curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
+    (void)curl_easy_setopt(e, CURLOPT_SSL_ENABLE_ALPN, 0L);
+    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (l->is_tls && l->cert_file) {
+        (void)curl_easy_setopt(e, CURLOPT_SSLCERT, l->cert_file);
+        (void)curl_easy_setopt(e, CURLOPT_SSLKEY, l->key_file ? l->key_file : l->cert_file);
+    }
+    int r = start(p, e, true, done, ctx, err);
+    if (r)
+        curl_easy_cleanup(e);
+    else
+        *ret = e;
+    return r;
 }
 
 int mmr_post_secret(const char *path, char buf[MMR_SECRET_MAX], struct mmr_error *err)

@@ -20,9 +20,21 @@ void mmr_post_free(struct mmr_post *p); /* ends what runs, done() is not called;
 typedef void (*mmr_post_done_fn)(void *ctx, CURL *easy, CURLcode code, const char *error);
 /* errors MMR_EAGAIN MMR_POST_AT_ONCE run already; MMR_ENOMEM */
 int mmr_post_start(struct mmr_post *p, CURL *easy, mmr_post_done_fn done, void *ctx, struct mmr_error *err);
-/* The same for a connection that stays (CURLOPT_CONNECT_ONLY): after done() with CURLE_OK it is the caller's to send on
- * (curl_easy_send) until mmr_post_drop(), which cleans it up. After a failure the caller cleans it up as above. */
-int mmr_post_connect(struct mmr_post *p, CURL *easy, mmr_post_done_fn done, void *ctx, struct mmr_error *err);
+/*
+ * mmr_post_dial - a connection that stays, for a protocol of the caller's own: TCP, or TLS with the server's name checked.
+ * After done() with CURLE_OK it is the caller's to send on (curl_easy_send) until mmr_post_drop(), which cleans it up; after a
+ * failure done() cleans it up.
+ *
+ * server  "HOST:PORT"; cert_file, key_file: our own, for TLS, or NULL (key_file NULL: it is in cert_file); texts are copied
+ * ret     the connection
+ * errors  MMR_EAGAIN MMR_POST_AT_ONCE run already, or no memory: try again; MMR_ENOMEM; MMR_ETOOBIG server
+ */
+struct mmr_post_line {
+    const char *server, *ca_file, *cert_file, *key_file;
+    bool is_tls;
+    int64_t timeout_ms;
+};
+int mmr_post_dial(struct mmr_post *p, const struct mmr_post_line *l, mmr_post_done_fn done, void *ctx, CURL **ret, struct mmr_error *err);
 void mmr_post_drop(struct mmr_post *p, CURL *easy);
 unsigned mmr_post_running(const struct mmr_post *p);
 void mmr_post_fd(struct mmr_post *p, int fd, unsigned rw); /* from on_fd with the cookie */
