@@ -12,12 +12,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from site_lab import Site, case, failed, until, usable
+from site_lab import Site, case, play, until, usable
 from upstream_lab import Collector
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -372,17 +371,7 @@ def run(lab):
 def main():
     if not usable(sys.argv[2]) or not os.path.exists("/dev/net/tun"):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-faults-")
-    lab = Lab(Site(root, sys.argv[1], sys.argv[2], "10.80.0"), sys.argv[3])
-    try:
-        run(lab)
-    finally:
-        lab.end()
-        if failed and os.environ.get("KEEP"):
-            print("kept:", root)
-        else:
-            shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("faults", lambda root: Lab(Site(root, sys.argv[1], sys.argv[2], "10.80.0"), sys.argv[3]), run)
 
 
 if __name__ == "__main__":

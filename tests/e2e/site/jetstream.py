@@ -7,13 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from jetstream_lab import Cluster, Collector, desk, is_there, order_faults, settled
-from site_lab import Site, case, failed, until, usable
+from site_lab import Site, case, play, until, usable
 
 LAN, WAN = "10.86.0", "203.0.113"
 ENDPOINT = ("proc", "files", "ransom", "log", "authfail", "sigma", "contain")
@@ -223,14 +222,7 @@ def both(office, cluster, collector):
 def main():
     if not is_there() or not usable(sys.argv[2]):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-jetstream-")
-    site = Site(root, sys.argv[1], sys.argv[2], LAN)
-    try:
-        run(site)
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("jetstream", lambda root: Site(root, sys.argv[1], sys.argv[2], LAN), run)
 
 
 if __name__ == "__main__":

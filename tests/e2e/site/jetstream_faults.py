@@ -7,15 +7,13 @@ import json
 import os
 import random
 import re
-import shutil
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from jetstream_lab import Cluster, Collector, desk, is_there, order_faults, settled
-from site_lab import Site, case, failed, until, usable
+from site_lab import Site, case, play, until, usable
 
 KILLS = int(os.environ.get("MMR_KILLS", "20"))
 LAST, GRAVE = int(os.environ.get("MMR_LAST", "2200")), 5
@@ -167,14 +165,7 @@ def flow(hubs, cluster, collectors):
 def main():
     if not is_there() or not usable(sys.argv[2]):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-jetstream-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.85.0")
-    try:
-        run(site, sys.argv[3])
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("jetstream", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.85.0"), lambda site: run(site, sys.argv[3]))
 
 
 if __name__ == "__main__":

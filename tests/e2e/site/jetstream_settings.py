@@ -8,12 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from jetstream_lab import Client, Cluster, Collector, Server, desk, is_there
-from site_lab import Site, case, failed, until, usable
+from site_lab import Site, case, play, until, usable
 
 LAST = 12
 
@@ -269,14 +268,7 @@ def with_a_store(lab, engine, waits):
 def main():
     if not is_there() or not usable(sys.argv[2]):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-jetstream-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.87.0")
-    try:
-        run(site, sys.argv[3])
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("jetstream", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.87.0"), lambda site: run(site, sys.argv[3]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
@@ -18,7 +17,7 @@ SEED = int(sys.argv[6]) if len(sys.argv) > 6 else int(time.time())
 FORGETFUL = sys.argv[4]
 sys.argv = [*sys.argv[:4], str(SECONDS), str(SEED), "0"]
 import faults  # noqa: E402
-from site_lab import Site, case, failed, until, usable  # noqa: E402
+from site_lab import Site, case, play, until, usable  # noqa: E402
 
 
 class Disk:
@@ -139,17 +138,7 @@ def main():
     if not os.path.exists(FORGETFUL) or not os.path.exists("/dev/fuse"):
         print("[  SKIPPED ] needs libfuse3-dev at build time and /dev/fuse")
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-power-")
-    lab = PowerLab(Site(root, sys.argv[1], sys.argv[2], "10.87.0"), sys.argv[3])
-    try:
-        run(lab)
-    finally:
-        lab.end()
-        if failed and os.environ.get("KEEP"):
-            print("kept:", root)
-        else:
-            shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("power", lambda root: PowerLab(Site(root, sys.argv[1], sys.argv[2], "10.87.0"), sys.argv[3]), run)
 
 
 if __name__ == "__main__":

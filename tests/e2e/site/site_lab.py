@@ -5,11 +5,28 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 import sys
+import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from cases import case, failed, until  # noqa: E402
+
+
+def play(name, lab_of, run):
+    """run(lab_of(a folder of its own)), and what it made is ended and removed; with KEEP set, the folder of a failed one stays.
+    Returns the exit status."""
+    root = tempfile.mkdtemp(prefix=f"mamori-{name}-")
+    lab = lab_of(root)
+    try:
+        run(lab)
+    finally:
+        lab.end()
+        if failed and os.environ.get("KEEP"):
+            print("kept:", root)
+        else:
+            shutil.rmtree(root, ignore_errors=True)
+    return 1 if failed else 0
 
 
 def usable(plugins):
