@@ -36,8 +36,12 @@ void mmr_listeners_tell(const struct mmr_roster *r, struct mmr_local_server *srv
     for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX && r->has_listeners; s++) {
         const struct mmr_roster_instance *i = listener(r, s, 0);
         size_t n = i ? strlen(i->subscribes) : 0;
-        if (!n || at + n + 2 > sizeof kinds)
+        if (!n)
             continue;
+        if (at + n + 2 > sizeof kinds) {
+            mmr_log(MMR_LOG_WARN, "listeners.not_told", "host=%s reason=\"the kinds all listeners read have more than %d bytes together\"", r->slot[s].host, KINDS_BYTES);
+            continue;
+        }
         if (at)
             kinds[at++] = '\n';
         memcpy(kinds + at, i->subscribes, n + 1);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS_MAX = 4096 };
+enum { PARTS_MAX = 4096, PART_BYTES = 8 * 1024 }; /* 32 MB of store at the very most */
 #define KEY_PREFIX "part."
 
 struct reading {
@@ -52,6 +52,10 @@ void mmr_live_part(void *ctx)
     struct mmr_live *l = ctx;
     struct mmr_error err = {.struct_size = sizeof err};
     char key[32];
+    if (l->event_len > PART_BYTES) {
+        mmr_log(MMR_LOG_WARN, "part.not_kept", "bytes=%zu reason=\"expected at most %d; after a restart the correlation rules count without it\"", l->event_len, PART_BYTES);
+        return;
+    }
     if (l->next_part >= PARTS_MAX) {
         key_of(l->next_part - PARTS_MAX, key);
         (void)mmr_persist_state(l->persist, key, NULL, 0, &err);
