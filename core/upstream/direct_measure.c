@@ -44,7 +44,7 @@ static void wanted(void *ctx)
     m.f = open_memstream(&text, &len);
     if (m.f)
         put(&m, d);
-    const bool is_good = m.f && !((ferror(m.f) != 0) | (fclose(m.f) != 0));
+    const bool is_written = m.f && !ferror(m.f), is_good = m.f && fclose(m.f) == 0 && is_written;
     mmr_metrics_http_answer(d->metrics, is_good ? text : NULL, len);
     free(text);
 }

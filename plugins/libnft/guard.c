@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CONFIGURED_MAX = MMR_GUARD_MAX / 2 };
+
 static void add(struct mmr_guard *g, const struct mmr_deny_key *k, const char *why)
 {
     if (g->n == MMR_GUARD_MAX)
@@ -121,16 +123,18 @@ int mmr_guard_load(struct mmr_guard *g, const char *const *configured, size_t n,
     g->n = 0;
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         add_text(g, fixed[i], "a loopback, link-local or multicast address");
-    own_addresses(g);
-    gateways(g);
-    name_servers(g);
-    open_sessions(g);
-    for (size_t i = 0; i < n; i++) {
+    if (n > CONFIGURED_MAX)
+        return mmr_fail(err, MMR_ETOOBIG, "never_block: %zu entries, at most %d; write networks in place of single addresses", n, CONFIGURED_MAX);
+    for (size_t i = 0; i < n; i++) { /* before what is found on this machine: no flood of sessions takes the room of these */
         struct mmr_deny_key k;
         if (!mmr_deny_parse(configured[i], &k))
             return mmr_fail(err, MMR_ECONFIG, "never_block: '%.80s' is no address or network", configured[i]);
         add(g, &k, "on the never-block list");
     }
+    own_addresses(g);
+    gateways(g);
+    name_servers(g);
+    open_sessions(g);
     return 0;
 }
 

@@ -23,7 +23,7 @@ void mmr_guard_learn(struct mmr_guard *g);
  * were open at the start and still are (sessions.h), and the configured networks (administrators' machines belong there:
  * an SSH session opened later proves nobody).
  *
- * errors  MMR_ECONFIG a configured entry is no address or network
+ * errors  MMR_ECONFIG a configured entry is no address or network; MMR_ETOOBIG more than half of MMR_GUARD_MAX of them
  */
 int mmr_guard_load(struct mmr_guard *g, const char *const *configured, size_t n, struct mmr_error *err);
 /* NULL: may be denied; else why not. A network is refused when it holds anything guarded, or is wider

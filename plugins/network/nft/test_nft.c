@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "conntrack.h"
+#include "guard.h"
 #include "testhost.h"
 
 #include <mamori/action.h>
@@ -254,6 +255,28 @@ static void a_dry_run_changes_nothing(void **state)
     mmr_testhost_free(th);
 }
 
+static void what_the_operator_names_always_has_room(void **state)
+{
+    enum { MOST = MMR_GUARD_MAX / 2 };
+    static char text[MOST + 1][16];
+    static const char *list[MOST + 1];
+    struct mmr_guard *g = calloc(1, sizeof *g);
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_deny_key k;
+    (void)state;
+    assert_non_null(g);
+    for (int i = 0; i <= MOST; i++) {
+        (void)snprintf(text[i], sizeof text[i], "198.51.100.%d", i + 1);
+        list[i] = text[i];
+    }
+    assert_int_equal(mmr_guard_load(g, list, MOST, &err), 0);
+    assert_true(mmr_deny_parse(list[MOST - 1], &k));
+    assert_string_equal(mmr_guard_refuses(g, &k), "on the never-block list");
+    assert_int_equal(mmr_guard_load(g, list, MOST + 1, &err), MMR_ETOOBIG); /* named, not half kept */
+    assert_non_null(strstr(err.text, "never_block: 129 entries"));
+    free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_bridge_is_guarded_in_its_own_family),
         cmocka_unit_test(tracked_connections_of_the_address_are_let_go),
         cmocka_unit_test(a_dry_run_changes_nothing),
+        cmocka_unit_test(what_the_operator_names_always_has_room),
     };
     return cmocka_run_group_tests(tests, enter_namespace, NULL);
 }
