@@ -12,25 +12,7 @@
 #include <mamori/event.h>
 #include <mamori/plugin.h>
 
-#include "testhost.h"
-
-extern const struct mmr_plugin mmr_plugin_authfail;
-
-struct world {
-    struct mmr_testhost *th;
-    int i;
-    int64_t t;
-};
-
-static struct world begin(void)
-{
-    struct mmr_error err = {.struct_size = sizeof err};
-    struct world w = {mmr_testhost_new(), 0, MMR_TH_START_NS};
-    w.i = mmr_testhost_add(w.th, &mmr_plugin_authfail, NULL, &err);
-    if (w.i < 0)
-        fail_msg("%s", err.text);
-    return w;
-}
+#include "test_world.h"
 
 static void feed(struct world *w, const char *kind, const char *message, const char *ip, const char *user)
 {

@@ -16,6 +16,7 @@
 #include "match.h"
 #include "syslog.h"
 #include "sysmap.h"
+#include "test_world.h"
 
 static struct mmr_auth_matcher *matcher;
 
@@ -212,17 +213,6 @@ static void every_row_of_the_table_compiles(void **state)
     for (size_t i = 0; i < n; i++)
         if (mmr_auth_matcher_row(matcher, i, &err) != 0)
             fail_msg("row %zu: %s", i, err.text);
-}
-
-static void canonical(const char *in, char out[256])
-{
-    struct in6_addr a;
-    unsigned v[4];
-    snprintf(out, 256, "%s", in);
-    if (inet_pton(AF_INET6, in, &a) == 1)
-        inet_ntop(AF_INET6, &a, out, 256);
-    else if (sscanf(in, "%u.%u.%u.%u", &v[0], &v[1], &v[2], &v[3]) == 4)
-        snprintf(out, 256, "%u.%u.%u.%u", v[0], v[1], v[2], v[3]);
 }
 
 struct score {

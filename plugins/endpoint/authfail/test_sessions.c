@@ -21,25 +21,7 @@
 #include "jsonscan.h"
 #include "syslog.h"
 #include "sysmap.h"
-#include "testhost.h"
-
-extern const struct mmr_plugin mmr_plugin_authfail;
-
-struct world {
-    struct mmr_testhost *th;
-    int i;
-    int64_t t;
-};
-
-static struct world begin(void)
-{
-    struct mmr_error err = {.struct_size = sizeof err};
-    struct world w = {mmr_testhost_new(), 0, MMR_TH_START_NS};
-    w.i = mmr_testhost_add(w.th, &mmr_plugin_authfail, NULL, &err);
-    if (w.i < 0)
-        fail_msg("%s", err.text);
-    return w;
-}
+#include "test_world.h"
 
 /* One line, as the log plugin would hand it on; how many findings it made. */
 static int feed(struct world *w, const char *line, int64_t time_ns)
@@ -148,17 +130,6 @@ static void a_flood_of_connections_does_no_harm(void **state)
 }
 
 /* ---- recorded lines ---- */
-
-static void canonical(const char *in, char out[256])
-{
-    struct in6_addr a;
-    unsigned v[4];
-    snprintf(out, 256, "%s", in);
-    if (inet_pton(AF_INET6, in, &a) == 1)
-        inet_ntop(AF_INET6, &a, out, 256);
-    else if (sscanf(in, "%u.%u.%u.%u", &v[0], &v[1], &v[2], &v[3]) == 4)
-        snprintf(out, 256, "%u.%u.%u.%u", v[0], v[1], v[2], v[3]);
-}
 
 struct row {
     char *line, host[256];
