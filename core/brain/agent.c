@@ -10,6 +10,7 @@
 #include "brain/brain.h"
 #include "brain/listeners.h"
 #include "config/sources.h"
+#include "plugin/loop.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/memory.h"
@@ -21,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFRESH_S = 60, DROPS_S = 10 };
+enum { TIMER_MS = 1000, REFRESH_S = 60, DROPS_S = 10 };
 
 /* The node's account of itself, while somebody listens. */
 static void give_account(struct mmr_agent *a)
@@ -106,6 +107,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     mmr_agent_link_work(a);
     give_account(a);
     settle(a);
+    (void)mmr_loop_every(a->timer, TIMER_MS);
 }
 
 /* ---- start ---- */
@@ -121,7 +123,6 @@ static int configure(struct mmr_agent *a, const struct mmr_message *m, struct mm
     char dir[4096], over[8192];
     bool has_dir = mmr_event_copy_str(m->map, "dir", dir, sizeof dir), has_over = mmr_event_copy_str(m->map, "over", over, sizeof over);
     const struct mmr_instances none = {0};
-    const struct timeval every = {.tv_sec = 1};
     int r = mmr_config_load_site(has_dir ? dir : NULL, has_over ? over : NULL, say, NULL, &a->config, err);
     if (!r)
         r = mmr_setup_new(a->config, &none, NULL, false, say, NULL, &a->setup, err);
@@ -138,9 +139,9 @@ static int configure(struct mmr_agent *a, const struct mmr_message *m, struct mm
     if (r)
         return r;
     a->bus_event = event_new(a->base, mmr_bus_fd(a->bus), EV_READ | EV_PERSIST, on_bus, a);
-    a->timer = event_new(a->base, -1, EV_PERSIST, on_timer, a);
+    a->timer = evtimer_new(a->base, on_timer, a);
     a->commit_timer = event_new(a->base, -1, 0, on_commit_timer, a);
-    if (!a->bus_event || !a->timer || !a->commit_timer || event_add(a->bus_event, NULL) != 0 || event_add(a->timer, &every) != 0)
+    if (!a->bus_event || !a->timer || !a->commit_timer || event_add(a->bus_event, NULL) != 0 || mmr_loop_every(a->timer, TIMER_MS) != 0)
         return mmr_fail(err, MMR_ENOMEM, "agent: out of memory");
     mmr_log(MMR_LOG_INFO, "node.ready", "node=%s hub=%s", a->roster.node, mmr_config_str(a->config, "site.hub"));
     return 0;
@@ -261,7 +262,7 @@ int mmr_agent_main(void)
     struct mmr_agent *a = calloc(1, sizeof *a);
     if (!a)
         return 3;
-    a->base = event_base_new();
+    a->base = mmr_loop_new();
     a->view = calloc(1, sizeof *a->view);
     a->stamped = malloc(MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX);
     int status = a->base && a->view && a->stamped ? 0 : 3;

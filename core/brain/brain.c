@@ -8,6 +8,7 @@
 #include "brain/live.h"
 #include "brain/membership.h"
 #include "brain/uplink.h"
+#include "plugin/loop.h"
 #include "plugin/describe.h"
 #include "plugin/sandbox.h"
 #include "util/clock.h"
@@ -283,6 +284,23 @@ static void keep_selftests(struct mmr_live *l)
     }
 }
 
+/* Has somebody become lost since the last look: was down for so long, or has not come since our start? */
+static bool has_lost_someone(struct mmr_live *l)
+{
+    int64_t edge = mmr_clock_wall_ns() - LOST_AFTER_S * MMR_NS_PER_S, since = l->lost_edge_ns;
+    int64_t up = mmr_clock_mono_ns() - l->started_ns;
+    bool is_lost = !l->has_waited && up >= LOST_AFTER_S * MMR_NS_PER_S;
+    l->has_waited |= is_lost;
+    l->lost_edge_ns = edge;
+    if (!l->is_settled && up > SETTLED_AFTER_MS * MMR_NS_PER_MS)
+        l->is_settled = is_lost = true;
+    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
+        is_lost |= !l->roster.slot[s].is_up && l->roster.slot[s].down_ns > since && l->roster.slot[s].down_ns <= edge;
+    for (size_t k = 0; k < l->roster.n_nodes; k++)
+        is_lost |= !l->roster.nodes[k].is_up && l->roster.nodes[k].down_ns > since && l->roster.nodes[k].down_ns <= edge;
+    return is_lost;
+}
+
 static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
 {
     struct mmr_live *l = ctx;
@@ -297,18 +315,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     mmr_selftest_run(&l->selftest, &l->roster, mmr_live_try, l, mmr_clock_wall_ns());
     mmr_selftest_tick(&l->selftest, mmr_clock_wall_ns());
     keep_selftests(l);
-    int64_t edge = mmr_clock_wall_ns() - LOST_AFTER_S * MMR_NS_PER_S; /* did somebody become lost since the last look? */
-    int64_t up_ns = mmr_clock_mono_ns() - l->started_ns - LOST_AFTER_S * MMR_NS_PER_S;
-    bool is_lost = up_ns >= 0 && up_ns < FORWARD_EVERY_MS * MMR_NS_PER_MS; /* who never came since our start is */
-    if (!l->is_settled && mmr_clock_mono_ns() - l->started_ns > SETTLED_AFTER_MS * MMR_NS_PER_MS)
-        l->is_settled = is_lost = true;
-    for (uint32_t s = 0; s < MMR_LOCAL_SLOTS_MAX; s++)
-        is_lost |= !l->roster.slot[s].is_up && l->roster.slot[s].down_ns > edge - FORWARD_EVERY_MS * MMR_NS_PER_MS &&
-                   l->roster.slot[s].down_ns <= edge;
-    for (size_t k = 0; k < l->roster.n_nodes; k++)
-        is_lost |= !l->roster.nodes[k].is_up && l->roster.nodes[k].down_ns > edge - FORWARD_EVERY_MS * MMR_NS_PER_MS &&
-                   l->roster.nodes[k].down_ns <= edge;
-    if (is_lost)
+    if (has_lost_someone(l))
         mmr_pipeline_reconsider(l->pipeline, mmr_clock_wall_ns());
     mmr_live_eyes_tick(l);
     mmr_live_known_tick(l);
@@ -320,6 +327,7 @@ static void on_forward_timer(evutil_socket_t fd, short what, void *ctx)
     trim(l);
     mmr_live_forward(l);
     mmr_live_settle(l);
+    (void)mmr_loop_every(l->forward_timer, FORWARD_EVERY_MS);
 }
 
 void mmr_live_responders(struct mmr_live *l)
@@ -391,9 +399,8 @@ static int configure(struct mmr_live *l, const struct mmr_message *m, struct mmr
     mmr_notices_restored(l->notices);
     l->bus_event = event_new(l->base, mmr_bus_fd(l->bus), EV_READ | EV_PERSIST, on_bus, l);
     l->timer = event_new(l->base, -1, 0, on_timer, l);
-    l->forward_timer = event_new(l->base, -1, EV_PERSIST, on_forward_timer, l);
-    const struct timeval every = {.tv_sec = FORWARD_EVERY_MS / 1000, .tv_usec = FORWARD_EVERY_MS % 1000 * 1000};
-    if (!l->bus_event || !l->timer || !l->forward_timer || event_add(l->bus_event, NULL) != 0 || event_add(l->forward_timer, &every) != 0)
+    l->forward_timer = evtimer_new(l->base, on_forward_timer, l);
+    if (!l->bus_event || !l->timer || !l->forward_timer || event_add(l->bus_event, NULL) != 0 || mmr_loop_every(l->forward_timer, FORWARD_EVERY_MS) != 0)
         return mmr_fail(err, MMR_ENOMEM, "brain: out of memory");
     arm(l);
     return 0;
@@ -518,7 +525,7 @@ int mmr_brain_main(void)
     if (!l)
         return 3;
     l->started_ns = mmr_clock_mono_ns();
-    l->base = event_base_new();
+    l->base = mmr_loop_new();
     l->view = calloc(1, sizeof *l->view);
     l->sights = mmr_sights_new();
     l->stamped = malloc(MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX);

@@ -83,6 +83,8 @@ struct mmr_live {
     int64_t wall_minus_mono_ns; /* as the clocks stood when we last looked */
     int64_t started_wall_ns, alive_ns; /* alive_ns: when the store last learnt that we run */
     int64_t trimmed_ns; /* monotonic: when delivered records were last let go */
+    bool has_waited;    /* long enough after our start to miss who has not come */
+    int64_t lost_edge_ns; /* who went before this was looked at: wall clock */
     bool is_settled;    /* whoever is here has had the time to connect after our start */
     uint64_t events, refused;
     struct mmr_responder *responders;

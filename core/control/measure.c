@@ -6,6 +6,7 @@
 
 #include "control/metrics.h"
 #include "control/metrics_http.h"
+#include "plugin/loop.h"
 #include "plugin/roles.h"
 #include "plugin/sandbox.h"
 
@@ -102,7 +103,7 @@ int mmr_measure_main(void)
     static const struct mmr_tether_ops ops = {.message = on_message, .end = on_end};
     const struct rlimit files = {FILES_MAX, FILES_MAX};
     struct mmr_error err = {.struct_size = sizeof err};
-    struct measure m = {.base = event_base_new()};
+    struct measure m = {.base = mmr_loop_new()};
     int status = 3;
     if (m.base && (mmr_sandbox_core(&err) != 0 || mmr_tether_new(m.base, &ops, &m, &m.tether, &err) != 0)) {
         (void)fprintf(stderr, "mamori measure: %s\n", err.text);

@@ -4,6 +4,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "plugin/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TICK_S = 2, ANNOUNCE_AFTER_S = 20 };
+enum { TICK_MS = 2000, ANNOUNCE_AFTER_S = 20 };
 
 static void say(void *ctx, const char *line)
 {
@@ -110,6 +111,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
         if (!s->opts->is_quiet)
             mmr_run_announce(s);
     }
+    (void)mmr_loop_every(s->tick, TICK_MS);
 }
 
 /* One mamori a run_dir. */
@@ -170,13 +172,12 @@ static int start(struct mmr_run_state *s, struct mmr_error *err)
 
 static int watch_signals(struct mmr_run_state *s)
 {
-    const struct timeval every = {.tv_sec = TICK_S};
     s->sigterm = evsignal_new(s->base, SIGTERM, on_signal, s);
     s->sigint = evsignal_new(s->base, SIGINT, on_signal, s);
     s->sighup = evsignal_new(s->base, SIGHUP, on_signal, s);
-    s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+    s->tick = evtimer_new(s->base, on_tick, s);
     return s->sigterm && s->sigint && s->sighup && s->tick && event_add(s->sigterm, NULL) == 0 && event_add(s->sigint, NULL) == 0 &&
-                   event_add(s->sighup, NULL) == 0 && event_add(s->tick, &every) == 0
+                   event_add(s->sighup, NULL) == 0 && mmr_loop_every(s->tick, TICK_MS) == 0
                ? 0
                : MMR_ENOMEM;
 }
@@ -230,7 +231,7 @@ int mmr_run(const struct mmr_run_opts *o)
         for (size_t i = 0; i < 4; i++)
             if (strcmp(mmr_config_str(s->config, "log.level"), levels[i].name) == 0)
                 mmr_log_level_set(levels[i].level);
-        s->base = event_base_new();
+        s->base = mmr_loop_new();
         r = s->base && watch_signals(s) == 0 ? start(s, &err) : mmr_fail(&err, MMR_ENOMEM, "out of memory");
     }
     if (!r)

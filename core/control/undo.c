@@ -2,6 +2,7 @@
 #include "control/undo.h"
 
 #include "model/incident.h"
+#include "plugin/loop.h"
 #include "plugin/admit.h"
 #include "plugin/describe.h"
 #include "plugin/runtime.h"
@@ -130,7 +131,7 @@ static int reconcile(struct undo *u, const struct mmr_instance_conf *x, const st
 {
     static const struct mmr_runtime_ops ops = {.on_log = on_log};
     mmr_autofree uint8_t *packed = NULL;
-    struct event_base *base = event_base_new();
+    struct event_base *base = mmr_loop_new();
     struct mmr_runtime *rt = NULL;
     size_t len = 0;
     uint32_t index;

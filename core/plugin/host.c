@@ -2,6 +2,7 @@
  * host.c - the plugin host process: from the assignment to running instances, and between them and the bus.
  * Nothing of a plugin runs before the privileges that were not granted are gone.
  */
+#include "plugin/loop.h"
 #include "plugin/host.h"
 
 #include "bus/local.h"
@@ -33,8 +34,8 @@
 enum {
     EXIT_ENDED = 0, EXIT_REFUSED = 2, EXIT_FAILED = 3,
     ACT_TIMEOUT_MS = 20000,  /* below the planner's 30 s, so that our answer comes before its own */
-    SETTLE_MS = 50,          /* how soon a sensor hears that events nobody waits for are settled, */
-    SETTLE_QUIET_MS = 250,   /* and how soon the first after a quiet time */
+    SETTLE_MS = 50,          /* how soon a sensor hears that events nobody waits for are settled */
+    PENDING_MS = 1000,
     FLUSH_MS = 2000,
 };
 
@@ -71,7 +72,7 @@ struct host {
     struct mmr_sandbox sandbox;
     struct mmr_sandbox_report report;
     char *wants;
-    bool is_assigned, is_running;
+    bool is_assigned, is_running, is_settling;
     int status;
 };
 
@@ -116,8 +117,23 @@ static int on_forwarded(void *ctx, uint32_t instance, uint64_t seq, int level, i
     return mmr_local_send(h->client, instance, MMR_LOCAL_FORWARDED, MMR_LANE_FINDING, seq, buf, len);
 }
 
+/* Does it want to hear how far its events are settled? */
+static bool is_listener(const struct assigned *in)
+{
+    const struct mmr_sensor_ops *s = in->found ? in->found->sensor : NULL;
+    return s && MMR_HAS(s, on_committed) && s->on_committed;
+}
+
+static void on_emitted(void *ctx, uint32_t instance)
+{
+    struct host *h = ctx;
+    const struct timeval soon = {.tv_usec = SETTLE_MS * 1000};
+    if (!h->is_settling && is_listener(&h->inst[instance]))
+        h->is_settling = event_add(h->settle_ev, &soon) == 0;
+}
+
 static const struct mmr_runtime_ops runtime_ops = {
-    .on_event = on_event, .on_receipt = on_receipt, .on_forwarded = on_forwarded};
+    .on_event = on_event, .on_emitted = on_emitted, .on_receipt = on_receipt, .on_forwarded = on_forwarded};
 
 /* A receipt that says what went wrong, in the responder's name. */
 static void answer(struct host *h, uint32_t instance, uint64_t id, int code, const char *result, const char *detail)
@@ -265,12 +281,6 @@ static void settle(struct host *h, uint32_t i)
     }
 }
 
-static bool is_listener(const struct assigned *in)
-{
-    const struct mmr_sensor_ops *s = in->found ? in->found->sensor : NULL;
-    return s && MMR_HAS(s, on_committed) && s->on_committed;
-}
-
 static bool is_settled(const struct host *h, uint32_t i)
 {
     struct mmr_runtime_counters c;
@@ -298,14 +308,13 @@ static void on_committed(void *ctx, uint32_t instance, uint64_t upto)
 static void on_settle(evutil_socket_t fd, short what, void *ctx)
 {
     struct host *h = ctx;
-    bool is_quiet = true;
     (void)fd;
     (void)what;
-    for (uint32_t i = 0; i < h->n && is_quiet; i++)
-        is_quiet = !is_listener(&h->inst[i]) || is_settled(h, i);
+    h->is_settling = false;
     settle_all(h);
-    const struct timeval again = {.tv_usec = (is_quiet ? SETTLE_QUIET_MS : SETTLE_MS) * 1000};
-    (void)event_add(h->settle_ev, &again); /* replaces the period */
+    for (uint32_t i = 0; i < h->n; i++)
+        if (is_listener(&h->inst[i]) && !is_settled(h, i))
+            on_emitted(h, i);
 }
 
 static void on_bus_state(void *ctx, bool is_up)
@@ -342,6 +351,7 @@ static void on_pending(evutil_socket_t fd, short what, void *ctx)
     (void)mmr_pending_flush(h->pending, h->client);
     if (mmr_local_client_drops(h->client, &lost))
         mmr_log(MMR_LOG_WARN, "events.lost", "host=%s records=%llu", h->name, (unsigned long long)lost.records);
+    (void)mmr_loop_every(h->pending_ev, PENDING_MS);
 }
 
 /* ---- the assignment ---- */
@@ -543,21 +553,15 @@ static int connect_bus(struct host *h, struct mmr_error *err)
     return 0;
 }
 
-static int add_timer(struct host *h, struct event **ret, int64_t ms, event_callback_fn fn, struct mmr_error *err)
-{
-    const struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-    *ret = event_new(h->base, -1, EV_PERSIST, fn, h);
-    if (!*ret || event_add(*ret, &tv) != 0)
-        return mmr_fail(err, MMR_ENOMEM, "no timer");
-    return 0;
-}
-
 static int run_all(struct host *h, struct mmr_error *err)
 {
     const struct mmr_runtime_opts opts = {.base = h->base, .node = h->node, .core_version = MMR_VERSION,
                                           .ops = &runtime_ops, .ctx = h, .trace = mmr_tether_trace(h->link),
                                           .is_raw_owner = true};
-    bool has_listener = false;
+    h->pending_ev = evtimer_new(h->base, on_pending, h);
+    h->settle_ev = evtimer_new(h->base, on_settle, h);
+    if (!h->pending_ev || !h->settle_ev || mmr_loop_every(h->pending_ev, PENDING_MS) != 0)
+        return mmr_fail(err, MMR_ENOMEM, "no timer");
     int r = mmr_runtime_new(&opts, &h->rt, err);
     if (r == 0)
         do_wants(h, h->wants, strlen(h->wants));
@@ -567,15 +571,10 @@ static int run_all(struct host *h, struct mmr_error *err)
                                             .state_dir = in->state_dir ? in->state_dir : "",
                                             .packed = in->packed_len ? in->packed : NULL, .packed_len = in->packed_len};
         uint32_t index;
-        has_listener = has_listener || is_listener(in);
         r = mmr_runtime_add(h->rt, &conf, &index, err);
     }
     if (r == 0)
         r = mmr_runtime_start(h->rt, err);
-    if (r == 0)
-        r = add_timer(h, &h->pending_ev, 1000, on_pending, err);
-    if (r == 0 && has_listener)
-        r = add_timer(h, &h->settle_ev, SETTLE_MS, on_settle, err);
     return r;
 }
 
@@ -717,7 +716,7 @@ int mmr_host_main(const struct mmr_plugin *const *builtins)
     (void)umask(022); /* the supervisor's own files are closed to all; what a plugin writes is the plugin's business */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of write() */
-    h->base = event_base_new();
+    h->base = mmr_loop_new();
     h->pending = mmr_pending_new();
     int r = h->base && h->pending ? mmr_tether_new(h->base, &link_ops, h, &h->link, &err)
                                   : mmr_fail(&err, MMR_ENOMEM, "out of memory");

@@ -297,6 +297,8 @@ int mmr_rt_emit(void *impl, const void *msgpack, size_t len)
     }
     in->seq++;
     in->counters.emitted++;
+    if (rt->ops.on_emitted)
+        rt->ops.on_emitted(rt->opts.ctx, in->index);
     if (readers)
         route(rt, k, in->index, ev.stamped_len);
     return 0;

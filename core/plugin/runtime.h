@@ -45,6 +45,7 @@ struct mmr_runtime_ops { /* the owner's; any may be NULL */
     /* An event of a kind the owner wants. MMR_EAGAIN: not taken, the emitter is told so and nothing happened;
      * the owner calls mmr_runtime_writable() later. Must not call back into an instance. */
     int (*on_event)(void *ctx, const struct mmr_runtime_event *ev);
+    void (*on_emitted)(void *ctx, uint32_t instance); /* this instance's emit() took an event of any kind; soon after, not from here, is time to look */
     int (*on_receipt)(void *ctx, uint32_t instance, uint64_t action_id, int code, const void *msgpack, size_t len);
     int (*on_forwarded)(void *ctx, uint32_t instance, uint64_t seq, int level, int64_t time_ns, const char *detail);
     void (*on_log)(void *ctx, uint32_t instance, int level, const char *text); /* [any] NULL: mmr_log() */

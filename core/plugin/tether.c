@@ -1,4 +1,5 @@
 /* tether.c - the child's side of supervision: ready, heartbeats, the page that survives a crash. */
+#include "plugin/loop.h"
 #include "plugin/supervise.h"
 
 #include <event2/event.h>
@@ -11,6 +12,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { BEAT_MS = 1000 };
 
 struct mmr_tether {
     struct mmr_channel *channel;
@@ -51,7 +54,9 @@ static void on_beat(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd;
     (void)what;
-    send_beat(ctx);
+    struct mmr_tether *l = ctx;
+    send_beat(l);
+    (void)mmr_loop_every(l->beat_ev, BEAT_MS);
 }
 
 /* The page is shared with the supervisor; without it the child runs all the same. */
@@ -80,7 +85,7 @@ int mmr_tether_new(struct event_base *base, const struct mmr_tether_ops *ops, vo
     l->ops = ops;
     l->ctx = ctx;
     (void)fcntl(MMR_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-    l->beat_ev = event_new(base, -1, EV_PERSIST, on_beat, l);
+    l->beat_ev = evtimer_new(base, on_beat, l);
     int r = mmr_channel_new(base, MMR_CHANNEL_FD, on_message, on_end, l, &l->channel, err);
     if (r == 0 && !l->beat_ev)
         r = mmr_fail(err, MMR_ENOMEM, "control link: no event");
@@ -114,9 +119,8 @@ int mmr_tether_send(struct mmr_tether *l, uint32_t type, struct mmr_event *map, 
 
 void mmr_tether_ready(struct mmr_tether *l)
 {
-    const struct timeval second = {.tv_sec = 1};
     (void)mmr_channel_send(l->channel, MMR_MSG_READY, NULL, NULL, 0, -1);
-    (void)event_add(l->beat_ev, &second);
+    (void)mmr_loop_every(l->beat_ev, BEAT_MS);
     send_beat(l);
 }
 

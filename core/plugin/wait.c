@@ -1,5 +1,6 @@
 /* wait.c - what an instance waits for: timers (one heap for all, real or virtual), descriptors and wakes
  * (libevent; in virtual time descriptors are not served). */
+#include "plugin/loop.h"
 #include "plugin/runtime_internal.h"
 
 #include "util/clock.h"
@@ -121,6 +122,8 @@ int mmr_rt_set_timer(void *impl, int64_t msec, uint64_t cookie)
     int64_t span, due = timer_clock(rt);
     if (__builtin_mul_overflow(msec, MMR_NS_PER_MS, &span) || __builtin_add_overflow(due, span, &due))
         due = INT64_MAX - 1;
+    else if (rt->opts.base)
+        due = mmr_loop_due(due, span);
     if (!t) {
         if (rt->n_timers == MMR_RUNTIME_TIMERS_MAX)
             return MMR_ETOOBIG;

@@ -1,6 +1,7 @@
 /* watch.c - the supervisor as a whole: memory of its children, status, facts as events. */
 #include "plugin/supervise_internal.h"
 
+#include "plugin/loop.h"
 #include "util/clock.h"
 
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { WATCH_MS = 1000 }; /* when the children say that they live */
 
 /* Resident bytes as the kernel counts them: what a child says of itself is no limit to it. 0: unknown. */
 static int64_t resident_bytes(pid_t pid)
@@ -40,13 +43,13 @@ static void on_watch(evutil_socket_t fd, short what, void *ctx)
         if (c->rss_bytes > c->limits.memory_bytes)
             mmr_child_kill(c, MMR_CAUSE_MEMORY);
     }
+    (void)mmr_loop_every(sup->watch_ev, WATCH_MS);
 }
 
 int mmr_supervisor_new(struct event_base *base, const char *exe, const struct mmr_supervise_limits *limits,
                        const struct mmr_supervisor_ops *ops, void *ctx, struct mmr_supervisor **ret_sup,
                        struct mmr_error *err)
 {
-    const struct timeval period = {.tv_usec = 500000};
     struct mmr_supervisor *sup = calloc(1, sizeof *sup);
     if (!sup)
         return mmr_fail(err, MMR_ENOMEM, "supervisor: out of memory");
@@ -56,8 +59,8 @@ int mmr_supervisor_new(struct event_base *base, const char *exe, const struct mm
         sup->ops = *ops;
     (void)snprintf(sup->exe, sizeof sup->exe, "%s", exe ? exe : "/proc/self/exe");
     mmr_child_limits(&sup->limits, limits, NULL);
-    sup->watch_ev = event_new(base, -1, EV_PERSIST, on_watch, sup);
-    if (!sup->watch_ev || event_add(sup->watch_ev, &period) != 0) {
+    sup->watch_ev = evtimer_new(base, on_watch, sup);
+    if (!sup->watch_ev || mmr_loop_every(sup->watch_ev, WATCH_MS) != 0) {
         mmr_supervisor_free(sup);
         return mmr_fail(err, MMR_ENOMEM, "supervisor: no event");
     }

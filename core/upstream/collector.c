@@ -10,6 +10,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/scope.h"
+#include "plugin/loop.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -313,7 +314,7 @@ int mmr_collector_run(const struct mmr_config *config, struct mmr_error *err)
     c->is_automatic = strcmp(mmr_config_str(config, "site.approve"), "auto") == 0;
     c->silent_after_ns = mmr_config_int(config, "collector.silent_after") * MMR_NS_PER_MS;
     c->started_ns = mmr_clock_wall_ns();
-    c->base = event_base_new();
+    c->base = mmr_loop_new();
     c->site = calloc(MMR_SITE_NODES_MAX, sizeof *c->site);
     c->failure.struct_size = sizeof c->failure;
     mmr_autoclose int lock = lock_of(c->state_dir, true, err);

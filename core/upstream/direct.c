@@ -6,6 +6,7 @@
 #include "upstream/direct_internal.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "plugin/loop.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -139,7 +140,7 @@ int mmr_direct_run(const struct mmr_config *config, struct mmr_error *err)
     }
     d->config = config;
     d->started_ns = mmr_clock_mono_ns();
-    d->base = event_base_new();
+    d->base = mmr_loop_new();
     d->site = calloc(MMR_SITE_NODES_MAX, sizeof *d->site);
     int r = d->base && d->site ? open_parts(d, err) : mmr_fail(err, MMR_ENOMEM, "collector: out of memory");
     if (!r) {

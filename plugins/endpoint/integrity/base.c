@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,12 @@ void mmr_base_close(struct mmr_base *b)
         (void)sqlite3_finalize(b->s[i]);
     (void)sqlite3_close(b->db);
     free(b);
+}
+
+void mmr_base_rest(struct mmr_base *b)
+{
+    (void)sqlite3_db_release_memory(b->db);
+    (void)malloc_trim(0);
 }
 
 static sqlite3_stmt *with_path(struct mmr_base *b, int which, const char *path)

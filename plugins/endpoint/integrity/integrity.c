@@ -260,6 +260,7 @@ static void end_scan(struct mmr_integrity *f)
         mmr_integrity_say(f, 2, "places", text);
     }
     f->is_building = false;
+    mmr_base_rest(f->base);
     (void)f->host->set_timer(f->host->impl, f->cfg->rescan, MMR_INTEGRITY_TIMER_SCAN);
 }
 

@@ -67,6 +67,7 @@ enum mmr_base_found { MMR_BASE_THERE = 0, MMR_BASE_NONE, MMR_BASE_DAMAGED };
  * err->text. errors MMR_EIO, MMR_ENOMEM */
 int mmr_base_open(const char *folder, struct mmr_base **ret, enum mmr_base_found *ret_found, struct mmr_error *err);
 void mmr_base_close(struct mmr_base *b); /* accepts NULL */
+void mmr_base_rest(struct mmr_base *b);  /* gives back the memory that only a walk needs */
 int mmr_base_get(struct mmr_base *b, const char *path, struct mmr_row *ret, struct mmr_error *err); /* is_known false: no row */
 int mmr_base_put(struct mmr_base *b, const char *path, const struct mmr_row *row, int64_t scan, struct mmr_error *err);
 int mmr_base_remove(struct mmr_base *b, const char *path, struct mmr_error *err);

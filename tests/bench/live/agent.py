@@ -14,7 +14,7 @@ import time
 import office
 from office import MAMORI, NS, Office, cpu_s, pss_kib, sh, tree
 
-SETTLE_S, SECONDS = 10, 30
+SETTLE_S, SECONDS, REST_S = 10, 30, 240
 
 
 def switches(pids):
@@ -27,6 +27,26 @@ def switches(pids):
         except (OSError, AttributeError):
             pass
     return n
+
+
+def bytes_read(pids):
+    n = 0
+    for p in pids:
+        try:
+            n += int(re.search(r"^rchar:\s+(\d+)", open(f"/proc/{p}/io").read(), re.M).group(1))
+        except (OSError, AttributeError):
+            pass
+    return n
+
+
+def until_it_rests(pid):
+    """The first walk over the system's files (integrity's baseline) is work, not rest: its length and processor time, by when nothing reads any more."""
+    start, cpu, quiet = time.time(), cpu_s(tree(pid)), 0
+    while quiet < 8 and time.time() - start < REST_S:
+        before = bytes_read(tree(pid))
+        time.sleep(1)
+        quiet = quiet + 1 if bytes_read(tree(pid)) - before < 65536 else 0
+    return round(time.time() - start - quiet, 1), round(cpu_s(tree(pid)) - cpu, 2)
 
 
 def name_of(pid):
@@ -67,7 +87,7 @@ def main():
             json.dump({"deployment": "endpoint", "node": {"name": "pc1", "state_dir": f"{root}/state", "run_dir": f"{root}/run"}, "trust": {"require": "any"},
                        "site": {"hub": "tcp://10.77.0.1:7700", "hub_key": f"{root}/hub.pub"},
                        "plugins": {"proc": {"config": quiet}, "files": {"config": {**quiet, "places": [f"{root}/w"]}}, "log": {"config": {"files": [f"{root}/auth.log"]}},
-                                   "ransom": {"config": {**quiet, "places": [f"{root}/w"], "canaries": False}}}}, f)
+                                   "integrity": {"config": {"wait": "1s"}}, "ransom": {"config": {**quiet, "places": [f"{root}/w"], "canaries": False}}}}, f)
         open(f"{root}/auth.log", "w").close()
         with open(f"{root}/log", "wb") as log:
             p = subprocess.Popen(["ip", "netns", "exec", pc, MAMORI, "run", "--config", f"{root}/site"], stdout=log, stderr=log)
@@ -77,6 +97,8 @@ def main():
                 if p.poll() is not None:
                     raise SystemExit("mamori ended:\n" + open(f"{root}/log", errors="replace").read()[-3000:])
                 time.sleep(0.1)
+            walk_s, walk_cpu_s = until_it_rests(p.pid)
+            print(json.dumps({"name": "agent_first_walk", "seconds": walk_s, "cpu_s": walk_cpu_s}), flush=True)
             time.sleep(SETTLE_S)
             pids = tree(p.pid)
             a, s, t = cpu_s(pids), switches(pids), time.time()
