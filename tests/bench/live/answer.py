@@ -14,7 +14,7 @@ import time
 
 MAMORI = os.path.abspath(sys.argv[1])
 ROUNDS, FAILURES = 40, 5
-OFF = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "integrity", "ransom", "sigma", "contain")
+OFF = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "integrity", "journal", "ransom", "sigma", "contain")
 
 
 class Side:

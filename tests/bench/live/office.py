@@ -14,7 +14,7 @@ import time
 MAMORI, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 EMITTER = os.path.join(BUILD, "bench", "bench_emitter.so")
 NS = f"mmrbench{os.getpid()}"
-OFF = ["capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "integrity", "ransom", "log", "authfail", "sigma", "contain"]
+OFF = ["capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "integrity", "journal", "ransom", "log", "authfail", "sigma", "contain"]
 
 
 def sh(*args):

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "run"))
 from lab import Lab, case, finish  # noqa: E402
 
 SOURCE, BUILD = sys.argv[1:3]
-OFF = {n: None for n in ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "log", "authfail", "sigma", "contain", "nft")}
+OFF = {n: None for n in ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "journal", "log", "authfail", "sigma", "contain", "nft")}
 
 
 def run(*args, **kw):

@@ -15,7 +15,7 @@ from cases import case, failed, until  # noqa: E402
 HUB, PC, OUT = "10.78.0.1", "10.78.0.2", "198.51.100.1"
 ATTACKER, C2, ADMIN = "198.51.100.66", "198.51.100.80", "198.51.100.77"
 NETWORK = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour")
-ENDPOINT = ("proc", "files", "integrity", "usb", "ransom", "log", "authfail", "sigma", "contain")
+ENDPOINT = ("proc", "files", "integrity", "journal", "usb", "ransom", "log", "authfail", "sigma", "contain")
 OWN = ("/etc/cron.d", "/var/spool/cron", "/var/www", "/srv", "/home", "/root", "/tmp")
 PY = "/usr/bin/python3"  # the system's: one below a home folder is not on these machines
 
@@ -170,7 +170,7 @@ class Office:
              "defence": {"mode": "auto", "auto_actions_agreed": ["all"]},
              "plugins": {"proc": {"config": {"scope": "netns"}},
                          "files": {"config": {"scope": "netns", "places": ["/tmp", "/home", "/root", "/srv", "/var/www", "/etc/cron.d", "/var/spool/cron"]}},
-                         "integrity": None, "usb": None,
+                         "integrity": None, "journal": None, "usb": None,
                          "ransom": {"config": {"scope": "netns", "places": ["/home", "/srv"], "hold": "3s"}},
                          "log": {"config": {"files": [self.auth]}}, "contain": {"config": {"scope": "netns"}}}}
         for base, more in ((h, hub), (p, pc)):

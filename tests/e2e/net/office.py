@@ -14,7 +14,7 @@ from cases import case, failed, until  # noqa: E402
 
 LAN, WAN = "192.168.88", "203.0.113"
 GATEWAY, PC1, PC2, INTERNET = f"{LAN}.1", f"{LAN}.11", f"{LAN}.12", f"{WAN}.9"
-HOST_PARTS = ("proc", "files", "log", "authfail", "sigma", "contain", "ransom", "integrity", "usb", "yara")  # they would watch the machine the test runs on
+HOST_PARTS = ("proc", "files", "log", "authfail", "sigma", "contain", "ransom", "integrity", "journal", "usb", "yara")  # they would watch the machine the test runs on
 
 
 def needs(*programs):

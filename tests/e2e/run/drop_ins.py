@@ -9,7 +9,7 @@ from lab import Lab, case, finish, needs_root  # noqa: E402
 
 MAMORI, BUILD = sys.argv[1:3]
 EMITTER = os.path.join(BUILD, "bench", "bench_emitter.so")
-OFF = {n: None for n in ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "log", "authfail", "sigma", "contain")}
+OFF = {n: None for n in ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "journal", "log", "authfail", "sigma", "contain")}
 
 
 def main():

@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from cases import case, finish, until  # noqa: E402
 
-SENSORS = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "usb", "log", "authfail", "sigma", "yara", "contain")
+SENSORS = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "journal", "usb", "log", "authfail", "sigma", "yara", "contain")
 AGREED = {"defence": {"mode": "auto", "auto_actions_agreed": ["all"], "per_minute": 100000, "per_hour": 1000000}}
 
 

@@ -86,7 +86,7 @@ class Lab:
     def configure(self):
         supervise = {"restart_delay": "50ms", "quarantine_after": 1000}  # what is killed on purpose is no reason to give it up
         off = {n: None for n in ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "log", "authfail", "sigma", "contain",
-                                 "nft", "file", "asset", "ransom", "integrity", "screen", "answers", "report", "mail", "chat", "sms", "voice")}
+                                 "nft", "file", "asset", "ransom", "integrity", "journal", "screen", "answers", "report", "mail", "chat", "sms", "voice")}
 
         def counter(m):
             return {**off, "counter": {"plugin": "org.example.counter", "file": os.path.join(self.so, "counter.so"), "side": "endpoint", "host": "counter",

@@ -88,7 +88,7 @@ def run(site, so, shift):
     for m in (hub, pc):
         site.connect(m)
     off = {n: None for n in ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "log", "authfail", "sigma", "contain", "nft",
-                             "file", "asset", "ransom", "integrity", "screen", "answers", "report", "mail", "chat", "sms", "voice")}
+                             "file", "asset", "ransom", "integrity", "journal", "screen", "answers", "report", "mail", "chat", "sms", "voice")}
     pc.set_clock(AHEAD_S * 10**9)
     hub.configure({"deployment": "passive-tap", "site": {"listen": f"tcp://{hub.address}:7400"}, "plugins": off})
     counter = {"plugin": "org.example.counter", "file": os.path.join(so, "counter.so"), "side": "endpoint", "host": "counter",

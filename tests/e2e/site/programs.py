@@ -16,7 +16,7 @@ from program_kinds import EXAMPLE, needs_modules, responder  # noqa: E402
 from site_lab import Site, case, failed, findings_of, until, usable  # noqa: E402
 
 MAMORI, PLUGINS, SO = sys.argv[1:4]
-OFF = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "sigma", "contain", "yara")
+OFF = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "journal", "sigma", "contain", "yara")
 
 
 def put(root, name, text):

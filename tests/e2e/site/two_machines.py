@@ -17,7 +17,7 @@ from cases import case, failed, until  # noqa: E402
 MAMORI, PLUGINS = sys.argv[1:3]
 HUB, PC = "10.77.0.1", "10.77.0.2"
 NETWORK = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour")
-ENDPOINT = ("proc", "files", "ransom", "integrity", "log", "authfail", "sigma", "contain")
+ENDPOINT = ("proc", "files", "ransom", "integrity", "journal", "log", "authfail", "sigma", "contain")
 
 
 class Machine:
@@ -172,7 +172,7 @@ def main():
                        "defence": {"mode": "auto", "auto_actions_agreed": ["all"]}, "plugins": {n: None for n in (*NETWORK, *ENDPOINT)}})
         pc.configure({"deployment": "endpoint", "node": {"role": "endpoint"}, "site": {"hub": f"tcp://{HUB}:7400", "hub_key": hub_pub},
                       "defence": {"never_block": ["198.51.100.99"]},
-                      "plugins": {"proc": None, "files": None, "ransom": None, "integrity": None, "sigma": None, "log": {"config": {"files": [auth]}}}})
+                      "plugins": {"proc": None, "files": None, "ransom": None, "integrity": None, "journal": None, "sigma": None, "log": {"config": {"files": [auth]}}}})
         run(hub, pc, auth)
     finally:
         for m in machines:
