@@ -42,6 +42,7 @@ struct mmr_threat_need { /* covered when any one option is covered */
     uint32_t n_option;
     struct mmr_want option[MMR_NEED_OPTIONS_MAX]; /* the preferred one first */
     uint32_t evidence; /* index of the (first) finding it came from */
+    bool is_extra;     /* nothing has to be covered: ordered where nobody need be asked, and what is left of the ceilings allows it */
 };
 struct mmr_needs {
     uint32_t n, dropped; /* dropped: beyond the ceiling; such an incident is never covered */
@@ -58,7 +59,7 @@ bool mmr_site_has(const struct mmr_site_view *s, const struct mmr_addr *a); /* i
  * mmr_needs_of - T(I) with need(t): every threat object of the incident and the effects it needs.
  *
  * only_orders  true: leave out what no automatic order may be given for (potential below high, unless
- *              brute force or account with repetition), for the planner; false: all, for D
+ *              brute force or account with repetition) and add the extras, for the planner; false: all, for D
  * ret          written whole; several findings about one object give one need
  */
 void mmr_needs_of(const struct mmr_incident *i, const struct mmr_site_view *site, bool only_orders,

@@ -513,6 +513,30 @@ static bool may_order(const struct mmr_evidence *e)
     return (f->phase == MMR_PHASE_ACCOUNT || is_brute_force(f)) && e->count >= REPEATED;
 }
 
+/* Somebody outside tries addresses or ports of ours one after the other (T1595.001) and found nothing: information, and so nothing that
+ * has to be covered (row 3 of the table). */
+static bool is_scan_from_outside(const struct mmr_finding *f, const struct mmr_site_view *site)
+{
+    bool is_scan = false;
+    for (uint32_t k = 0; k < f->n_attack; k++)
+        is_scan |= f->attack[k] && strcmp(f->attack[k], "T1595.001") == 0;
+    return is_scan && f->phase == MMR_PHASE_ATTEMPT_INBOUND && f->potential == MMR_POTENTIAL_INFO && mmr_addr_is_set(&f->src) &&
+           !mmr_site_has(site, &f->src) && mmr_site_has(site, &f->dst);
+}
+
+/* Who scans from outside is shut out for a time all the same. After the needs proper: what they name already is none of these. */
+static void add_extras(struct mmr_needs *n, const struct mmr_incident *i, const struct mmr_site_view *site)
+{
+    for (uint32_t ev = 0; ev < i->n_evidence; ev++) {
+        const uint32_t before = n->n;
+        if (!is_scan_from_outside(i->evidence[ev].finding, site))
+            continue;
+        need_inbound(n, i, ev, site);
+        for (uint32_t k = before; k < n->n; k++)
+            n->need[k].is_extra = true;
+    }
+}
+
 void mmr_needs_of(const struct mmr_incident *i, const struct mmr_site_view *site, bool only_orders,
                   struct mmr_needs *ret)
 {
@@ -551,6 +575,8 @@ void mmr_needs_of(const struct mmr_incident *i, const struct mmr_site_view *site
             break;
         }
     }
+    if (only_orders)
+        add_extras(ret, i, site);
     if (i->evicted && ret->n)
         ret->dropped +=
             i->evicted; /* findings that were not kept may have had needs of their own */

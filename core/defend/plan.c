@@ -396,6 +396,15 @@ static void collect(const struct planner *p, struct tried *ret)
         ret->v[ret->n++] = &p->out->order[k];
 }
 
+/* An extra is done without asking or not at all, and never takes the room of what is needed. */
+static bool may_do_extra(const struct planner *p)
+{
+    const struct mmr_policy *pol = &p->env->policy;
+    const bool is_done = pol->is_replay || pol->mode == MMR_AUTO_DRY_RUN ||
+                         (pol->mode == MMR_AUTO_AGREED && (pol->agreed_verbs & mmr_verb_bit(MMR_VERB_BLOCK_ADDR)));
+    return is_done && (!p->env->rails || mmr_rails_has_room(p->env->rails, p->now_ns));
+}
+
 static void serve(struct planner *p, const struct mmr_threat_need *need)
 {
     uint32_t attempts = 0;
@@ -521,8 +530,14 @@ void mmr_plan_incident(const struct mmr_plan_env *env, const struct mmr_incident
     if (env->policy.mode == MMR_AUTO_OFF || i->is_benign || i->is_closed)
         return;
     mmr_needs_of(i, &env->site, true, &needs);
-    for (uint32_t k = 0; k < needs.n; k++)
+    for (uint32_t k = 0; k < needs.n; k++) {
+        const bool was_exhausted = ret->is_exhausted;
+        if (needs.need[k].is_extra && !may_do_extra(&p))
+            continue;
         serve(&p, &needs.need[k]);
+        if (needs.need[k].is_extra)
+            ret->is_exhausted = was_exhausted;
+    }
     if (!ret->is_more)
         last_resort(&p, &needs);
     cut_flows(&p, &needs);

@@ -463,6 +463,12 @@ bool mmr_rails_is_capped(const struct mmr_rails *r, int64_t now_ns)
     return is_breaker_open(r, now_ns) || rate_sum(&r->hour, now_ns) >= r->limit.per_hour;
 }
 
+bool mmr_rails_has_room(const struct mmr_rails *r, int64_t now_ns)
+{
+    return !is_breaker_open(r, now_ns) && rate_sum(&r->minute, now_ns) < (r->limit.per_minute + 1) / 2 &&
+           rate_sum(&r->hour, now_ns) < (r->limit.per_hour + 1) / 2;
+}
+
 void mmr_rails_refuse(const char *why, int64_t now_ns, struct mmr_receipt *ret)
 {
     *ret = (struct mmr_receipt){.result = MMR_RESULT_REFUSED, .verified = MMR_VERIFIED_NONE};

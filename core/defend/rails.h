@@ -57,6 +57,8 @@ int mmr_rails_take(struct mmr_rails *r, enum mmr_verb verb, const struct mmr_tar
 void mmr_rails_report(struct mmr_rails *r, enum mmr_verb verb, const struct mmr_target *t, enum mmr_result result,
                       bool is_over, int64_t now_ns);
 bool mmr_rails_is_capped(const struct mmr_rails *r, int64_t now_ns); /* hourly cap reached, or breaker open */
+/* Is half of both ceilings still free, and the breaker closed? What is done beyond need leaves that half to what is needed. */
+bool mmr_rails_has_room(const struct mmr_rails *r, int64_t now_ns);
 /* Fill the receipt of a refusal. */
 void mmr_rails_refuse(const char *why, int64_t now_ns, struct mmr_receipt *ret);
 

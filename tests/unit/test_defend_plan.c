@@ -373,6 +373,81 @@ static void hints_and_low_findings_order_nothing(void **state)
     story_free(s);
 }
 
+static struct mmr_finding *add_scan(struct story *s, const char *src, const char *dst)
+{
+    struct mmr_finding *f = add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, src, dst);
+    f->potential = MMR_POTENTIAL_INFO;
+    f->attack[0] = "T1046";
+    f->attack[1] = "T1595.001";
+    f->n_attack = 2;
+    return f;
+}
+
+static void who_scans_from_outside_is_shut_out_and_needs_no_cover(void **state)
+{
+    static const struct {
+        const char *why, *src, *dst, *technique;
+        enum mmr_auto mode;
+        uint32_t want;
+    } rows[] = {
+        {"from outside", "198.51.100.6", "192.168.2.5", "T1595.001", MMR_AUTO_AGREED, 1},
+        {"a dry run", "198.51.100.6", "192.168.2.5", "T1595.001", MMR_AUTO_DRY_RUN, 1},
+        {"nobody is asked for a scan's sake", "198.51.100.6", "192.168.2.5", "T1595.001", MMR_AUTO_APPROVE, 0},
+        {"inside the office", "192.168.2.6", "192.168.2.5", "T1595.001", MMR_AUTO_AGREED, 0},
+        {"one of ours, outwards", "192.168.2.6", "198.51.100.6", "T1595.001", MMR_AUTO_AGREED, 0},
+        {"other information", "198.51.100.6", "192.168.2.5", "T1595", MMR_AUTO_AGREED, 0},
+    };
+    (void)state;
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        struct story *s = story_new();
+        struct mmr_plan_env e = env_of(both, 2);
+        e.policy.mode = rows[k].mode;
+        add_scan(s, rows[k].src, rows[k].dst)->attack[1] = rows[k].technique;
+        struct mmr_plan *p = plan(&e, s, S);
+        if (p->n != rows[k].want || p->is_waiting_for_person || p->is_exhausted)
+            fail_msg("%s: %u orders", rows[k].why, p->n);
+        assert_int_equal(d_of(s, S), MMR_D_NONE); /* nothing of it has to be covered */
+        free(p);
+        story_free(s);
+    }
+}
+
+static void what_is_needed_comes_before_who_scans(void **state)
+{
+    (void)state;
+    struct mmr_rails *rails = NULL;
+    const int64_t now = 1000000 * S;
+    const struct mmr_rails_limits lim = {.per_minute = 4, .per_hour = 100};
+    struct story *s = story_new();
+    struct mmr_plan_env e = env_of(both, 1);
+    add_scan(s, "198.51.100.6", "192.168.2.5");
+    add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, "198.51.100.6", "192.168.2.5");
+    struct mmr_plan *p = plan(&e, s, S);
+    assert_int_equal(p->n, 1); /* the attack's block is the scan's too, and it is the attack's proof that counts */
+    assert_int_equal(d_of(s, S), MMR_D_IN_PROGRESS);
+    free(p);
+    story_free(s);
+
+    assert_int_equal(mmr_rails_new(&lim, &rails, NULL), 0);
+    e.rails = rails;
+    for (unsigned k = 0; k < 4; k++) { /* half of the ceiling for scanners, all of it for attackers */
+        const bool is_scan = k < 3;
+        const char *src[] = {"198.51.100.6", "198.51.100.7", "198.51.100.8", "198.51.100.9"};
+        s = story_new();
+        if (is_scan)
+            add_scan(s, src[k], "192.168.2.5");
+        else
+            add(s, MMR_PHASE_ATTEMPT_INBOUND, MMR_SIDE_NETWORK, src[k], "192.168.2.5");
+        p = plan(&e, s, now);
+        assert_int_equal(p->n, k == 2 ? 0 : 1);
+        if (p->n)
+            assert_int_equal(mmr_rails_take(rails, p->order[0].verb, &p->order[0].target, true, now, NULL), 0);
+        free(p);
+        story_free(s);
+    }
+    mmr_rails_free(rails);
+}
+
 static void modes_decide_what_is_sent(void **state)
 {
     (void)state;
@@ -526,6 +601,8 @@ int main(void)
         cmocka_unit_test(system_programs_are_stopped_but_never_moved),
         cmocka_unit_test(spread_isolates_the_inside_source_at_the_network),
         cmocka_unit_test(hints_and_low_findings_order_nothing),
+        cmocka_unit_test(who_scans_from_outside_is_shut_out_and_needs_no_cover),
+        cmocka_unit_test(what_is_needed_comes_before_who_scans),
         cmocka_unit_test(modes_decide_what_is_sent),
         cmocka_unit_test(rails_refuse_while_planning_and_the_refusal_is_a_receipt),
         cmocka_unit_test(the_same_order_has_the_same_id),

@@ -18,16 +18,32 @@ struct attempts {
 };
 const uint32_t scan_bytes = sizeof(struct attempts);
 
-/* Looking around from or to the outside harms nobody by itself; inside the office it goes before spread. */
-static const struct beh_rule vertical[2] = {
+/*
+ * Looking around from or to the outside harms nobody by itself; inside the office it goes before spread. T1595.001 asks for the scanner to be
+ * shut out for a time. The source of attempts that nobody answered may be forged, so it is left away for an address that somebody here asked a
+ * name for or reached by one: a forger must not shut the office off from what it uses.
+ */
+enum place { FROM_OUTSIDE = 0, INSIDE, OTHER, PLACES };
+static const struct beh_rule vertical[PLACES] = {
     {"mamori.behaviour.port_scan", "Port scan", "attempt.inbound", "info", 2, {"T1046", "T1595.001"}},
-    {"mamori.behaviour.port_scan", "Port scan inside the office", "attempt.inbound", "low", 3, {"T1046"}}};
-static const struct beh_rule horizontal[2] = {
-    {"mamori.behaviour.host_sweep", "Sweep of many hosts on one port", "attempt.inbound", "info", 2, {"T1046", "T1018"}},
-    {"mamori.behaviour.host_sweep", "Sweep of many hosts on one port inside the office", "attempt.inbound", "low", 3, {"T1046", "T1018"}}};
-static const struct beh_rule slow[2] = {
-    {"mamori.behaviour.slow_scan", "Slow scan", "attempt.inbound", "info", 2, {"T1046"}},
-    {"mamori.behaviour.slow_scan", "Slow scan inside the office", "attempt.inbound", "low", 3, {"T1046"}}};
+    {"mamori.behaviour.port_scan", "Port scan inside the office", "attempt.inbound", "low", 3, {"T1046"}},
+    {"mamori.behaviour.port_scan", "Port scan", "attempt.inbound", "info", 2, {"T1046"}}};
+static const struct beh_rule horizontal[PLACES] = {
+    {"mamori.behaviour.host_sweep", "Sweep of many hosts on one port", "attempt.inbound", "info", 2, {"T1046", "T1018", "T1595.001"}},
+    {"mamori.behaviour.host_sweep", "Sweep of many hosts on one port inside the office", "attempt.inbound", "low", 3, {"T1046", "T1018"}},
+    {"mamori.behaviour.host_sweep", "Sweep of many hosts on one port", "attempt.inbound", "info", 2, {"T1046", "T1018"}}};
+static const struct beh_rule slow[PLACES] = {
+    {"mamori.behaviour.slow_scan", "Slow scan", "attempt.inbound", "info", 2, {"T1046", "T1595.001"}},
+    {"mamori.behaviour.slow_scan", "Slow scan inside the office", "attempt.inbound", "low", 3, {"T1046"}},
+    {"mamori.behaviour.slow_scan", "Slow scan", "attempt.inbound", "info", 2, {"T1046"}}};
+
+static enum place place_of(struct beh *b, const struct mmr_flow *f)
+{
+    const bool from_in = f->zones & MMR_FLOW_CLIENT_INSIDE, to_in = f->zones & MMR_FLOW_SERVER_INSIDE;
+    if (from_in && to_in)
+        return INSIDE;
+    return !from_in && to_in && !names_has(b, &f->client) ? FROM_OUTSIDE : OTHER;
+}
 
 static uint32_t hash32(uint64_t v)
 {
@@ -93,20 +109,20 @@ static void on_syn(struct beh *b, const struct mmr_packet *p)
     (void)try_one(hosts, host);
     (void)try_one(all, addr_hash(&f->server, f->server_port));
     beh_where_flow(&w, f, p);
-    bool inside = (f->zones & MMR_FLOW_CLIENT_INSIDE) && (f->zones & MMR_FLOW_SERVER_INSIDE);
+    const enum place place = place_of(b, f);
     (void)net_addr_text(&f->client, src);
     (void)net_addr_text(&f->server, dst);
     /* three quarters unanswered: a scanner also hits open ports */
     if (ports->n >= (uint32_t)b->cfg->scan_ports && ports->n * 4 >= ports->tried * 3) {
         w.dst_port = 0;
-        beh_find(b, &vertical[inside], &w, "%s tried %u ports of %s in %lld s, %u did not answer (limit %lld): a port scan", src,
+        beh_find(b, &vertical[place], &w, "%s tried %u ports of %s in %lld s, %u did not answer (limit %lld): a port scan", src,
                  ports->tried, dst, (long long)((now - ports->since_ns) / SECOND), ports->n, (long long)b->cfg->scan_ports);
     } else if (hosts->n >= (uint32_t)b->cfg->scan_hosts && hosts->n * 4 >= hosts->tried * 3) {
-        beh_find(b, &horizontal[inside], &w, "%s tried port %u of %u hosts in %lld s, %u did not answer (limit %lld), last %s: a sweep",
+        beh_find(b, &horizontal[place], &w, "%s tried port %u of %u hosts in %lld s, %u did not answer (limit %lld), last %s: a sweep",
                  src, f->server_port, hosts->tried, (long long)((now - hosts->since_ns) / SECOND), hosts->n,
                  (long long)b->cfg->scan_hosts, dst);
     } else if (all->n >= (uint32_t)b->cfg->scan_slow && all->n * 10 >= all->tried * 9) {
-        beh_find(b, &slow[inside], &w, "%s made %u attempts in %lld min, %u unanswered (limit %lld), last %s port %u: a slow scan",
+        beh_find(b, &slow[place], &w, "%s made %u attempts in %lld min, %u unanswered (limit %lld), last %s port %u: a slow scan",
                  src, all->tried, (long long)((now - all->since_ns) / (60 * SECOND)), all->n, (long long)b->cfg->scan_slow,
                  dst, f->server_port);
     }

@@ -169,6 +169,50 @@ static void unanswered_attempts_are_a_scan_answered_ones_are_not(void **state)
     }
 }
 
+/* Does that finding name this technique? */
+static bool has_technique(struct world *w, const char *rule, const char *technique)
+{
+    size_t len = 0;
+    const int i = found(w, rule);
+    const void *p = i < 0 ? NULL : mmr_testhost_bytes(w->th, i, &len);
+    return p && memmem(p, len, technique, strlen(technique));
+}
+
+/* T1595.001 is what the core shuts a scanner out for (core/defend/needs.c). */
+static void only_a_stranger_from_outside_is_scanning_to_be_shut_out(void **state)
+{
+    static const struct {
+        const char *why;
+        uint8_t zones;
+        bool is_named, want;
+    } rows[] = {
+        {"a stranger from outside", MMR_FLOW_SERVER_INSIDE, false, true},
+        {"an address the office asked a name for", MMR_FLOW_SERVER_INSIDE, true, false},
+        {"one of ours that looks around outside", MMR_FLOW_CLIENT_INSIDE, false, false},
+        {"inside the office", MMR_FLOW_CLIENT_INSIDE | MMR_FLOW_SERVER_INSIDE, false, false},
+    };
+    static const char *const rule[] = {"mamori.behaviour.port_scan", "mamori.behaviour.host_sweep"};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        begin(&w, NULL);
+        if (rows[i / 2].is_named) {
+            static const char *const answers[] = {"192.168.1.5"};
+            mmr_event_strv(event(&w, "dns.answer", "192.168.1.6", "192.168.1.1", 53, "internal"), "answers", answers, 1);
+            send_event(&w);
+        }
+        for (int k = 0; k < 30; k++) {
+            struct mmr_flow f = i % 2 ? flow(5, (uint8_t)(10 + k), 445) : flow(5, 6, (uint16_t)(1000 + k));
+            f.zones = rows[i / 2].zones;
+            w.now += 20 * MMR_TH_MS;
+            tcp_packet(&w, &f, 2, MMR_TO_SERVER, MMR_PKT_FIRST);
+        }
+        if (!has_technique(&w, rule[i % 2], "T1046") || has_technique(&w, rule[i % 2], "T1595.001") != rows[i / 2].want)
+            fail_msg("%s: %s", rows[i / 2].why, rule[i % 2]);
+        done(&w);
+    }
+}
+
 static void short_login_sessions_in_a_row_are_guessing(void **state)
 {
     static const struct {
@@ -794,6 +838,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(regular_polls_of_a_bare_address_are_a_beacon),
         cmocka_unit_test(unanswered_attempts_are_a_scan_answered_ones_are_not),
+        cmocka_unit_test(only_a_stranger_from_outside_is_scanning_to_be_shut_out),
         cmocka_unit_test(short_login_sessions_in_a_row_are_guessing),
         cmocka_unit_test(coded_names_are_a_tunnel_long_names_are_not),
         cmocka_unit_test(echo_replies_that_differ_are_a_tunnel),

