@@ -23,23 +23,23 @@ def office_work(o, files):
 def spread(step, rule, techniques):
     o = Office(MAMORI, {"plugins": {"nft": {"config": {"family": "bridge"}}}})
     try:
-        case(f"{step}: the_gateway_watches", o.start(), o.log())
+        case(f"{step}_the_gateway_watches", o.start(), o.log())
         files = Samba(o, o.pc2, PC2)
         o.serve(o.inet, sys.executable, "-m", "http.server", "80")
-        case(f"{step}: the_share_is_there", files.is_up(o.pc1))
-        case(f"{step}: the_office_uses_it", office_work(o, files))
+        case(f"{step}_the_share_is_there", files.is_up(o.pc1))
+        case(f"{step}_the_office_uses_it", office_work(o, files))
         time.sleep(5)  # the longest a finding waits for its batch
-        case(f"{step}: the_offices_use_of_a_share_gives_no_incident", not o.incidents(), [i["unmapped"]["mamori"].get("evidence") for i in o.incidents()])
+        case(f"{step}_the_offices_use_of_a_share_gives_no_incident", not o.incidents(), [i["unmapped"]["mamori"].get("evidence") for i in o.incidents()])
         said = files.intrude(o.pc1, step)
-        case(f"{step}: the_intruder_gets_in", said.stdout.startswith("in 0x"), said.stdout + said.stderr)
+        case(f"{step}_the_intruder_gets_in", said.stdout.startswith("in 0x"), said.stdout + said.stderr)
         got = until(lambda: o.evidence(rule))
-        case(f"{step}: gives_its_incident_with_its_technique", got and techniques <= set(got[0][1]["attack"]), got or o.log())
-        case(f"{step}: is_blocked_and_proved", until(lambda: o.proved(PC1) and o.blocked(PC1) is not None), o.cli("block", "list")[1] + o.log())
+        case(f"{step}_gives_its_incident_with_its_technique", got and techniques <= set(got[0][1]["attack"]), got or o.log())
+        case(f"{step}_is_blocked_and_proved", until(lambda: o.proved(PC1) and o.blocked(PC1) is not None), o.cli("block", "list")[1] + o.log())
         before = o.blocked(PC1) or 0
         again = files.intrude(o.pc1, step)
-        case(f"{step}: the_intruder_does_not_get_in_again", again.returncode == 3, again.stdout + again.stderr)
-        case(f"{step}: what_follows_is_dropped_and_counted", until(lambda: (o.blocked(PC1) or 0) > before, 30), (before, o.blocked(PC1)))
-        case(f"{step}: the_other_pc_works_on", o.python(o.pc2, PROBE, INTERNET, 80).returncode == 0)
+        case(f"{step}_the_intruder_does_not_get_in_again", again.returncode == 3, again.stdout + again.stderr)
+        case(f"{step}_what_follows_is_dropped_and_counted", until(lambda: (o.blocked(PC1) or 0) > before, 30), (before, o.blocked(PC1)))
+        case(f"{step}_the_other_pc_works_on", o.python(o.pc2, PROBE, INTERNET, 80).returncode == 0)
     finally:
         o.end()
 
