@@ -21,21 +21,47 @@ static int hex(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Fields the kernel writes as hex when they hold anything a log line must not. */
-static bool is_encoded(struct mmr_slice type, struct mmr_slice key)
+/* Field names by their length. */
+enum { KEY_LONGEST = 9, KEY_MOST = 14 };
+struct key_row {
+    char name[KEY_LONGEST + 1];
+    uint8_t id;
+};
+static const struct key_row keys[KEY_LONGEST + 1][KEY_MOST] = {
+    [2] = {{"vm", MMR_AUDIT_ENCODED}},
+    [3] = {{"exe", MMR_AUDIT_EXE}, {"cwd", MMR_AUDIT_CWD}, {"pid", MMR_AUDIT_PID}, {"uid", MMR_AUDIT_UID}, {"ses", MMR_AUDIT_SES},
+           {"res", MMR_AUDIT_RES}, {"key", MMR_AUDIT_ENCODED}, {"cmd", MMR_AUDIT_ENCODED}, {"dir", MMR_AUDIT_ENCODED},
+           {"old", MMR_AUDIT_ENCODED}, {"new", MMR_AUDIT_ENCODED}, {"UID", MMR_AUDIT_UID_NAME}},
+    [4] = {{"comm", MMR_AUDIT_COMM}, {"name", MMR_AUDIT_NAME}, {"acct", MMR_AUDIT_ACCT}, {"auid", MMR_AUDIT_AUID},
+           {"ppid", MMR_AUDIT_PPID}, {"exit", MMR_AUDIT_EXIT}, {"arch", MMR_AUDIT_ARCH}, {"addr", MMR_AUDIT_ADDR},
+           {"user", MMR_AUDIT_USER}, {"type", MMR_AUDIT_TYPE}, {"node", MMR_AUDIT_NODE}, {"data", MMR_AUDIT_ENCODED},
+           {"path", MMR_AUDIT_ENCODED}, {"file", MMR_AUDIT_ENCODED}},
+    [5] = {{"saddr", MMR_AUDIT_SADDR}, {"watch", MMR_AUDIT_ENCODED}},
+    [6] = {{"result", MMR_AUDIT_RESULT}, {"device", MMR_AUDIT_ENCODED}},
+    [7] = {{"success", MMR_AUDIT_SUCCESS}, {"syscall", MMR_AUDIT_SYSCALL_NR}, {"cmdline", MMR_AUDIT_CMDLINE}},
+    [8] = {{"nametype", MMR_AUDIT_NAMETYPE}, {"hostname", MMR_AUDIT_HOSTNAME}, {"old-auid", MMR_AUDIT_OLD_AUID}},
+    [9] = {{"proctitle", MMR_AUDIT_PROCTITLE}},
+};
+
+static enum mmr_audit_key key_of(struct mmr_slice key)
 {
-    static const char *const names[] = {"exe", "comm", "cwd", "name", "proctitle", "cmd", "acct", "data", "dir",
-                                        "path", "file", "key", "old", "new", "vm", "watch", "device"};
-    if (key.p[0] == 'a' && key.n >= 2 && mmr_slice_is(type, "EXECVE")) {
-        for (uint32_t i = 1; i < key.n; i++)
-            if (!(key.p[i] >= '0' && key.p[i] <= '9') && key.p[i] != '[' && key.p[i] != ']')
-                return false;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (mmr_slice_is(key, names[i]))
-            return true;
-    return false;
+    if (key.n > KEY_LONGEST)
+        return MMR_AUDIT_OTHER;
+    for (const struct key_row *row = keys[key.n]; row < keys[key.n] + KEY_MOST && row->id; row++)
+        if (row->name[0] == key.p[0] && memcmp(row->name, key.p, key.n) == 0)
+            return row->id;
+    return MMR_AUDIT_OTHER;
+}
+
+/* Arguments of a program, a0, a1[2], which the kernel writes as hex like the names of its list. */
+static bool is_argument(struct mmr_slice type, struct mmr_slice key)
+{
+    if (key.p[0] != 'a' || key.n < 2 || !mmr_slice_is(type, "EXECVE"))
+        return false;
+    for (uint32_t i = 1; i < key.n; i++)
+        if (!(key.p[i] >= '0' && key.p[i] <= '9') && key.p[i] != '[' && key.p[i] != ']')
+            return false;
+    return true;
 }
 
 /* Upper-case hex of even length, decoded where it stands; NULs between arguments become spaces. */
@@ -53,10 +79,10 @@ static void unhex(struct mmr_slice *s, char *at)
     s->n /= 2;
 }
 
-static void add(struct mmr_audit_rec *r, struct mmr_slice key, struct mmr_slice val)
+static void add(struct mmr_audit_rec *r, struct mmr_slice key, enum mmr_audit_key id, struct mmr_slice val)
 {
     if (r->n < MMR_AUDIT_FIELDS_MAX)
-        r->f[r->n++] = (struct mmr_audit_field){key, val};
+        r->f[r->n++] = (struct mmr_audit_field){key, val, id};
 }
 
 /* A value with spaces that only the next known key ends (AUOMS writes some so). */
@@ -95,8 +121,9 @@ static void fields(struct mmr_audit_rec *r, char *p, char *end, int level)
         struct mmr_slice key = {key_at, (uint32_t)(p - key_at), 0}, val;
         if (p >= end || *p != '=' || !key.n)
             continue; /* a word of free text, as in "user pid=1": skipped */
+        enum mmr_audit_key id = key_of(key);
         if (++p >= end) {
-            add(r, key, (struct mmr_slice){p, 0, 0});
+            add(r, key, id, (struct mmr_slice){p, 0, 0});
             return;
         }
         if (*p == '\'' && level == 0) { /* msg='..': fields of the user space program */
@@ -111,7 +138,7 @@ static void fields(struct mmr_audit_rec *r, char *p, char *end, int level)
             p = close < end ? close + 1 : end;
             continue;
         }
-        if (r->is_auoms && (mmr_slice_is(key, "proctitle") || mmr_slice_is(key, "cmdline"))) {
+        if (r->is_auoms && (id == MMR_AUDIT_PROCTITLE || id == MMR_AUDIT_CMDLINE)) {
             char *stop = p + (spaced_end(p, end, " redactors=") - p);
             val = unquote(p, stop);
             p = stop;
@@ -132,10 +159,11 @@ static void fields(struct mmr_audit_rec *r, char *p, char *end, int level)
                    !(*p == ',' && p + 1 < end && p[1] == ' ') && !(*p == ')' && level && p + 1 == end))
                 p++;
             val = (struct mmr_slice){start, (uint32_t)(p - start), 0};
-            if (!r->is_auoms && is_encoded(r->type, key))
+            bool is_encoded = (id >= MMR_AUDIT_EXE && id <= MMR_AUDIT_ENCODED_LAST) || is_argument(r->type, key);
+            if (!r->is_auoms && is_encoded)
                 unhex(&val, start);
         }
-        add(r, key, val);
+        add(r, key, id, val);
     }
 }
 
@@ -162,6 +190,7 @@ int mmr_audit_read(char *line, size_t len, struct mmr_audit_rec *ret, struct mmr
         return mmr_fail(err, MMR_EUNSUPPORTED, "audit line without fields behind its type");
     r->type = (struct mmr_slice){p + 5, (uint32_t)(sp - p - 5), 0};
     r->is_auoms = r->type.n > 6 && memcmp(r->type.p, "AUOMS_", 6) == 0;
+    *sp = '\0';
     p = sp + 1;
     if (starts(p, end, "msg="))
         p += 4;
@@ -183,20 +212,14 @@ int mmr_audit_read(char *line, size_t len, struct mmr_audit_rec *ret, struct mmr
     return 0;
 }
 
-struct mmr_slice mmr_audit_get(const struct mmr_audit_rec *r, const char *key)
-{
-    for (uint32_t i = 0; i < r->n; i++)
-        if (mmr_slice_is(r->f[i].key, key))
-            return r->f[i].val;
-    return (struct mmr_slice){0};
-}
-
 /* ---- grouping ---- */
 
 void mmr_audit_groups_init(struct mmr_audit_groups *a)
 {
     a->n = a->reserved = 0;
     a->cut = 0;
+    for (uint8_t i = 0; i < MMR_AUDIT_GROUPS_MAX; i++)
+        a->order[i] = i;
 }
 
 static void close_at(struct mmr_audit_groups *a, uint32_t pos, mmr_audit_done *done, void *ctx)
@@ -207,68 +230,74 @@ static void close_at(struct mmr_audit_groups *a, uint32_t pos, mmr_audit_done *d
     a->order[--a->n] = which; /* the slots behind n are free */
 }
 
-static bool append(struct mmr_audit_group *g, struct mmr_slice s, uint32_t *ret_at)
+/* Where s stays as long as the group does: where it is, or in the group's text. NULL: the group is full. */
+static const char *keep(struct mmr_audit_group *g, struct mmr_slice s, bool is_borrowed)
 {
+    char *at = g->text + g->used;
     if (MMR_AUDIT_GROUP_BYTES - g->used < s.n + 1)
-        return false;
-    memcpy(g->text + g->used, s.p, s.n);
-    g->text[g->used + s.n] = '\0';
-    *ret_at = g->used;
+        return NULL;
     g->used += s.n + 1;
-    return true;
+    if (is_borrowed)
+        return s.p;
+    memcpy(at, s.p, s.n);
+    at[s.n] = '\0';
+    return at;
 }
 
-static void copy(struct mmr_audit_groups *a, struct mmr_audit_group *g, const struct mmr_audit_rec *r)
+/* "?" and the like say that there is nothing */
+static bool has_value(struct mmr_slice v)
 {
-    uint32_t at;
-    if (g->records >= sizeof g->type_at / sizeof g->type_at[0] || !append(g, r->type, &at)) {
+    return v.n && !((v.p[0] == '?' || v.p[0] == '(') &&
+                    (mmr_slice_is(v, "?") || mmr_slice_is(v, "(null)") || mmr_slice_is(v, "(none)")));
+}
+
+static void take(struct mmr_audit_groups *a, struct mmr_audit_group *g, const struct mmr_audit_rec *r, bool is_borrowed)
+{
+    const char *type = g->records < MMR_AUDIT_GROUP_RECORDS ? keep(g, r->type, is_borrowed) : NULL;
+    if (!type) {
         a->cut += r->n;
         return;
     }
-    g->type_at[g->records++] = at;
+    g->type[g->records++] = (struct mmr_slice){type, r->type.n, 0};
+    const struct mmr_audit_field node = {MMR_SLICE("node"), r->node, MMR_AUDIT_NODE};
     for (uint32_t i = 0; i <= r->n; i++) {
-        struct mmr_slice key = i < r->n ? r->f[i].key : MMR_SLICE("node");
-        struct mmr_slice val = i < r->n ? r->f[i].val : r->node;
-        uint32_t k, v;
-        if (!val.p || key.n > 100)
+        const struct mmr_audit_field *f = i < r->n ? &r->f[i] : &node;
+        const char *key, *val;
+        if (!f->val.p || f->key.n > 100)
             continue;
-        if (g->n >= MMR_AUDIT_GROUP_FIELDS || !append(g, key, &k) || !append(g, val, &v)) {
+        if (g->n >= MMR_AUDIT_GROUP_FIELDS || !(key = keep(g, f->key, is_borrowed)) || !(val = keep(g, f->val, is_borrowed))) {
             a->cut++;
             continue;
         }
-        g->f[g->n].key = k;
-        g->f[g->n].key_len = (uint16_t)key.n;
-        g->f[g->n].val = v;
-        g->f[g->n].val_len = val.n;
-        g->f[g->n++].rec = (uint16_t)(g->records - 1);
+        if (has_value(f->val))
+            g->keys |= UINT64_C(1) << f->id;
+        g->f[g->n++] = (struct mmr_audit_group_field){key, val, f->val.n, (uint16_t)f->key.n, (uint8_t)(g->records - 1), (uint8_t)f->id};
     }
 }
 
 /* Records of user space and of the daemon come alone; those of the kernel's syscall path in company. */
 static bool is_alone(const struct mmr_audit_rec *r)
 {
-    static const char *const together[] = {
-        "SYSCALL", "EXECVE", "PATH", "CWD", "PROCTITLE", "SOCKADDR", "SOCKETCALL", "IPC", "FD_PAIR", "OBJ_PID", "MMAP",
-        "AVC", "SELINUX_ERR", "BPRM_FCAPS", "CAPSET", "EOE", "NETFILTER_CFG", "KERN_MODULE", "CONFIG_CHANGE", "SECCOMP",
-        "MQ_OPEN", "MQ_SENDRECV", "OPENAT2", "BPF", "EVENT_LISTENER", "TIME_ADJNTPVAL", "TIME_INJOFFSET", "URINGOP",
-        "FANOTIFY", "INTEGRITY_RULE",
+    static const struct mmr_slice together[] = {
+        MMR_SLICE("SYSCALL"), MMR_SLICE("EXECVE"), MMR_SLICE("PATH"), MMR_SLICE("CWD"), MMR_SLICE("PROCTITLE"),
+        MMR_SLICE("SOCKADDR"), MMR_SLICE("SOCKETCALL"), MMR_SLICE("IPC"), MMR_SLICE("FD_PAIR"), MMR_SLICE("OBJ_PID"),
+        MMR_SLICE("MMAP"), MMR_SLICE("AVC"), MMR_SLICE("SELINUX_ERR"), MMR_SLICE("BPRM_FCAPS"), MMR_SLICE("CAPSET"),
+        MMR_SLICE("EOE"), MMR_SLICE("NETFILTER_CFG"), MMR_SLICE("KERN_MODULE"), MMR_SLICE("CONFIG_CHANGE"),
+        MMR_SLICE("SECCOMP"), MMR_SLICE("MQ_OPEN"), MMR_SLICE("MQ_SENDRECV"), MMR_SLICE("OPENAT2"), MMR_SLICE("BPF"),
+        MMR_SLICE("EVENT_LISTENER"), MMR_SLICE("TIME_ADJNTPVAL"), MMR_SLICE("TIME_INJOFFSET"), MMR_SLICE("URINGOP"),
+        MMR_SLICE("FANOTIFY"), MMR_SLICE("INTEGRITY_RULE"),
     };
-    if (r->is_auoms)
-        return true;
-    for (size_t i = 0; i < sizeof together / sizeof together[0]; i++)
-        if (mmr_slice_is(r->type, together[i]))
-            return false;
-    return true;
+    return r->is_auoms || !mmr_slice_in(r->type, together, sizeof together / sizeof together[0]);
 }
 
 void mmr_audit_add(struct mmr_audit_groups *a, const struct mmr_audit_rec *r, uint64_t index, mmr_audit_done *done, void *ctx)
 {
     const int64_t late_ns = INT64_C(2000000000);
+    bool is_end = mmr_slice_is(r->type, "EOE"), is_lone = false;
     uint32_t pos = 0;
     while (pos < a->n && (a->g[a->order[pos]].serial != r->serial || a->g[a->order[pos]].time_ns != r->time_ns))
         pos++;
-    bool is_new = pos == a->n;
-    if (is_new) {
+    if (pos == a->n) {
         for (uint32_t i = 0; i < a->n;)
             if (r->time_ns - a->g[a->order[i]].time_ns > late_ns)
                 close_at(a, i, done, ctx);
@@ -276,26 +305,20 @@ void mmr_audit_add(struct mmr_audit_groups *a, const struct mmr_audit_rec *r, ui
                 i++;
         if (a->n == MMR_AUDIT_GROUPS_MAX)
             close_at(a, 0, done, ctx);
-        pos = a->n;
-        if (mmr_slice_is(r->type, "EOE"))
+        if (is_end)
             return;
-        /* a free slot: one that order[0..n) does not name */
-        bool is_used[MMR_AUDIT_GROUPS_MAX] = {false};
-        for (uint32_t i = 0; i < a->n; i++)
-            is_used[a->order[i]] = true;
-        uint8_t slot = 0;
-        while (is_used[slot])
-            slot++;
-        a->order[a->n++] = slot;
-        struct mmr_audit_group *g = &a->g[slot];
+        pos = a->n++;
+        is_lone = is_alone(r);
+        struct mmr_audit_group *g = &a->g[a->order[pos]];
         g->serial = r->serial;
         g->index = index;
         g->time_ns = r->time_ns;
+        g->keys = 0;
         g->n = g->used = g->records = 0;
     }
-    if (!mmr_slice_is(r->type, "EOE"))
-        copy(a, &a->g[a->order[pos]], r);
-    if (mmr_slice_is(r->type, "EOE") || (is_new && is_alone(r)))
+    if (!is_end)
+        take(a, &a->g[a->order[pos]], r, is_lone);
+    if (is_end || is_lone)
         close_at(a, pos, done, ctx);
 }
 

@@ -30,6 +30,7 @@ struct mmr_logdec {
     struct mmr_zones zones;
     struct mmr_audit_rec audit;
     struct mmr_audit_groups groups;
+    struct mmr_fieldmemo memo;
     struct mmr_outev out;
     uint8_t buf[MMR_EVENT_BYTES_MAX];
 };
@@ -137,7 +138,7 @@ static void windows(struct mmr_logdec *d)
         return;
     struct mmr_origin from = origin(d, t);
     d->out.charset = d->charset;
-    mmr_win_event(&d->rec, &from, &d->out, d->buf, sizeof d->buf);
+    mmr_win_event(&d->rec, &from, &d->memo, &d->out, d->buf, sizeof d->buf);
     give(d, t);
     d->out.charset = NULL;
 }
@@ -157,7 +158,7 @@ static void audit_done(void *ctx, const struct mmr_audit_group *g)
 {
     struct mmr_logdec *d = ctx;
     struct mmr_origin from = {d->input, g->index, g->time_ns};
-    mmr_audit_event(g, &from, &d->out, d->buf, sizeof d->buf);
+    mmr_audit_event(g, &from, &d->memo, &d->out, d->buf, sizeof d->buf);
     give(d, g->time_ns);
 }
 

@@ -17,6 +17,8 @@ bool mmr_slice_is_nocase(struct mmr_slice s, const char *text)
     size_t n = strlen(text);
     if (!s.p || s.n != n)
         return false;
+    if (memcmp(s.p, text, n) == 0)
+        return true;
     for (size_t i = 0; i < n; i++)
         if (lower((unsigned char)s.p[i]) != lower((unsigned char)text[i]))
             return false;
@@ -57,17 +59,9 @@ bool mmr_slice_int(struct mmr_slice s, int64_t *ret)
     return true;
 }
 
-static uint32_t key_hash(const char *p, size_t n)
-{
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (uint8_t)p[i]) * 16777619u;
-    return h ^ h >> 15;
-}
-
 static uint32_t find(const struct mmr_outev *o, const char *key, size_t n)
 {
-    uint32_t h = key_hash(key, n) & 511;
+    uint32_t h = mmr_bytes_hash(key, n, 0) & 511;
     for (; o->slot[h]; h = (h + 1) & 511) {
         uint32_t i = o->slot[h] - 1u;
         if (o->key_len[i] == n && memcmp(o->ev.buf + o->key_at[i], key, n) == 0)

@@ -24,6 +24,37 @@ bool mmr_slice_is_nocase(struct mmr_slice s, const char *text);
 bool mmr_slice_int(struct mmr_slice s, int64_t *ret); /* decimal, or hex with 0x; all of it */
 /* 32-bit hash without ASCII case */
 uint32_t mmr_slice_hash(struct mmr_slice s);
+/* Is it one of these? (of a list of MMR_SLICE, whose lengths the compiler knows) */
+static inline bool mmr_slice_in(struct mmr_slice s, const struct mmr_slice *list, size_t n)
+{
+    for (size_t i = 0; s.n && i < n; i++)
+        if (list[i].n == s.n && list[i].p[0] == s.p[0] && __builtin_memcmp(list[i].p, s.p, s.n) == 0)
+            return true;
+    return false;
+}
+
+/* Hash of bytes for tables in memory, eight bytes at a step; the same on one machine only. */
+static inline uint32_t mmr_bytes_hash(const char *p, size_t n, uint32_t seed)
+{
+    const uint64_t k = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t h = (seed ^ n) * k, w = 0;
+    for (; n >= 8; n -= 8, p += 8) {
+        __builtin_memcpy(&w, p, 8);
+        h = (h ^ w) * k;
+        h ^= h >> 32;
+    }
+    w = 0;
+    if (n >= 4) { /* what is left, by two reads that may overlap */
+        uint32_t a, b;
+        __builtin_memcpy(&a, p, 4);
+        __builtin_memcpy(&b, p + n - 4, 4);
+        w = (uint64_t)a << 32 | b;
+    } else if (n) {
+        w = (uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[n / 2] << 8 | (uint8_t)p[n - 1];
+    }
+    h = (h ^ w) * k;
+    return (uint32_t)(h >> 32 ^ h);
+}
 
 struct mmr_outev {
     struct mmr_event ev;

@@ -280,12 +280,6 @@ static bool is_null_guid(struct mmr_slice s)
     return true;
 }
 
-static bool ends(const char *s, const char *tail)
-{
-    size_t n = strlen(s), t = strlen(tail);
-    return n >= t && memcmp(s + n - t, tail, t) == 0;
-}
-
 static void hashes(struct mmr_outev *o, const char *prefix, struct mmr_slice s)
 {
     char key[64];
@@ -312,47 +306,50 @@ static void hashes(struct mmr_outev *o, const char *prefix, struct mmr_slice s)
     }
 }
 
-static void field(struct mmr_outev *o, const char *kind, const char *code, const struct mmr_winrec_field *f)
+static void account(struct mmr_outev *o, const char *ocsf, struct mmr_slice val)
 {
-    if (f->name.n == 8 && mmr_slice_is(f->name, "RuleName") && is_dash(f->val))
-        return;
-    const struct mmr_sigma_field *m = mmr_sigma_field_find(kind, code, f->name.p, f->name.n);
-    if (!m) {
-        mmr_out_unmapped(o, f->name, f->val);
-        return;
+    char prefix[64];
+    size_t n = strlen(ocsf);
+    if (n > 4 && n - 4 < sizeof prefix) {
+        memcpy(prefix, ocsf, n - 4); /* without "name" */
+        prefix[n - 4] = '\0';
+        mmr_out_account(o, prefix, val);
     }
-    if (m->form == MMR_SIGMA_HASHES) {
-        hashes(o, m->ocsf, f->val);
-        return;
-    }
-    if (m->form == MMR_SIGMA_ACCOUNT && is_dash(f->val)) {
-        mmr_out_unmapped(o, f->name, f->val);
-        return;
-    }
-    if (m->form == MMR_SIGMA_ACCOUNT) {
-        char prefix[64];
-        size_t n = strlen(m->ocsf);
-        if (n > 4 && n - 4 < sizeof prefix) {
-            memcpy(prefix, m->ocsf, n - 4); /* without "name" */
-            prefix[n - 4] = '\0';
-            mmr_out_account(o, prefix, f->val);
-        }
-        return;
-    }
+}
+
+static void field(struct mmr_outev *o, const struct mmr_field_place *to, const struct mmr_winrec_field *f)
+{
     int64_t v;
-    if (ends(m->ocsf, "_endpoint.ip")) {
-        if (!mmr_out_addr(o, m->ocsf, f->val))
-            mmr_out_unmapped(o, f->name, f->val);
-    } else if (ends(m->ocsf, ".pid") || ends(m->ocsf, ".port") || ends(m->ocsf, "protocol_num")) {
-        if (mmr_slice_int(f->val, &v))
-            mmr_out_int(o, m->ocsf, v);
-        else
-            mmr_out_unmapped(o, f->name, f->val);
-    } else if (is_dash(f->val) || (ends(m->ocsf, ".uid") && is_null_guid(f->val))) {
-        mmr_out_unmapped(o, f->name, f->val);
-    } else {
-        mmr_out_slice(o, m->ocsf, f->val);
+    if (mmr_slice_is(f->name, "RuleName") && is_dash(f->val))
+        return;
+    switch ((enum mmr_field_form)to->form) {
+    case MMR_FIELD_HASHES:
+        hashes(o, to->ocsf, f->val);
+        return;
+    case MMR_FIELD_ACCOUNT:
+        if (is_dash(f->val))
+            break;
+        account(o, to->ocsf, f->val);
+        return;
+    case MMR_FIELD_ADDR:
+        if (!mmr_out_addr(o, to->ocsf, f->val))
+            break;
+        return;
+    case MMR_FIELD_INT:
+        if (!mmr_slice_int(f->val, &v))
+            break;
+        mmr_out_int(o, to->ocsf, v);
+        return;
+    case MMR_FIELD_UID:
+    case MMR_FIELD_TEXT:
+        if (is_dash(f->val) || (to->form == MMR_FIELD_UID && is_null_guid(f->val)))
+            break;
+        mmr_out_slice(o, to->ocsf, f->val);
+        return;
+    case MMR_FIELD_UNMAPPED:
+        break;
     }
+    mmr_out_unmapped(o, f->name, f->val);
 }
 
 /* Sysmon 22: "type:  5 name;::ffff:192.0.2.1;" becomes answers */
@@ -388,22 +385,11 @@ static void answers(const struct mmr_winrec *r, struct mmr_outev *o)
         mmr_out_strv(o, "answers", v, n);
 }
 
-static void base_name(const struct mmr_winrec *r, struct mmr_outev *o, const char *from, const char *key, const char *code,
-                      const char *kind)
+void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, struct mmr_fieldmemo *memo, struct mmr_outev *o, void *buf,
+                   size_t cap)
 {
-    if (mmr_out_has(o, key))
-        return;
-    for (uint32_t i = 0; i < r->n; i++) {
-        const struct mmr_sigma_field *m = mmr_sigma_field_find(kind, code, r->f[i].name.p, r->f[i].name.n);
-        if (m && strcmp(m->ocsf, from) == 0 && !is_dash(r->f[i].val) && r->f[i].val.p[0] != '<') { /* "<unknown process>" */
-            mmr_out_slice(o, key, mmr_slice_base(r->f[i].val));
-            return;
-        }
-    }
-}
-
-void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, struct mmr_outev *o, void *buf, size_t cap)
-{
+    static const char *const base_keys[MMR_FIELD_BASES] = {"", "process.name", "process.parent_process.name", "file.name"};
+    struct mmr_slice path[MMR_FIELD_BASES] = {0}; /* the first of each */
     enum source src = source_of(r);
     const struct kind_row *k = kind_of(r, src);
     uint32_t class_uid = k->class_uid_low < 10 ? 201000u + k->class_uid_low : k->class_uid_low;
@@ -423,8 +409,14 @@ void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, st
         mmr_out_int(o, "status_id", strcmp(k->kind, "auth.fail") == 0 ? 2 : 1);
     if (strcmp(k->kind, "conn.open") == 0)
         connection(r, o, src == SRC_SYSMON);
-    for (uint32_t i = 0; i < r->n; i++)
-        field(o, k->kind, code, &r->f[i]);
+    mmr_fieldmemo_event(memo, k->kind, code);
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct mmr_winrec_field *f = &r->f[i];
+        const struct mmr_field_place *to = mmr_fieldmemo_find(memo, f->name);
+        field(o, to, f);
+        if (to->base && !path[to->base].p && !is_dash(f->val) && f->val.p[0] != '<') /* "<unknown process>" */
+            path[to->base] = mmr_slice_base(f->val);
+    }
     if (strcmp(k->kind, "dns.query") == 0)
         answers(r, o);
     /* what the client asked is served on one port only */
@@ -434,9 +426,8 @@ void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, st
         if (is_share || is_kerberos)
             mmr_out_int(o, "dst_endpoint.port", is_share ? 445 : 88);
     }
-    base_name(r, o, "process.file.path", "process.name", code, k->kind);
-    base_name(r, o, "process.parent_process.file.path", "process.parent_process.name", code, k->kind);
-    base_name(r, o, "file.path", "file.name", code, k->kind);
+    for (int b = 1; b < MMR_FIELD_BASES; b++)
+        mmr_out_slice(o, base_keys[b], path[b]);
     mmr_out_unmapped(o, MMR_SLICE("Keywords"), r->keywords);
     mmr_out_unmapped(o, MMR_SLICE("Level"), r->level);
     if (src != SRC_SYSMON && src != SRC_SECURITY) { /* those name the account in their data; here the writer is it */

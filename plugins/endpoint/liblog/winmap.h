@@ -2,6 +2,7 @@
 #ifndef MMR_WINMAP_H
 #define MMR_WINMAP_H
 
+#include "fieldmemo.h"
 #include "winrec.h"
 #include "zone.h"
 
@@ -13,8 +14,8 @@
  */
 int64_t mmr_win_time(const struct mmr_winrec *r, struct mmr_zones *z, int64_t fallback_ns);
 
-/* Builds the event in o (begun here). False only if it is not valid (cannot happen with a buffer of
- * MMR_EVENT_BYTES_MAX). */
-void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, struct mmr_outev *o, void *buf, size_t cap);
+/* Builds the event in o (begun here); cap: MMR_EVENT_BYTES_MAX holds every record. memo: what earlier records' names were. */
+void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, struct mmr_fieldmemo *memo, struct mmr_outev *o, void *buf,
+                   size_t cap);
 
 #endif

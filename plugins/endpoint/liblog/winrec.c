@@ -16,8 +16,9 @@ void mmr_winrec_add(struct mmr_winrec *r, struct mmr_slice name, struct mmr_slic
 
 struct mmr_slice mmr_winrec_get(const struct mmr_winrec *r, const char *name)
 {
+    size_t n = strlen(name);
     for (uint32_t i = 0; i < r->n; i++)
-        if (mmr_slice_is_nocase(r->f[i].name, name))
+        if (r->f[i].name.n == n && mmr_slice_is_nocase(r->f[i].name, name))
             return r->f[i].val;
     return (struct mmr_slice){0};
 }
@@ -162,38 +163,48 @@ static int from_ecs(const struct mmr_js_doc *d, int32_t w, struct mmr_winrec *r)
     return 0;
 }
 
-/* Flat records: what their names mean. NULL target: the sender's own, of no use to us. */
+/* Flat records: what their names mean, by the length of the name. 0: the sender's own, of no use to us. */
+enum { FLAT_LONGEST = 18, FLAT_MOST = 10 };
 struct flat_name {
-    const char *name;
-    size_t at; /* offset of the slice in struct mmr_winrec, or 0: leave out */
+    char name[FLAT_LONGEST + 1];
+    uint8_t reserved;
+    uint16_t at; /* offset of the slice in struct mmr_winrec + 1 */
 };
 #define TO(member) offsetof(struct mmr_winrec, member) + 1
-static const struct flat_name flat_names[] = {
-    {"Channel", TO(channel)}, {"LogName", TO(channel)}, {"log_name", TO(channel)},
-    {"SourceName", TO(provider)}, {"ProviderName", TO(provider)}, {"Provider", TO(provider)}, {"Provider_Name", TO(provider)},
-    {"Hostname", TO(computer)}, {"Computer", TO(computer)}, {"ComputerName", TO(computer)}, {"computer_name", TO(computer)},
-    {"MachineName", TO(computer)},
-    {"EventID", TO(event_id)}, {"EventCode", TO(event_id)}, {"event_id", TO(event_id)}, {"EventId", TO(event_id)},
-    {"Message", TO(message)}, {"message", TO(message)},
-    {"RecordNumber", TO(record_id)}, {"EventRecordID", TO(record_id)}, {"record_id", TO(record_id)},
-    {"Keywords", TO(keywords)}, {"Level", TO(level)}, {"Task", TO(task)},
-    {"UserID", TO(user_sid)}, {"UserId", TO(user_sid)}, {"AccountName", TO(account)}, {"Domain", TO(account_domain)},
-    {"TimeCreated", TO(system_time)}, {"SystemTime", TO(system_time)}, {"EventTime", TO(event_time)},
-    {"TimeGenerated", TO(event_time)},
-    {"@timestamp", TO(arrival)},
-    {"@version", 0}, {"AccountType", 0}, {"Category", 0}, {"EventReceivedTime", 0}, {"ExecutionProcessID", 0}, {"Opcode", 0},
-    {"OpcodeValue", 0}, {"ProviderGuid", 0}, {"Qualifiers", 0}, {"Severity", 0}, {"SeverityValue", 0},
-    {"SourceModuleName", 0}, {"SourceModuleType", 0}, {"ThreadID", 0}, {"Version", 0}, {"host", 0}, {"port", 0},
-    {"tags", 0}, {"EventTypeOrignal", 0}, {"TimeWritten", 0}, {"Sid", 0},
+static const struct flat_name flat_names[FLAT_LONGEST + 1][FLAT_MOST] = {
+    [3] = {{"Sid", 0, 0}},
+    [4] = {{"Task", 0, TO(task)}, {"host", 0, 0}, {"port", 0, 0}, {"tags", 0, 0}},
+    [5] = {{"Level", 0, TO(level)}},
+    [6] = {{"UserID", 0, TO(user_sid)}, {"UserId", 0, TO(user_sid)}, {"Domain", 0, TO(account_domain)},
+           {"Opcode", 0, 0}},
+    [7] = {{"Channel", 0, TO(channel)}, {"LogName", 0, TO(channel)}, {"EventID", 0, TO(event_id)},
+           {"EventId", 0, TO(event_id)}, {"Message", 0, TO(message)}, {"message", 0, TO(message)}, {"Version", 0, 0}},
+    [8] = {{"log_name", 0, TO(channel)}, {"Provider", 0, TO(provider)}, {"Hostname", 0, TO(computer)},
+           {"Computer", 0, TO(computer)}, {"event_id", 0, TO(event_id)}, {"Keywords", 0, TO(keywords)},
+           {"@version", 0, 0}, {"Category", 0, 0}, {"Severity", 0, 0}, {"ThreadID", 0, 0}},
+    [9] = {{"EventCode", 0, TO(event_id)}, {"record_id", 0, TO(record_id)}, {"EventTime", 0, TO(event_time)}},
+    [10] = {{"SourceName", 0, TO(provider)}, {"SystemTime", 0, TO(system_time)}, {"@timestamp", 0, TO(arrival)},
+            {"Qualifiers", 0, 0}},
+    [11] = {{"MachineName", 0, TO(computer)}, {"AccountName", 0, TO(account)}, {"TimeCreated", 0, TO(system_time)},
+            {"AccountType", 0, 0}, {"OpcodeValue", 0, 0}, {"TimeWritten", 0, 0}},
+    [12] = {{"ProviderName", 0, TO(provider)}, {"ComputerName", 0, TO(computer)}, {"RecordNumber", 0, TO(record_id)},
+            {"ProviderGuid", 0, 0}},
+    [13] = {{"Provider_Name", 0, TO(provider)}, {"computer_name", 0, TO(computer)},
+            {"EventRecordID", 0, TO(record_id)}, {"TimeGenerated", 0, TO(event_time)}, {"SeverityValue", 0, 0}},
+    [16] = {{"SourceModuleName", 0, 0}, {"SourceModuleType", 0, 0}, {"EventTypeOrignal", 0, 0}},
+    [17] = {{"EventReceivedTime", 0, 0}},
+    [18] = {{"ExecutionProcessID", 0, 0}},
 };
 #undef TO
-enum { FLAT_NAMES = sizeof flat_names / sizeof flat_names[0] };
 
 static const struct flat_name *flat_find(struct mmr_slice name)
 {
-    for (size_t i = 0; i < FLAT_NAMES; i++)
-        if (flat_names[i].name[0] == name.p[0] && mmr_slice_is(name, flat_names[i].name))
-            return &flat_names[i];
+    if (name.n > FLAT_LONGEST)
+        return NULL;
+    const struct flat_name *row = flat_names[name.n];
+    for (int i = 0; i < FLAT_MOST && row[i].name[0]; i++)
+        if (row[i].name[0] == name.p[0] && memcmp(row[i].name, name.p, name.n) == 0)
+            return &row[i];
     return NULL;
 }
 
