@@ -31,7 +31,10 @@ static char *find_stop(char *p, const char *end)
         uint64_t w;
         memcpy(&w, p, 8);
         uint64_t q = w ^ (ones * '"'), b = w ^ (ones * '\\');
-        if (((q - ones) & ~q & highs) | ((b - ones) & ~b & highs))
+        uint64_t hit = ((q - ones) & ~q & highs) | ((b - ones) & ~b & highs); /* its lowest bit is that of the first stop */
+        if (hit && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+            return p + __builtin_ctzll(hit) / 8;
+        if (hit)
             break;
         p += 8;
     }

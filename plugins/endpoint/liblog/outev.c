@@ -182,7 +182,9 @@ bool mmr_out_addr(struct mmr_outev *o, const char *key, struct mmr_slice s)
         return false;
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
-    text[strcspn(text, "%")] = '\0'; /* fe80::1%12: the zone is this machine's affair */
+    char *zone = memchr(text, '%', s.n);
+    if (zone)
+        *zone = '\0'; /* fe80::1%12: the zone is this machine's affair */
     if (inet_pton(AF_INET, text, &a4) == 1) {
         mmr_out_str(o, key, text);
         return true;
