@@ -64,8 +64,10 @@ static char *scratch(struct sigma_matcher *m, size_t n)
 
 static void add_text(struct sigma_matcher *m, const char *p, size_t len)
 {
-    if (m->n_values == VALUES_POOL)
+    if (m->n_values == VALUES_POOL) {
+        m->s->stats.text_limits++;
         return;
+    }
     m->values[m->n_values++] = (struct value){.p = p, .len = (uint32_t)len, .is_text = true};
 }
 
@@ -105,8 +107,10 @@ static void add_value(struct sigma_matcher *m, const struct mmr_value *v)
         return;
     }
     char *p = n > 0 && m->n_values < VALUES_POOL ? scratch(m, (size_t)n) : NULL;
-    if (!p)
+    if (!p) {
+        m->s->stats.text_limits++;
         return;
+    }
     memcpy(p, buf, (size_t)n);
     m->values[m->n_values++] = (struct value){.p = p, .len = (uint32_t)n, .has_number = true, .number = number};
 }
@@ -120,8 +124,10 @@ static void add_account(struct sigma_matcher *m, const struct mmr_value *name, c
         return;
     }
     char *p = scratch(m, (size_t)domain->len + 1 + name->len);
-    if (!p)
+    if (!p) {
+        m->s->stats.text_limits++;
         return;
+    }
     memcpy(p, domain->p, domain->len);
     p[domain->len] = '\\';
     memcpy(p + domain->len + 1, name->p, name->len);
@@ -137,8 +143,12 @@ static bool add_hashes(struct sigma_matcher *m, const uint32_t *keys)
     for (size_t k = 0; k < 4; k++) {
         const struct mmr_value *v = by_key(m, keys[k]);
         size_t head = strlen(names[k]);
-        if (!v || v->type != MMR_VAL_STR || n + head + v->len + 1 > sizeof buf)
+        if (!v || v->type != MMR_VAL_STR)
             continue;
+        if (n + head + v->len + 1 > sizeof buf) {
+            m->s->stats.text_limits++;
+            continue;
+        }
         if (n)
             buf[n++] = ',';
         memcpy(buf + n, names[k], head);
@@ -181,14 +191,26 @@ static const char *folded(struct sigma_matcher *m, struct value *v)
 {
     if (!v->folded) {
         char *p = scratch(m, v->len);
-        if (p)
-            v->has_high = sigma_text_fold(v->p, v->len, p);
+        v->has_high = p ? sigma_text_fold(v->p, v->len, p) : true; /* not known: what holds for ASCII only is not tried */
+        m->s->stats.text_limits += !p;
         v->folded = p ? p : v->p;
     }
     return v->folded;
 }
 
-/* Keywords look at every text the event has, our own stamps apart. */
+/* What the core and the sensor say of the event; no line of a log has it. */
+static bool is_own(const struct mmr_field *f)
+{
+    static const char *const numbers[] = {"class_uid", "activity_id", "severity_id", "status_id", "time"};
+    if (f->key_len >= 7 && memcmp(f->key, "mamori.", 7) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (f->key_len == strlen(numbers[i]) && memcmp(f->key, numbers[i], f->key_len) == 0)
+            return true;
+    return false;
+}
+
+/* Keywords look at everything the event's record said, our own stamps apart. */
 static void collect_any(struct sigma_matcher *m)
 {
     if (m->has_any_values)
@@ -197,9 +219,17 @@ static void collect_any(struct sigma_matcher *m)
     m->any_first = m->n_values;
     for (uint32_t i = 0; i < m->view->n; i++) {
         const struct mmr_field *f = &m->view->f[i];
-        if ((f->v.type == MMR_VAL_STR || f->v.type == MMR_VAL_ARRAY) &&
-            (f->key_len < 7 || memcmp(f->key, "mamori.", 7) != 0))
-            add_value(m, &f->v);
+        char name[MMR_EVENT_KEY_MAX + 1];
+        if (is_own(f))
+            continue;
+        add_value(m, &f->v);
+        if (f->key_len <= 6 || memcmp(f->key + f->key_len - 6, "domain", 6) != 0)
+            continue;
+        memcpy(name, f->key, f->key_len - 6u); /* DOMAIN\name, as the record had it */
+        memcpy(name + f->key_len - 6, "name", 5);
+        const struct mmr_value *v = mmr_event_get(m->view, name);
+        if (v)
+            add_account(m, v, &f->v);
     }
     m->any_n = m->n_values - m->any_first;
 }
@@ -369,14 +399,36 @@ static bool eval_number(const struct sigma_atom *a, const struct value *v)
     return (v->has_number || sigma_text_number(v->p, v->len, &n)) && compares(n, a->compare, a->number);
 }
 
+struct opinion {
+    const struct field_index *ix;
+    int32_t atom;
+    bool is_found;
+};
+
+static int on_opinion(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *ctx)
+{
+    (void)from;
+    (void)to;
+    (void)flags;
+    struct opinion *o = ctx;
+    o->is_found |= o->ix->regexes[id] == o->atom;
+    return o->is_found;
+}
+
+/* A text that wears PCRE2 out does not get by: Hyperscan, which takes the same time for every text, has the last word, as far as
+ * it knows the expression; it may say yes to a little more (bytes for characters, no back references). */
 static bool eval_regex(struct sigma_matcher *m, const struct sigma_atom *a, const struct value *v)
 {
     int rc = pcre2_match(a->code, (PCRE2_SPTR)v->p, v->len, 0, 0, m->match_data, m->match_context);
     if (rc >= 0)
         return true;
-    if (rc != PCRE2_ERROR_NOMATCH)
-        m->s->stats.regex_limits++;
-    return false;
+    if (rc == PCRE2_ERROR_NOMATCH)
+        return false;
+    m->s->stats.regex_limits++;
+    struct opinion o = {.ix = &m->index[a->field == SIGMA_ANY_FIELD ? m->s->n_fields : a->field], .atom = (int32_t)(a - m->s->atoms)};
+    if (a->has_prefilter && o.ix->regex_db)
+        (void)hs_scan(o.ix->regex_db, v->p, v->len, 0, m->scratch, on_opinion, &o);
+    return o.is_found;
 }
 
 static bool eval_value(struct sigma_matcher *m, const struct sigma_atom *a, struct value *v)

@@ -9,7 +9,7 @@
 enum {
     CONTEXTS = 64,             /* remembered origins: kinds of event seen lately */
     VALUES_POOL = 20 * 1024,   /* values of one event, arrays taken apart (256 fields of 64 items at most) */
-    SCRATCH_BYTES = 1024 * 1024, /* folded copies of one event's text: 128 KiB a few times over */
+    SCRATCH_BYTES = 2 * 1024 * 1024, /* folded copies of one event's text: 128 KiB under each name a rule may use */
     FOLD_MAX = 3 * MMR_EVENT_STR_MAX,
     HS_MIN = 8,                /* fewer literals than this are searched one by one */
 };

@@ -133,7 +133,8 @@ void mmr_sigma_members(struct mmr_sigma *s, mmr_sigma_member_fn fn, void *ctx);
 
 struct mmr_sigma_stats {
     uint64_t events, evaluated, hits;
-    uint64_t regex_limits;  /* regular expressions given up at their limit: no match */
+    uint64_t regex_limits;  /* regular expressions PCRE2 gave up at its limit; Hyperscan then decides, or without it: no match */
+    uint64_t text_limits;   /* texts of an event that were left out, or compared with letter case, for lack of room */
     uint64_t evictions;     /* correlation groups or events forgotten to stay within bounds */
     uint32_t rules, atoms, literals;
     bool has_hyperscan;     /* this machine runs it; else literals are searched one by one */

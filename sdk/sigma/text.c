@@ -11,18 +11,60 @@ static unsigned char lower(unsigned char c)
     return c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
 }
 
-/* Two-byte letters whose lower case has two bytes too */
-static void fold2(unsigned char *o)
+/* Capitals and what makes them small letters; 1: capital and small side by side, the capital at first's parity. From
+ * UnicodeData.txt's simple mappings, those that keep the length in UTF-8. */
+static const struct {
+    uint16_t first, last, add;
+} small_letters[] = {
+    {0xc0, 0xd6, 0x20},   {0xd8, 0xde, 0x20},   {0x100, 0x12e, 1},    {0x132, 0x136, 1},    {0x139, 0x147, 1},    {0x14a, 0x176, 1},
+    {0x179, 0x17d, 1},    {0x182, 0x184, 1},    {0x1a0, 0x1a4, 1},    {0x1cd, 0x1db, 1},    {0x1de, 0x1ee, 1},    {0x1f8, 0x21e, 1},
+    {0x222, 0x232, 1},    {0x246, 0x24e, 1},    {0x388, 0x38a, 0x25}, {0x38e, 0x38f, 0x3f}, {0x391, 0x3a1, 0x20}, {0x3a3, 0x3ab, 0x20},
+    {0x3d8, 0x3ee, 1},    {0x400, 0x40f, 0x50}, {0x410, 0x42f, 0x20}, {0x460, 0x480, 1},    {0x48a, 0x4be, 1},    {0x4c1, 0x4cd, 1},
+    {0x4d0, 0x52e, 1},    {0x531, 0x556, 0x30}, {0x1e00, 0x1e94, 1},  {0x1ea0, 0x1efe, 1},  {0xff21, 0xff3a, 0x20},
+};
+
+static unsigned small(unsigned c)
 {
-    unsigned c = (unsigned)(o[0] & 0x1f) << 6 | (o[1] & 0x3fU);
-    if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9) || (c >= 0x410 && c <= 0x42f))
-        c += 0x20;
-    else if (c >= 0x400 && c <= 0x40f)
-        c += 0x50;
-    else if ((c >= 0x100 && c <= 0x12f && !(c & 1)) || (c >= 0x14a && c <= 0x177 && !(c & 1)))
-        c += 1; /* Latin Extended-A: pairs of capital and small */
-    o[0] = (unsigned char)(0xc0 | c >> 6);
-    o[1] = (unsigned char)(0x80 | (c & 0x3f));
+    switch (c) { /* alone in their rows */
+    case 0x178:
+        return 0xff;
+    case 0x1af:
+        return 0x1b0;
+    case 0x386:
+        return 0x3ac;
+    case 0x38c:
+        return 0x3cc;
+    default:
+        break;
+    }
+    size_t lo = 0, hi = sizeof small_letters / sizeof small_letters[0];
+    while (lo < hi) { /* the first row that does not end before c */
+        size_t mid = lo + (hi - lo) / 2;
+        if (small_letters[mid].last < c)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == sizeof small_letters / sizeof small_letters[0] || c < small_letters[lo].first)
+        return c;
+    return small_letters[lo].add == 1 && (c - small_letters[lo].first) % 2 ? c : c + small_letters[lo].add;
+}
+
+/* Lower case of the letter of w bytes (2 or 3) at o, where it stands */
+static void fold_letter(unsigned char *o, size_t w)
+{
+    unsigned c = w == 2 ? (unsigned)(o[0] & 0x1f) << 6 | (o[1] & 0x3fU)
+                        : (unsigned)(o[0] & 0x0f) << 12 | (unsigned)(o[1] & 0x3f) << 6 | (o[2] & 0x3fU);
+    unsigned v = small(c);
+    if (v == c)
+        return;
+    if (w == 2) {
+        o[0] = (unsigned char)(0xc0 | v >> 6);
+    } else {
+        o[0] = (unsigned char)(0xe0 | v >> 12);
+        o[1] = (unsigned char)(0x80 | (v >> 6 & 0x3f));
+    }
+    o[w - 1] = (unsigned char)(0x80 | (v & 0x3f));
 }
 
 bool sigma_text_fold(const char *p, size_t len, char *out)
@@ -37,21 +79,13 @@ bool sigma_text_fold(const char *p, size_t len, char *out)
             continue;
         }
         has_high = true;
-        if (s[i] >= 0xc3 && s[i] <= 0xd0 && i + 1 < len && (s[i + 1] & 0xc0) == 0x80) {
-            o[i] = s[i];
-            o[i + 1] = s[i + 1];
-            fold2(o + i);
-            i += 2;
-        } else if (i + 2 < len && s[i] == 0xef && s[i + 1] == 0xbc && s[i + 2] >= 0xa1 && s[i + 2] <= 0xba) {
-            unsigned v = s[i + 2] + 0x20U; /* U+FF21..FF3A, full width */
-            o[i] = 0xef;
-            o[i + 1] = v > 0xbf ? 0xbd : 0xbc;
-            o[i + 2] = (unsigned char)(v > 0xbf ? v - 0x40 : v);
-            i += 3;
-        } else {
-            o[i] = s[i];
-            i++;
-        }
+        size_t w = s[i] >= 0xc3 && s[i] <= 0xd5 ? 2 : s[i] == 0xe1 || s[i] == 0xef ? 3 : 1;
+        if (w > len - i || (w > 1 && (s[i + 1] & 0xc0) != 0x80) || (w > 2 && (s[i + 2] & 0xc0) != 0x80))
+            w = 1;
+        memmove(o + i, s + i, w);
+        if (w > 1)
+            fold_letter(o + i, w);
+        i += w;
     }
     return has_high;
 }

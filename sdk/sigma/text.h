@@ -12,8 +12,9 @@
 #include "sigma/arena.h"
 
 /*
- * sigma_text_fold - lower case without change of length: ASCII, Latin-1, Greek, Cyrillic and full-width
- * letters. Folding never depends on the locale and never fails; bytes that are no UTF-8 stay.
+ * sigma_text_fold - lower case without change of length: letters of ASCII, Latin, Greek, Cyrillic, Armenian and of full
+ * width. Those whose small letter has another length in UTF-8 stay (the Kelvin sign is no k), as do a few that Unicode maps
+ * out of their row. Folding never depends on the locale and never fails; bytes that are no UTF-8 stay.
  *
  * out     len bytes, may be p itself
  * return  true if there was a byte above 0x7f

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-enum { CMD_MAX = 12 * 1024, ARGS_MAX = 64 };
+enum { CMD_MAX = MMR_EVENT_STR_MAX + 1 }; /* one more than an event holds: what is cut is seen to be */
 
 static struct mmr_slice key_at(const struct mmr_audit_group *g, uint32_t i)
 {
@@ -76,12 +76,11 @@ static size_t command_line(const struct mmr_audit_group *g, char *out)
             continue;
         bool is_more = (uint32_t)arg == last_arg; /* a1[0]=.. a1[1]=..: pieces of one argument */
         last_arg = (uint32_t)arg;
-        if (CMD_MAX - n < (size_t)v.n + 1)
-            break;
-        if (n && !is_more)
+        if (n && n < CMD_MAX && !is_more)
             out[n++] = ' ';
-        memcpy(out + n, v.p, v.n);
-        n += v.n;
+        size_t fits = v.n < CMD_MAX - n ? v.n : CMD_MAX - n;
+        memcpy(out + n, v.p, fits);
+        n += fits;
     }
     return n;
 }

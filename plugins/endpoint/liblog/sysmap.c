@@ -213,5 +213,5 @@ void mmr_sys_event(const struct mmr_syslog *s, const char *line, size_t len, con
         mmr_out_int(o, "unmapped.severity", s->pri % 8);
     }
     mmr_out_slice(o, "metadata.event_code", s->msg_id);
-    mmr_out_strn(o, "message", line, len > 8192 ? 8192 : len);
+    mmr_out_strn(o, "message", line, len); /* cut where every value is */
 }

@@ -438,7 +438,7 @@ void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, st
         mmr_out_slice(o, "user.uid", r->user_sid);
     }
     /* The text repeats the fields in the machine's language; alone it is all there is. */
-    uint32_t most = r->n > 4 ? 1024 : 8192;
+    uint32_t most = r->n > 4 ? 1024 : MMR_EVENT_STR_MAX;
     struct mmr_slice text = r->message;
     if (text.n > most)
         text.n = most;

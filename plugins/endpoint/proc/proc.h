@@ -15,7 +15,7 @@
 #include "record.h"
 #include "users.h"
 
-enum { MMR_PROC_PATH_MAX = 4096, MMR_PROC_CMD_MAX = 4096, MMR_PROC_PENDING_BYTES = 512 * 1024 };
+enum { MMR_PROC_PATH_MAX = 4096, MMR_PROC_CMD_MAX = MMR_EVENT_STR_MAX, MMR_PROC_PENDING_BYTES = 512 * 1024 };
 enum mmr_proc_scope { MMR_PROC_HOST, MMR_PROC_CGROUP, MMR_PROC_NETNS };
 
 struct mmr_proc_config {
@@ -30,6 +30,7 @@ struct mmr_start { /* a program start made whole; texts are borrowed, NULL if un
     uint64_t exe_ino;
     int64_t start_ticks, parent_ticks, time_ns;
     const char *name, *path, *cmd_line, *cwd, *container, *cgroup;
+    bool is_cmd_cut;    /* cmd_line is only the beginning */
     const char *script; /* absolute path of the script an interpreter was started on, or NULL */
     uint32_t socket_mask;
     struct mmr_rec_tuple sock;

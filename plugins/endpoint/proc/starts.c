@@ -67,6 +67,20 @@ static bool is_interpreter(const char *path)
     return mmr_name_traits(mmr_name_base(path)) & (MMR_NAME_SHELL | MMR_NAME_RUNTIME);
 }
 
+/* What is only the beginning of a value, by name: a rule that finds nothing there has not seen all. */
+static void put_cut(struct mmr_proc *p, const struct mmr_start *s, const struct mmr_pentry *e)
+{
+    const char *names[2];
+    size_t n = 0;
+    const struct mmr_pentry *up = mmr_ptable_parent(p->table, e);
+    if (s->is_cmd_cut)
+        names[n++] = "process.cmd_line";
+    if (up && strlen(up->cmd_line) >= MMR_PTABLE_CMD_MAX)
+        names[n++] = "process.parent_process.cmd_line";
+    if (n)
+        mmr_event_strv(&p->ev, "mamori.cut", names, n);
+}
+
 static void started(struct mmr_proc *p, const struct mmr_start *s)
 {
     struct mmr_pnew row = {.pid = s->pid, .ppid = s->ppid, .uid = s->uid, .is_started = true, .start_ticks = s->start_ticks,
@@ -85,6 +99,7 @@ static void started(struct mmr_proc *p, const struct mmr_start *s)
         mmr_event_str(&p->ev, "process.cmd_line", e->cmd_line);
     else
         mmr_event_str(&p->ev, "process.cmd_line", s->cmd_line);
+    put_cut(p, s, e);
     mmr_event_str(&p->ev, "process.working_directory", s->cwd);
     if (e->container[0])
         mmr_event_str(&p->ev, "process.container", e->container);
@@ -146,8 +161,11 @@ void mmr_proc_exec_record(struct mmr_proc *p, const struct mmr_rec_exec *r, size
     if (r->args_total > r->args_len && n) {
         char whole[MMR_PROC_CMD_MAX + 1];
         size_t m = mmr_procfs_cmdline(s.pid, whole, sizeof whole);
-        if (m > n && memcmp(whole, p->cmd, n) == 0) /* it has not become another program meanwhile */
+        s.is_cmd_cut = true;
+        if (m > n && memcmp(whole, p->cmd, n) == 0) { /* it has not become another program meanwhile */
             memcpy(p->cmd, whole, m + 1);
+            s.is_cmd_cut = m == MMR_PROC_CMD_MAX;
+        }
     }
     learn_ancestors(p, r);
     started(p, &s);
@@ -168,7 +186,7 @@ void mmr_proc_exec_pid(struct mmr_proc *p, uint32_t pid, int64_t time_ns)
         strip_deleted(p->path);
     if (mmr_procfs_link(pid, "cwd", p->cwd, sizeof p->cwd))
         strip_deleted(p->cwd);
-    (void)mmr_procfs_cmdline(pid, p->cmd, sizeof p->cmd);
+    s.is_cmd_cut = mmr_procfs_cmdline(pid, p->cmd, sizeof p->cmd) == MMR_PROC_CMD_MAX;
     if (mmr_procfs_cgroup(pid, cgroup, sizeof cgroup) && mmr_procfs_container(cgroup, box))
         s.container = box;
     const struct mmr_pentry *up = s.ppid ? mmr_ptable_load(p->table, s.ppid, 0) : NULL;

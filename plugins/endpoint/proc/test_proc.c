@@ -535,6 +535,54 @@ static void polling_finds_a_shell_on_a_connection(void **state)
     check_shell("poll", 3000);
 }
 
+/* A command line padded beyond what an event holds: its beginning is told, and that it is one. */
+static void check_long_command_line(const char *mode)
+{
+    need_root();
+    struct mmr_testhost *th = start_mode(mode, "host", "poll", "50ms");
+    if (!th)
+        skip();
+    static char pad[MMR_EVENT_STR_MAX + 100], mid[6000];
+    char mark[64];
+    (void)snprintf(mark, sizeof mark, "sleep 7; : long-%d", getpid());
+    memset(mid, 'm', sizeof mid - 1);
+    memset(pad, 'p', sizeof pad - 1);
+    const char *const argv_mid[] = {"/bin/sh", "-c", mark, mid, NULL}, *const argv_pad[] = {"/bin/sh", "-c", mark, pad, NULL};
+    static char want[MMR_EVENT_STR_MAX + 1];
+    (void)snprintf(want, sizeof want, "/bin/sh -c %s %s", mark, mid);
+    pid_t pid = run(NULL, argv_mid);
+    int e = wait_for(th, "process.start", "process.cmd_line", want, 3000);
+    assert_null(mmr_event_get(mmr_testhost_view(th, e), "mamori.cut"));
+    end(pid);
+    int head = snprintf(want, sizeof want, "/bin/sh -c %s ", mark);
+    memcpy(want + head, pad, sizeof want - 1 - (size_t)head);
+    want[sizeof want - 1] = '\0';
+    pid = run(NULL, argv_pad);
+    e = wait_for(th, "process.start", "process.cmd_line", want, 3000);
+    const struct mmr_value *cut = mmr_event_get(mmr_testhost_view(th, e), "mamori.cut");
+    struct mmr_array_it it = {0};
+    const char *p;
+    size_t len;
+    assert_non_null(cut);
+    assert_true(mmr_value_next(cut, &it, &p, &len));
+    assert_int_equal(len, strlen("process.cmd_line"));
+    assert_memory_equal(p, "process.cmd_line", len);
+    end(pid);
+    mmr_testhost_free(th);
+}
+
+static void bpf_names_a_command_line_it_cuts(void **state)
+{
+    (void)state;
+    check_long_command_line("bpf");
+}
+
+static void poll_names_a_command_line_it_cuts(void **state)
+{
+    (void)state;
+    check_long_command_line("poll");
+}
+
 static void check_mode_sees_starts(const char *mode)
 {
     need_root();
@@ -698,6 +746,8 @@ int main(void)
         cmocka_unit_test(nothing_is_lost_while_the_bus_is_full),
         cmocka_unit_test(cn_proc_sees_starts),
         cmocka_unit_test(polling_sees_starts),
+        cmocka_unit_test(bpf_names_a_command_line_it_cuts),
+        cmocka_unit_test(poll_names_a_command_line_it_cuts),
         cmocka_unit_test(a_program_dropped_by_a_server_is_found),
         cmocka_unit_test(wrong_words_are_refused),
         /* from here on in network namespaces */

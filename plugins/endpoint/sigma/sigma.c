@@ -8,6 +8,7 @@
 
 #include "finding.h"
 #include "fold.h"
+#include "limits.h"
 #include "sigma/sigma.h"
 
 #include <stdio.h>
@@ -53,6 +54,7 @@ struct sigma {
     struct fold *fold;
     struct mmr_event_view view;
     uint64_t folded, refused;
+    struct limits limits;
     uint8_t buf[MMR_EVENT_BYTES_MAX];
 };
 
@@ -188,6 +190,12 @@ static void on_hit(void *ctx, const struct mmr_sigma_hit *h)
         s->refused++;
 }
 
+static void warn(void *ctx, const char *text)
+{
+    const struct sigma *s = ctx;
+    say(s->host, MMR_LOG_WARN, text);
+}
+
 static int event(void *self, const void *msgpack, size_t len, struct mmr_error *err)
 {
     struct sigma *s = self;
@@ -198,6 +206,10 @@ static int event(void *self, const void *msgpack, size_t len, struct mmr_error *
     if (!kind || mmr_value_is(kind, "finding") || mmr_value_is(kind, "receipt")) /* what others concluded is no log */
         return 0;
     mmr_sigma_match(s->now.rules, &s->view, on_hit, s);
+    struct mmr_sigma_stats st;
+    mmr_sigma_get_stats(s->now.rules, &st);
+    limits_look(&s->limits, &s->view);
+    limits_say(&s->limits, &st, s->host->now_ns(s->host->impl, MMR_CLOCK_MONOTONIC), warn, s);
     return 0;
 }
 

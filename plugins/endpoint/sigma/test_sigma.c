@@ -241,6 +241,48 @@ static void the_largest_event_still_gives_a_finding(void **state)
     mmr_testhost_free(th);
 }
 
+static void what_rules_could_not_see_is_named(void **state)
+{
+    (void)state;
+    static uint8_t buf[MMR_EVENT_BYTES_MAX];
+    static char big[MMR_EVENT_STR_MAX + 100];
+    struct mmr_testhost *th = mmr_testhost_new();
+    struct mmr_error err = {.struct_size = sizeof err};
+    int i = add(th, NULL);
+    struct mmr_event ev;
+    const char *said = "";
+    unsigned before = mmr_testhost_logged(th, MMR_LOG_WARN, &said);
+
+    memset(big, ' ', sizeof big - 1);
+    memcpy(big + sizeof big - 25, "vssadmin delete shadows ", 24);
+    start_event(th, i, T0, 1, big + 104); /* 16,379 bytes: whole */
+    assert_int_equal(mmr_testhost_count(th, "finding"), 1);
+    assert_int_equal(mmr_testhost_logged(th, MMR_LOG_WARN, &said), before);
+    mmr_testhost_clear(th);
+    start_event(th, i, T0, 2, big);
+    assert_int_equal(mmr_testhost_count(th, "finding"), 0);
+    assert_int_equal(mmr_testhost_logged(th, MMR_LOG_WARN, &said), before + 1);
+    assert_non_null(strstr(said, "sigma.value_cut field=process.cmd_line kind=process.start count=1"));
+
+    const char *cut[] = {"process.parent_process.cmd_line"};
+    for (int k = 0; k < 3; k++) { /* named by its sensor; within the minute counted only */
+        mmr_event_begin(&ev, buf, sizeof buf, "process.start", MMR_CLASS_PROCESS, 1, T0, 1);
+        mmr_event_str(&ev, "process.parent_process.cmd_line", "short");
+        mmr_event_strv(&ev, "mamori.cut", cut, 1);
+        assert_int_equal(mmr_event_end(&ev), 0);
+        assert_int_equal(mmr_testhost_event(th, i, ev.buf, ev.len, &err), 0);
+    }
+    assert_int_equal(mmr_testhost_logged(th, MMR_LOG_WARN, &said), before + 1);
+    mmr_testhost_advance(th, 61 * MMR_TH_S);
+    start_event(th, i, T0, 3, "harmless");
+    assert_int_equal(mmr_testhost_logged(th, MMR_LOG_WARN, &said), before + 2);
+    assert_non_null(strstr(said, "sigma.value_cut field=process.parent_process.cmd_line kind=process.start count=3"));
+    mmr_testhost_advance(th, 61 * MMR_TH_S);
+    start_event(th, i, T0, 4, "harmless");
+    assert_int_equal(mmr_testhost_logged(th, MMR_LOG_WARN, &said), before + 2);
+    mmr_testhost_free(th);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +294,7 @@ int main(void)
         cmocka_unit_test(an_exclusion_holds_until_it_expires),
         cmocka_unit_test(reload_swaps_the_rules_or_keeps_them),
         cmocka_unit_test(the_largest_event_still_gives_a_finding),
+        cmocka_unit_test(what_rules_could_not_see_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
