@@ -1,6 +1,8 @@
 /* byte_ops.c - numbers out of payloads: byte_test, byte_jump, byte_extract, byte_math, base64, asn1. */
 #include <rules/chain.h>
 
+#include <math.h>
+
 bool mmr_number_is(const struct number *n, int64_t v)
 {
     switch (n->op) {
@@ -139,6 +141,35 @@ bool mmr_byte_extract(struct chain *c, const struct byte_op *op, bool is_math, c
     c->vars[op->ret_var] = v;
     *ret_pos = at + bytes;
     return true;
+}
+
+bool mmr_is_base64(uint8_t ch)
+{
+    return (ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '+' || ch == '/' || ch == '-' ||
+           ch == '_';
+}
+
+bool mmr_entropy_is(const struct entropy_op *op, const uint8_t *p, size_t len)
+{
+    uint32_t count[256] = {0};
+    double bits = 0;
+    if (op->offset > len || (op->bytes && op->bytes > len - op->offset))
+        return false;
+    size_t n = op->bytes ? op->bytes : len - op->offset;
+    for (size_t i = 0; i < n; i++)
+        count[p[op->offset + i]]++;
+    for (size_t i = 0; i < 256 && n; i++)
+        if (count[i])
+            bits -= (double)count[i] / (double)n * log2((double)count[i] / (double)n);
+    switch (op->op) {
+    case NUM_LT: return bits < op->a;
+    case NUM_GT: return bits > op->a;
+    case NUM_LE: return bits <= op->a;
+    case NUM_GE: return bits >= op->a;
+    case NUM_IN: return bits > op->a && bits < op->b;
+    case NUM_NE: return fabs(bits - op->a) > 1e-9;
+    default: return fabs(bits - op->a) <= 1e-9;
+    }
 }
 
 size_t mmr_base64_decode(const uint8_t *p, size_t len, uint8_t *out, size_t cap)

@@ -24,8 +24,8 @@ void mmr_chain_done(struct chain *c)
 
 static uint8_t *work(struct chain *c, unsigned i, size_t need)
 {
-    if (need > 2 * (size_t)CHAIN_BUF_MAX + 2)
-        need = 2 * (size_t)CHAIN_BUF_MAX + 2;
+    if (need > 2 * (size_t)CHAIN_BUF_MAX + TRANSFORM_MORE)
+        need = 2 * (size_t)CHAIN_BUF_MAX + TRANSFORM_MORE;
     if (c->cap[i] < need) {
         uint8_t *p = realloc(c->work[i], need);
         if (!p)
@@ -261,6 +261,10 @@ static bool run(struct chain *c, const struct step *s, uint32_t n, uint32_t i, c
         if (!mmr_byte_extract(c, t->p, t->type == STEP_BYTE_MATH, p, len, pos, &at))
             return false;
         break;
+    case STEP_ENTROPY:
+        if (!mmr_entropy_is(t->p, p, len))
+            return false;
+        break;
     case STEP_ASN1:
         if (!mmr_asn1_is_odd(t->p, p, len, pos))
             return false;
@@ -278,10 +282,10 @@ bool mmr_chain_match(struct chain *c, const struct group *g, const uint8_t *data
     static const uint8_t none = 0;
     const uint8_t *p = data ? data : &none;
     for (uint32_t i = 0; i < g->n_transforms; i++) {
-        uint8_t *out = work(c, i & 1, 2 * len + 2);
+        uint8_t *out = work(c, i & 1, 2 * len + TRANSFORM_MORE);
         if (!out)
             return false;
-        len = mmr_transform(&g->transforms[i], p, len, out, c->cap[i & 1]);
+        len = mmr_transform(&g->transforms[i], c->regex, p, len, out, c->cap[i & 1]);
         p = out;
     }
     c->budget = CHAIN_STEPS_MAX;

@@ -71,19 +71,53 @@ static bool has_icmp_id(const struct mmr_packet *p)
     return p->proto == 1 && (t == 0 || t == 8 || (t >= 13 && t <= 18));
 }
 
-static unsigned vlan_layers(const struct mmr_packet *p)
+enum { VLANS_MAX = 4 };
+
+/* The tags of the frame, the outer one first. */
+static unsigned vlan_layers(const struct mmr_packet *p, uint16_t id[VLANS_MAX])
 {
     const struct mmr_frame *f = p->frame;
     unsigned n = 0;
     if (!f || f->linktype != 1) /* Ethernet */
         return 0;
-    for (size_t at = 12; at + 4 <= f->cap_len && n < 4; at += 4) {
+    for (size_t at = 12; at + 4 <= f->cap_len && n < VLANS_MAX; at += 4) {
         uint16_t type = u16(f->data + at);
         if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
             break;
-        n++;
+        id[n++] = u16(f->data + at + 2) & 0x0fff;
     }
     return n;
+}
+
+static bool vlan_id_is(const struct cond *c, const struct subject *s)
+{
+    uint16_t id[VLANS_MAX] = {0};
+    unsigned n = vlan_layers(s->packet, id), hits = 0;
+    if (!n && s->flow && s->flow->vlan) { /* the frame's tags were taken off on the way */
+        id[0] = s->flow->vlan;
+        n = 1;
+    }
+    if (c->num.which > NUMBER_ALL) {
+        int64_t at = (int64_t)c->num.which - NUMBER_AT;
+        at = at < 0 ? at + n : at;
+        return at >= 0 && at < n && mmr_number_is(&c->num, id[at]);
+    }
+    for (unsigned i = 0; i < n; i++)
+        hits += mmr_number_is(&c->num, id[i]);
+    return c->num.which == NUMBER_ALL ? n && hits == n : hits > 0;
+}
+
+/* RFC 5531: identifier, 0 for a call, version 2 of the protocol, program, version, procedure; over TCP behind a record mark. */
+static bool rpc_is(const struct rpc_call *want, const struct mmr_packet *p)
+{
+    size_t at = p->proto == 6 ? 4 : 0;
+    if ((p->proto != 6 && p->proto != 17) || !p->payload || p->payload_len < at + 24)
+        return false;
+    uint32_t v[6];
+    for (size_t i = 0; i < 6; i++)
+        v[i] = (uint32_t)u16(p->payload + at + i * 4) << 16 | u16(p->payload + at + i * 4 + 2);
+    return v[1] == 0 && v[2] == 2 && v[3] == want->program && (want->version < 0 || v[4] == want->version) &&
+           (want->procedure < 0 || v[5] == want->procedure);
 }
 
 static uint32_t add16(uint32_t sum, const uint8_t *p, size_t n)
@@ -216,7 +250,11 @@ static bool cond_is(const struct cond *c, const struct subject *s)
     case COND_IPOPTS: return has_ip_option(p, c->sub);
     case COND_TCP_MSS: return (h = tcp_option(p, 2, 2)) && mmr_number_is(&c->num, u16(h));
     case COND_TCP_WSCALE: return (h = tcp_option(p, 3, 1)) && mmr_number_is(&c->num, h[0]);
-    case COND_VLAN_LAYERS: return mmr_number_is(&c->num, vlan_layers(p));
+    case COND_VLAN_LAYERS: {
+        uint16_t id[VLANS_MAX];
+        return mmr_number_is(&c->num, vlan_layers(p, id));
+    }
+    case COND_RPC: return rpc_is(c->p, p);
     case COND_CHECKSUM: return checksum_is(c, p);
     case COND_IGMP_TYPE:
         return p->proto == 2 && p->l3 && p->l4_off < p->l3_len && mmr_number_is(&c->num, p->l3[p->l4_off]);
@@ -225,7 +263,7 @@ static bool cond_is(const struct cond *c, const struct subject *s)
             return false;
         h = p->l3 + p->l4_off + 4;
         return mmr_number_is(&c->num, (int64_t)u16(h) << 16 | u16(h + 2));
-    case COND_VLAN_ID: return s->flow && s->flow->vlan && mmr_number_is(&c->num, s->flow->vlan);
+    case COND_VLAN_ID: return vlan_id_is(c, s);
     default: return false;
     }
 }

@@ -406,7 +406,7 @@ void mmr_rules_packet(struct mmr_rules_engine *e, const struct mmr_packet *p)
     e->now_ns = p->frame ? p->frame->time_ns : e->now_ns;
     s.state = flow_state(e, p->flow);
     s.flow = p->flow;
-    s.proto = p->ip_version ? mmr_proto_of(p->proto) : p->ethertype == 0x0806 ? PROTO_ARP : 0;
+    s.proto = p->ip_version ? mmr_proto_of(p->proto) : p->ethertype == 0x0806 ? PROTO_ARP : PROTO_FRAME;
     s.flow_app = p->flow ? app_of(e, p->flow->app) : APP_NONE;
     s.who = (struct state_who){.src = &p->src, .dst = &p->dst, .src_port = p->src_port, .dst_port = p->dst_port,
                                .flow_id = p->flow ? p->flow->id : 0, .now_ns = e->now_ns};

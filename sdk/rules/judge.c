@@ -154,6 +154,12 @@ static void bits_apply(struct mmr_rules_engine *e, const struct rule *r, struct 
 static bool packet_buffer(const struct subject *s, unsigned buf, const uint8_t **ret, size_t *ret_len)
 {
     const struct mmr_packet *p = s->packet;
+    if (buf == BUF_ETH_HDR) {
+        const struct mmr_frame *f = p ? p->frame : NULL;
+        *ret = f ? f->data : NULL;
+        *ret_len = 14; /* two addresses and the type */
+        return f && f->linktype == 1 && f->data && f->cap_len >= 14;
+    }
     if (!p || !p->l3 || p->l4_off > p->l3_len)
         return false;
     const uint8_t *l4 = p->l3 + p->l4_off;
@@ -197,6 +203,27 @@ static bool is_absent_ok(const struct group *g)
     return false;
 }
 
+/* A number asked of all the message's values, or of one by its place. */
+static bool values_are(struct mmr_rules_engine *e, const struct group *g, const struct subject *s, uint32_t which)
+{
+    int64_t n = 0, at = which == NUMBER_ALL ? 0 : (int64_t)which - NUMBER_AT, k = 0;
+    for (size_t i = 0; i < s->tx->n && i < TX_BUFFERS_MAX; i++)
+        n += s->buf_id[i] == g->buf;
+    at = at < 0 ? at + n : at;
+    for (size_t i = 0; i < s->tx->n && i < TX_BUFFERS_MAX; i++) {
+        const struct mmr_buffer *b = &s->tx->buffers[i];
+        if (s->buf_id[i] != g->buf)
+            continue;
+        if (which == NUMBER_ALL || k == at) {
+            bool is = mmr_chain_match(&e->chain, g, b->data, b->len);
+            if (!is || which != NUMBER_ALL)
+                return is;
+        }
+        k++;
+    }
+    return which == NUMBER_ALL && n > 0;
+}
+
 static bool group_is(struct mmr_rules_engine *e, const struct rule *r, const struct group *g, struct subject *s)
 {
     bool is_pre = r->pre_group && g == &r->groups[r->pre_group - 1];
@@ -220,6 +247,9 @@ static bool group_is(struct mmr_rules_engine *e, const struct rule *r, const str
     }
     if (!s->tx)
         return false;
+    uint32_t which = g->n_steps == 1 && g->steps[0].type == STEP_NUMBER ? ((const struct number *)g->steps[0].p)->which : 0;
+    if (which)
+        return values_are(e, g, s, which);
     bool is_there = false;
     for (size_t i = 0; i < s->tx->n && i < TX_BUFFERS_MAX; i++) {
         const struct mmr_buffer *b = &s->tx->buffers[i];

@@ -99,6 +99,9 @@ static int kw_number(struct parse *p, const struct keyword *k, struct text arg)
               {"AAAA", 28}, {"SRV", 33}, {"HTTPS", 65}, {"ANY", 255}};
     struct number n;
     struct text t = arg = mmr_text_trim(arg);
+    struct text place = t;
+    t = mmr_text_cut(&place, ',');
+    arg = t;
     bool is_not = mmr_text_starts(&t, "!"), is_named = false;
     for (size_t i = 0; i < sizeof rr / sizeof rr[0] && k->arg == 2; i++)
         if (mmr_text_is(t, rr[i].name)) {
@@ -108,53 +111,12 @@ static int kw_number(struct parse *p, const struct keyword *k, struct text arg)
     if (!mmr_buf_by_sticky(numbers[k->arg], strlen(numbers[k->arg])))
         return mmr_parse_unsupported(p, (struct text){k->name, strlen(k->name)});
     int rc = is_named ? 0 : mmr_parse_number(p, k->name, arg, &n);
+    if (rc == 0)
+        rc = mmr_parse_place(p, k->name, place, &n);
     int g = rc < 0 ? rc : group_of(p, numbers[k->arg]);
     struct step *s = g < 0 ? NULL : mmr_parse_step(p, STEP_NUMBER, (uint32_t)g);
     if (!s || !(s->p = mmr_parse_keep(p, &n, sizeof n)))
         return p->err.code;
-    return 0;
-}
-
-/* A value that must be the whole buffer: tls.version:1.2; ssl_version:tls1.2,tls1.3; filename, fileext */
-static int kw_whole(struct parse *p, const struct keyword *k, struct text arg)
-{
-    static const struct {
-        const char *word, *value;
-    } versions[] = {{"sslv2", "SSLv2"}, {"sslv3", "SSLv3"}, {"tls1.0", "TLSv1"}, {"tls1.1", "TLS 1\\.1"},
-                    {"tls1.2", "TLS 1\\.2"}, {"tls1.3", "TLS 1\\.3"}, {"1.0", "TLSv1"}, {"1.1", "TLS 1\\.1"},
-                    {"1.2", "TLS 1\\.2"}, {"1.3", "TLS 1\\.3"}};
-    char re[256] = "^(?:";
-    size_t n = strlen(re), words = 0;
-    bool is_not = false;
-    (void)mmr_text_unquote(&arg);
-    while (arg.len) {
-        struct text w = mmr_text_cut(&arg, ',');
-        const char *value = NULL;
-        is_not |= mmr_text_starts(&w, "!");
-        (void)mmr_text_unquote(&w);
-        for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
-            if (mmr_text_is(w, versions[i].word))
-                value = versions[i].value;
-        if (!value || n + 16 > sizeof re)
-            return bad(p, k->name, w, "1.0 to 1.3, or tls1.0 to tls1.3, sslv2, sslv3");
-        int add = snprintf(re + n, sizeof re - n, "%s%s", words++ ? "|" : "", value);
-        n += add > 0 ? (size_t)add : 0;
-    }
-    int add = snprintf(re + n, sizeof re - n, ")$");
-    struct regex *rx = NULL;
-    if (!words || add < 0)
-        return bad(p, k->name, arg, "a version");
-    int rc = mmr_regex_new(re, strlen(re), RE_NOCASE, &rx, &p->err);
-    if (rc < 0)
-        return rc;
-    *mmr_regex_next(rx) = p->set->regexes;
-    p->set->regexes = rx;
-    int g = group_of(p, "tls.version");
-    struct step *s = g < 0 ? NULL : mmr_parse_step(p, STEP_PCRE, (uint32_t)g);
-    if (!s)
-        return p->err.code;
-    s->p = rx;
-    s->flags = is_not ? S_NEGATED : 0;
     return 0;
 }
 
@@ -189,7 +151,7 @@ const struct keyword mmr_kw_app[] = {
     {"dcerpc.iface", kw_iface, 0},   {"dce_iface", kw_iface, 0},      {"dcerpc.opnum", kw_opnum, 0},
     {"dce_opnum", kw_opnum, 0},      {"dns.opcode", kw_number, 0},    {"dns.rcode", kw_number, 1},
     {"dns.rrtype", kw_number, 2},    {"krb5_msg_type", kw_number, 3}, {"krb5_err_code", kw_number, 4},
-    {"snmp.version", kw_number, 5},  {"snmp.pdu_type", kw_number, 6}, {"tls.cert_chain_len", kw_number, 7}, {"filesize", kw_number, 8}, {"tls.version", kw_whole, 0},
-    {"ssl_version", kw_whole, 0},    {"filename", kw_file_name, 0},   {"fileext", kw_file_name, 1},
+    {"snmp.version", kw_number, 5},  {"snmp.pdu_type", kw_number, 6}, {"tls.cert_chain_len", kw_number, 7}, {"filesize", kw_number, 8},
+    {"filename", kw_file_name, 0},   {"fileext", kw_file_name, 1},
     {NULL, NULL, 0},
 };

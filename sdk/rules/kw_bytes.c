@@ -3,6 +3,7 @@
 
 #include <rules/buffers.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 static int bad(struct parse *p, const char *name, struct text arg, const char *want)
@@ -303,8 +304,54 @@ static int kw_asn1(struct parse *p, const struct keyword *k, struct text arg)
     return keep(p, STEP_ASN1, &op, k->name);
 }
 
+static bool read_double(struct text t, double *ret)
+{
+    char buf[32], *end;
+    t = mmr_text_trim(t);
+    if (!t.len || t.len >= sizeof buf || !((t.p[0] >= '0' && t.p[0] <= '9') || t.p[0] == '.'))
+        return false;
+    memcpy(buf, t.p, t.len);
+    buf[t.len] = '\0';
+    *ret = strtod(buf, &end);
+    return !*end && *ret >= 0;
+}
+
+/* entropy: value >= 4.5, bytes 100, offset 2 */
+static int kw_entropy(struct parse *p, const struct keyword *k, struct text arg)
+{
+    struct entropy_op op = {0};
+    struct text all = arg;
+    bool has_value = false;
+    while (arg.p && arg.len) {
+        struct text w = mmr_text_cut(&arg, ','), t = w;
+        int64_t v;
+        if (mmr_text_starts(&w, "bytes") && mmr_text_int(w, &v) && v >= 0 && v <= 65535) {
+            op.bytes = (uint32_t)v;
+        } else if (mmr_text_starts(&w, "offset") && mmr_text_int(w, &v) && v >= 0 && v <= 65535) {
+            op.offset = (uint32_t)v;
+        } else {
+            (void)mmr_text_starts(&w, "value");
+            w = mmr_text_trim(w);
+            const char *between = w.len > 2 ? memmem(w.p + 1, w.len - 1, "<>", 2) : NULL;
+            op.op = between ? NUM_IN : mmr_text_starts(&w, "<=") ? NUM_LE : mmr_text_starts(&w, ">=") ? NUM_GE
+                    : mmr_text_starts(&w, "!=") ? NUM_NE : mmr_text_starts(&w, "<") ? NUM_LT : mmr_text_starts(&w, ">") ? NUM_GT : NUM_EQ;
+            if (op.op == NUM_EQ)
+                (void)mmr_text_starts(&w, "=");
+            has_value = between ? read_double((struct text){w.p, (size_t)(between - w.p)}, &op.a) &&
+                                      read_double((struct text){between + 2, (size_t)(w.p + w.len - between - 2)}, &op.b)
+                                : read_double(w, &op.a);
+            if (!has_value)
+                return bad(p, k->name, t, "value and a number, bytes N, offset N");
+        }
+    }
+    if (!has_value)
+        return bad(p, k->name, all, "value and a number");
+    struct step *s = mmr_parse_step(p, STEP_ENTROPY, p->current);
+    return s && (s->p = mmr_parse_keep(p, &op, sizeof op)) ? 0 : p->err.code;
+}
+
 const struct keyword mmr_kw_bytes[] = {
     {"byte_test", kw_byte_test, 0},       {"byte_jump", kw_byte_jump, 0},  {"byte_extract", kw_byte_extract, 0},
     {"byte_math", kw_byte_math, 0},       {"base64_decode", kw_base64, 0}, {"base64_data", kw_base64_data, 0},
-    {"asn1", kw_asn1, 0},                 {NULL, NULL, 0},
+    {"asn1", kw_asn1, 0},                 {"entropy", kw_entropy, 0},    {NULL, NULL, 0},
 };

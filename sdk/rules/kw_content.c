@@ -198,6 +198,10 @@ static int kw_pcre(struct parse *p, const struct keyword *k, struct text arg)
     if (!end || end == arg.p || arg.p[0] != '/')
         return bad(p, k->name, all, "\"/expression/flags\"");
     for (const char *c = end + 1; c < arg.p + arg.len; c++) {
+        if (*c == ',') { /* "flow:NAME", "pkt:NAME" for what the brackets hold */
+            p->notice = "pcre: what an expression takes out of a match is not kept; the rule itself works";
+            break;
+        }
         bool is_known = *c == 'R' || *c == 'B' || *c == 'O' || isspace((unsigned char)*c);
         is_relative |= *c == 'R';
         for (size_t i = 0; i < sizeof opts / sizeof opts[0]; i++)
@@ -299,6 +303,43 @@ static int kw_absent(struct parse *p, const struct keyword *k, struct text arg)
     return 0;
 }
 
+static int transform_regex(struct parse *p, const struct keyword *k, struct text arg, struct transform *t)
+{
+    struct regex *re = NULL;
+    if (!mmr_text_unquote(&arg) || !arg.len)
+        return bad(p, k->name, arg, "an expression with one part in brackets");
+    int rc = mmr_regex_new(arg.p, arg.len, 0, &re, &p->err);
+    if (rc < 0)
+        return rc;
+    *mmr_regex_next(re) = p->set->regexes;
+    p->set->regexes = re;
+    t->arg = re;
+    return 0;
+}
+
+/* from_base64: bytes 10, offset 4, mode strict|rfc2045|rfc4648 */
+static int transform_base64(struct parse *p, const struct keyword *k, struct text arg, struct transform *t)
+{
+    struct base64_op op = {0};
+    while (arg.p && arg.len) {
+        struct text w = mmr_text_cut(&arg, ','), whole = w;
+        int64_t v;
+        if (mmr_text_starts(&w, "mode")) {
+            w = mmr_text_trim(w);
+            op.mode = mmr_text_is(w, "strict") ? BASE64_STRICT : mmr_text_is(w, "rfc2045") ? BASE64_SKIPS : 0;
+            if (!op.mode && !mmr_text_is(w, "rfc4648"))
+                return bad(p, k->name, whole, "mode strict, rfc2045 or rfc4648");
+        } else if (mmr_text_starts(&w, "bytes") && mmr_text_int(w, &v) && v >= 1 && v <= 65535) {
+            op.bytes = (uint32_t)v;
+        } else if (mmr_text_starts(&w, "offset") && mmr_text_int(w, &v) && v >= 0 && v <= 65535) {
+            op.offset = (uint32_t)v;
+        } else {
+            return bad(p, k->name, whole, "bytes N, offset N, mode M");
+        }
+    }
+    return (t->arg = mmr_parse_keep(p, &op, sizeof op)) ? 0 : p->err.code;
+}
+
 /* A transform makes the current buffer another one; checks before it stay with the plain buffer. */
 static int kw_transform(struct parse *p, const struct keyword *k, struct text arg)
 {
@@ -318,6 +359,11 @@ static int kw_transform(struct parse *p, const struct keyword *k, struct text ar
         t.len = (uint32_t)(arg.len / 2);
         if (!(t.arg = mmr_parse_keep(p, key, t.len)))
             return p->err.code;
+    }
+    if (k->arg == TR_BASE64 || k->arg == TR_PCRE) {
+        int rc = k->arg == TR_PCRE ? transform_regex(p, k, arg, &t) : transform_base64(p, k, arg, &t);
+        if (rc < 0)
+            return rc;
     }
     if (p->groups[p->current].buf == BUF_PAYLOAD)
         return mmr_fail(&p->err, MMR_EBADMSG, "%s: name a buffer before it", k->name);
@@ -364,5 +410,10 @@ const struct keyword mmr_kw_content[] = {
     {"header_lowercase", kw_transform, TR_HEADER_LOWER},
     {"domain", kw_transform, TR_DOMAIN},
     {"tld", kw_transform, TR_TLD},
+    {"to_md5", kw_transform, TR_MD5},
+    {"to_sha1", kw_transform, TR_SHA1},
+    {"to_sha256", kw_transform, TR_SHA256},
+    {"from_base64", kw_transform, TR_BASE64},
+    {"pcrexform", kw_transform, TR_PCRE},
     {NULL, NULL, 0},
 };

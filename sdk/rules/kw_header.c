@@ -3,6 +3,7 @@
 
 #include <rules/buffers.h>
 
+#include <stdio.h>
 #include <string.h>
 
 static int bad(struct parse *p, const char *name, struct text arg, const char *want)
@@ -49,6 +50,54 @@ static int kw_number(struct parse *p, const struct keyword *k, struct text arg)
     return 0;
 }
 
+
+/* tos:8, tos:!8, tos:x08 */
+static int kw_tos(struct parse *p, const struct keyword *k, struct text arg)
+{
+    struct text t = arg = mmr_text_trim(arg), digits;
+    struct number n = {.op = mmr_text_starts(&t, "!") ? NUM_NE : NUM_EQ};
+    char hex[8];
+    digits = t;
+    if (mmr_text_starts(&digits, "x") && digits.len <= 2) {
+        int len = snprintf(hex, sizeof hex, "0x%.*s", (int)digits.len, digits.p);
+        if (!mmr_text_int((struct text){hex, len > 0 ? (size_t)len : 0}, &n.a))
+            return bad(p, k->name, arg, "a number to 255, x before hex digits");
+    } else {
+        return kw_number(p, k, arg);
+    }
+    struct cond *c = mmr_parse_cond(p, (uint8_t)k->arg);
+    if (!c)
+        return p->err.code;
+    c->num = n;
+    return 0;
+}
+
+/* vlan.id:100 (any layer), vlan.id:100,0 (the outer), vlan.id:100,all */
+static int kw_vlan_id(struct parse *p, const struct keyword *k, struct text arg)
+{
+    struct text first = mmr_text_cut(&arg, ',');
+    int rc = kw_number(p, k, first);
+    return rc < 0 ? rc : mmr_parse_place(p, k->name, arg, &p->conds[p->n_conds - 1].num);
+}
+
+/* rpc:PROGRAM,VERSION|*,PROCEDURE|* */
+static int kw_rpc(struct parse *p, const struct keyword *k, struct text arg)
+{
+    struct rpc_call r = {-1, -1, -1};
+    int64_t *const to[] = {&r.program, &r.version, &r.procedure};
+    struct text all = arg;
+    for (size_t i = 0; i < 3 && arg.len; i++) {
+        struct text t = mmr_text_cut(&arg, ',');
+        if (i && mmr_text_is(t, "*"))
+            continue;
+        if (!mmr_text_int(t, to[i]) || *to[i] < 0 || *to[i] > UINT32_MAX)
+            return bad(p, k->name, all, "a program, then a version and a procedure or *");
+    }
+    if (r.program < 0 || arg.len)
+        return bad(p, k->name, all, "a program, then a version and a procedure or *");
+    struct cond *c = mmr_parse_cond(p, COND_RPC);
+    return c && (c->p = mmr_parse_keep(p, &r, sizeof r)) ? 0 : p->err.code;
+}
 
 static uint8_t flag_bit(char c)
 {
@@ -263,7 +312,7 @@ const struct keyword mmr_kw_header[] = {
     {"icmp_seq", kw_number, COND_ICMP_SEQ},
     {"ttl", kw_number, COND_TTL},
     {"id", kw_number, COND_IP_ID},
-    {"tos", kw_number, COND_TOS},
+    {"tos", kw_tos, COND_TOS},
     {"fragoffset", kw_number, COND_FRAGOFFSET},
     {"seq", kw_number, COND_SEQ},
     {"tcp.seq", kw_number, COND_SEQ},
@@ -273,7 +322,7 @@ const struct keyword mmr_kw_header[] = {
     {"tcp.window", kw_number, COND_WINDOW},
     {"tcp.mss", kw_number, COND_TCP_MSS},
     {"tcp.wscale", kw_number, COND_TCP_WSCALE},
-    {"vlan.id", kw_number, COND_VLAN_ID},
+    {"vlan.id", kw_vlan_id, COND_VLAN_ID},
     {"vlan.layers", kw_number, COND_VLAN_LAYERS},
     {"icmpv6.mtu", kw_number, COND_ICMPV6_MTU},
     {"igmp.type", kw_number, COND_IGMP_TYPE},
@@ -284,6 +333,7 @@ const struct keyword mmr_kw_header[] = {
     {"tcpv6-csum", kw_checksum, 6 << 8 | 6},
     {"udpv6-csum", kw_checksum, 6 << 8 | 17},
     {"icmpv6-csum", kw_checksum, 6 << 8 | 58},
+    {"rpc", kw_rpc, 0},
     {"fragbits", kw_fragbits, 0},
     {"ip_proto", kw_ip_proto, 0},
     {"sameip", kw_plain, COND_SAMEIP},

@@ -79,11 +79,19 @@ static int kw_target(struct parse *p, const struct keyword *k, struct text arg)
     return 0;
 }
 
+/* What asks for more than an alert, or hints at how to search: the rule alerts all the same. */
 static int kw_ignored(struct parse *p, const struct keyword *k, struct text arg)
 {
+    static const char *const notices[] = {
+        NULL,
+        "tag: packets after an alert are not recorded; the rule itself works",
+        "bypass: the rest of the flow is looked at all the same",
+        "tls.store: the certificate is not kept; the rule itself works",
+        "replace: nothing is changed on its way; the rule itself works",
+    };
     (void)arg;
     if (k->arg)
-        p->notice = "tag: packets after an alert are not recorded; the rule itself works";
+        p->notice = notices[k->arg];
     return 0;
 }
 
@@ -99,6 +107,10 @@ const struct keyword mmr_kw_meta[] = {
     {"reference", kw_ignored, 0},
     {"requires", kw_ignored, 0},
     {"tag", kw_ignored, 1},
+    {"bypass", kw_ignored, 2},
+    {"tls.store", kw_ignored, 3},
+    {"replace", kw_ignored, 4},
+    {"prefilter", kw_ignored, 0},
     {NULL, NULL, 0},
 };
 

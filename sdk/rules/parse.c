@@ -113,6 +113,22 @@ int mmr_parse_number(struct parse *p, const char *what, struct text t, struct nu
     return 0;
 }
 
+int mmr_parse_place(struct parse *p, const char *what, struct text t, struct number *ret)
+{
+    int64_t v;
+    t = mmr_text_trim(t);
+    if (!t.len || mmr_text_is(t, "any"))
+        ret->which = 0;
+    else if (mmr_text_is(t, "all"))
+        ret->which = NUMBER_ALL;
+    else if (mmr_text_int(t, &v) && v >= -NUMBER_PLACES && v < NUMBER_PLACES)
+        ret->which = (uint32_t)(NUMBER_AT + v);
+    else
+        return mmr_fail(&p->err, MMR_EBADMSG, "%s: found '%.*s' after the number, expected any, all or a place", what,
+                        (int)(t.len > 30 ? 30 : t.len), t.p);
+    return 0;
+}
+
 struct step *mmr_parse_step(struct parse *p, uint8_t type, uint32_t group)
 {
     if (p->n_steps == RULE_STEPS_MAX) {
@@ -204,7 +220,7 @@ static int parse_proto(struct parse *p, struct text t)
         uint16_t flags;
     } rows[] = {
         {"ip", PROTO_IP, 0}, {"any", PROTO_IP, 0}, {"pkthdr", PROTO_IP, 0}, {"ipv4", PROTO_IP, 0}, {"ip4", PROTO_IP, 0},
-        {"ipv6", PROTO_IP, 0}, {"ip6", PROTO_IP, 0}, {"tcp", PROTO_TCP, 0}, {"tcp-pkt", PROTO_TCP, R_NEED_PKT},
+        {"ether", PROTO_IP | PROTO_ARP | PROTO_FRAME, R_NEED_PKT}, {"ipv6", PROTO_IP, 0}, {"ip6", PROTO_IP, 0}, {"tcp", PROTO_TCP, 0}, {"tcp-pkt", PROTO_TCP, R_NEED_PKT},
         {"tcp-stream", PROTO_TCP, R_NEED_STREAM}, {"udp", PROTO_UDP, 0}, {"icmp", PROTO_ICMP, 0},
         {"icmpv4", PROTO_ICMP, 0}, {"icmpv6", PROTO_ICMP, 0}, {"sctp", PROTO_SCTP, 0}, {"arp", PROTO_ARP, 0},
     };
@@ -272,7 +288,7 @@ static int parse_header(struct parse *p, struct text head)
 /* ---- options ---- */
 
 static const struct keyword *const tables[] = {mmr_kw_content, mmr_kw_meta, mmr_kw_state, mmr_kw_header,
-                                               mmr_kw_bytes,   mmr_kw_app};
+                                               mmr_kw_bytes,   mmr_kw_app,  mmr_kw_words};
 
 static const struct keyword *find_keyword(struct text name)
 {
@@ -481,7 +497,7 @@ static int classify(struct parse *p)
     for (uint32_t i = 0; i < r->n_bits; i++)
         reads_bits |= r->bits[i].op == BIT_ISSET || r->bits[i].op == BIT_ISNOTSET || r->bits[i].op == BIT_CMP;
     if (!r->app && !r->n_groups && !reads_bits && !r->n_conds && !r->flow && r->sport->is_any && r->dport->is_any && !(r->flags & (R_NEED_PKT | R_NEED_STREAM)) &&
-        r->proto != PROTO_ARP)
+        !(r->proto & PROTO_ARP))
         r->flags |= R_IP_ONLY;
     return 0;
 }

@@ -43,7 +43,7 @@ struct keyword {
     int arg;
 };
 extern const struct keyword mmr_kw_content[], mmr_kw_bytes[], mmr_kw_header[], mmr_kw_state[], mmr_kw_app[],
-    mmr_kw_meta[]; /* each ends with name NULL */
+    mmr_kw_meta[], mmr_kw_words[]; /* each ends with name NULL */
 
 /* ---- helpers ---- */
 struct text mmr_text_trim(struct text t);
@@ -53,6 +53,8 @@ struct text mmr_text_cut(struct text *rest, char sep);         /* the part befor
 bool mmr_text_int(struct text t, int64_t *ret);                /* decimal or 0x hex, sign allowed */
 bool mmr_text_unquote(struct text *t);                         /* strips one pair of quotes */
 int mmr_parse_number(struct parse *p, const char *what, struct text t, struct number *ret);
+/* "", "any", "all", "2", "-1": which of several values; kept in ret->which */
+int mmr_parse_place(struct parse *p, const char *what, struct text t, struct number *ret);
 struct step *mmr_parse_step(struct parse *p, uint8_t type, uint32_t group); /* NULL: err is filled */
 struct cond *mmr_parse_cond(struct parse *p, uint8_t type);
 int mmr_parse_var(struct parse *p, struct text name);              /* index of a variable read; negative: unknown */

@@ -90,7 +90,7 @@ struct regex_scratch *mmr_regex_scratch_new(void)
     struct regex_scratch *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->data = pcre2_match_data_create(1, NULL);
+    s->data = pcre2_match_data_create(2, NULL);
     s->ctx = pcre2_match_context_create(NULL);
     s->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_BYTES, NULL); /* NULL: PCRE2's own 32 kB */
     if (!s->data || !s->ctx) {
@@ -135,4 +135,17 @@ int mmr_regex_match(const struct regex *re, struct regex_scratch *s, const uint8
         return RE_MATCH;
     }
     return rc == PCRE2_ERROR_NOMATCH ? RE_NO_MATCH : RE_GAVE_UP;
+}
+
+bool mmr_regex_part(const struct regex *re, struct regex_scratch *s, const uint8_t *p, size_t len, size_t *ret_start, size_t *ret_end)
+{
+    size_t end;
+    if (mmr_regex_match(re, s, p, len, &end) != RE_MATCH || pcre2_get_ovector_count(s->data) < 2)
+        return false;
+    const PCRE2_SIZE *v = pcre2_get_ovector_pointer(s->data);
+    if (v[2] == PCRE2_UNSET || v[2] > v[3] || v[3] > len)
+        return false;
+    *ret_start = v[2];
+    *ret_end = v[3];
+    return true;
 }

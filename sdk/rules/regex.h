@@ -27,4 +27,7 @@ enum { RE_NO_MATCH = 0, RE_MATCH = 1, RE_GAVE_UP = 2 };
 /* ret_end: offset after the match */
 int mmr_regex_match(const struct regex *re, struct regex_scratch *s, const uint8_t *p, size_t len, size_t *ret_end);
 
+/* Where the first brackets of the expression matched. false: no match, or they took no part in it */
+bool mmr_regex_part(const struct regex *re, struct regex_scratch *s, const uint8_t *p, size_t len, size_t *ret_start, size_t *ret_end);
+
 #endif

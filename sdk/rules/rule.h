@@ -24,7 +24,7 @@ enum { /* limits of one rule; a rule over them is refused by name */
 
 enum { /* protocols of the header, a mask */
     PROTO_TCP = 1 << 0, PROTO_UDP = 1 << 1, PROTO_ICMP = 1 << 2, PROTO_OTHER = 1 << 3, PROTO_ARP = 1 << 4,
-    PROTO_SCTP = 1 << 5, PROTO_IP = PROTO_TCP | PROTO_UDP | PROTO_ICMP | PROTO_OTHER | PROTO_SCTP,
+    PROTO_SCTP = 1 << 5, PROTO_FRAME = 1 << 6, /* neither IP nor ARP */ PROTO_IP = PROTO_TCP | PROTO_UDP | PROTO_ICMP | PROTO_OTHER | PROTO_SCTP,
 };
 static inline uint8_t mmr_proto_of(uint8_t ip_proto)
 {
@@ -34,7 +34,7 @@ static inline uint8_t mmr_proto_of(uint8_t ip_proto)
 
 enum step_type {
     STEP_CONTENT = 1, STEP_PCRE, STEP_ISDATAAT, STEP_SIZE, STEP_BYTE_TEST, STEP_BYTE_JUMP, STEP_BYTE_EXTRACT,
-    STEP_BYTE_MATH, STEP_BASE64, STEP_NUMBER, STEP_ABSENT, STEP_ASN1,
+    STEP_BYTE_MATH, STEP_BASE64, STEP_NUMBER, STEP_ABSENT, STEP_ASN1, STEP_ENTROPY,
 };
 enum { /* step.flags */
     S_NEGATED = 1 << 0, S_NOCASE = 1 << 1, S_RELATIVE = 1 << 2, S_ENDSWITH = 1 << 3, S_STARTSWITH = 1 << 4,
@@ -52,9 +52,10 @@ struct step { /* one check of a chain, in the order written */
     const void *p; /* bytes, struct regex, struct byte_op, struct number, struct base64_op */
 };
 
+enum { NUMBER_ALL = 1, NUMBER_AT = 1000, NUMBER_PLACES = 100 };
 enum num_op { NUM_EQ, NUM_NE, NUM_LT, NUM_GT, NUM_LE, NUM_GE, NUM_IN, NUM_NOT_IN, NUM_AND, NUM_NAND, NUM_OR };
 struct number { /* "<10", "10<>20", "!=3" */
-    uint32_t op, reserved;
+    uint32_t op, which; /* which of a message's values: 0 any, NUMBER_ALL, else NUMBER_AT plus its place (below 0: from the end) */
     int64_t a, b; /* NUM_IN: a < x < b */
 };
 
@@ -69,20 +70,29 @@ struct byte_op { /* byte_test, byte_jump, byte_extract, byte_math */
     uint64_t value, bitmask;
     uint8_t shift, reserved[7]; /* trailing zero bits of bitmask */
 };
+struct entropy_op { /* Shannon's, in bits a byte */
+    uint32_t bytes, offset; /* bytes: 0 all that follow */
+    uint32_t op, reserved;
+    double a, b;
+};
+struct rpc_call { /* ONC RPC, RFC 5531 */
+    int64_t program, version, procedure; /* below 0: any */
+};
+enum { BASE64_STOPS = 0, BASE64_STRICT, BASE64_SKIPS }; /* at a letter that is not base64's */
 struct base64_op {
     uint32_t bytes, offset;
-    uint8_t is_relative, reserved[7];
+    uint8_t is_relative, mode, reserved[6];
 };
 struct regex;
 
 enum transform_type {
     TR_LOWER = 1, TR_UPPER, TR_STRIP_WS, TR_COMPRESS_WS, TR_DOTPREFIX, TR_URL_DECODE, TR_XOR, TR_STRIP_PSEUDO,
     TR_HEADER_LOWER, TR_DOMAIN,
-    TR_TLD,
+    TR_TLD, TR_MD5, TR_SHA1, TR_SHA256, TR_BASE64, TR_PCRE,
 };
 struct transform {
     uint32_t type, len;
-    const uint8_t *arg;
+    const void *arg; /* the key of TR_XOR, struct base64_op, struct regex */
 };
 
 struct group { /* a chain over one buffer */
@@ -98,7 +108,7 @@ enum cond_type {
     COND_IP_PROTO, COND_SAMEIP, COND_FRAGBITS, COND_FRAGOFFSET, COND_SEQ, COND_ACK, COND_WINDOW, COND_STREAM_SIZE,
     COND_APP_PROTO, COND_TOS, COND_IPOPTS, COND_TCP_MSS, COND_TCP_WSCALE, COND_FLOW_AGE, COND_FLOW_PKTS, COND_FLOW_BYTES,
     COND_DCE_IFACE, COND_DCE_OPNUM, COND_VLAN_ID, COND_VLAN_LAYERS, COND_FTPBOUNCE, COND_TX_STATE,
-    COND_CHECKSUM, COND_ICMPV6_MTU, COND_IGMP_TYPE,
+    COND_CHECKSUM, COND_ICMPV6_MTU, COND_IGMP_TYPE, COND_RPC,
 };
 struct cond {
     uint8_t type, is_negated, sub, sub2; /* sub: meaning by type (direction, flag mask, mode) */

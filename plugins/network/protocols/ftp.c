@@ -3,6 +3,7 @@
 #include "proto.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -59,6 +60,18 @@ static void ftp_close(struct proto *m, void *state)
     free(state);
 }
 
+/* PORT h1,h2,h3,h4,p1,p2 (RFC 959 4.1.2) that names another machine than the client. */
+static bool is_bounce(const struct mmr_flow *flow, const char *arg)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    unsigned a[4];
+    if (flow->ip_version != 4 || memcmp(&flow->client, mapped, sizeof mapped) != 0 ||
+        sscanf(arg, "%3u,%3u,%3u,%3u,", &a[0], &a[1], &a[2], &a[3]) != 4)
+        return false;
+    const uint8_t *own = (const uint8_t *)&flow->client + sizeof mapped;
+    return a[0] != own[0] || a[1] != own[1] || a[2] != own[2] || a[3] != own[3];
+}
+
 static bool on_command(struct proto *m, struct proto_flow *pf, struct ftp_flow *f, const struct mmr_chunk *c, const char *line)
 {
     const char *name = command_of(line, strlen(line));
@@ -73,6 +86,8 @@ static bool on_command(struct proto *m, struct proto_flow *pf, struct ftp_flow *
     m->n_bufs = 0;
     proto_buf(m, "ftp.command", name, strlen(name));
     proto_buf(m, "ftp.command_data", arg, strlen(arg));
+    if (strcmp(name, "PORT") == 0 && is_bounce(pf->flow, arg))
+        proto_buf(m, "ftp.bounce", "yes", 3);
     proto_tx_send(m, pf, c->packet, MMR_TO_SERVER, false, "ftp", NULL);
     struct mmr_event *ev = proto_event(m, pf->flow, c->packet, "ftp.command", MMR_CLASS_FTP, 99);
     mmr_event_str(ev, "unmapped.command", name);

@@ -188,8 +188,10 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_chu
     m->n_bufs = 0;
     proto_buf(m, "krb5.cname", k.client, strlen(k.client));
     proto_buf(m, "krb5.sname", k.service, strlen(k.service));
-    char number[16], error[16];
+    char number[16], error[16], ticket_type[24];
     proto_buf(m, "krb5_msg_type", number, (size_t)snprintf(number, sizeof number, "%d", (int)k.type));
+    if (k.ticket_etype >= 0)
+        proto_buf(m, "krb5.ticket_etype", ticket_type, (size_t)snprintf(ticket_type, sizeof ticket_type, "%lld", (long long)k.ticket_etype));
     if (k.type == ERROR)
         proto_buf(m, "krb5_err_code", error, (size_t)snprintf(error, sizeof error, "%d", (int)k.error));
     proto_tx_send(m, pf, c->packet, is_request ? MMR_TO_SERVER : MMR_TO_CLIENT, !is_request, "krb5", NULL);

@@ -10,13 +10,21 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TEXT = 256, FILE_BYTES = 48 * 1024, RCPT_MAX = 16 };
+enum { TEXT = 256, FILE_BYTES = 48 * 1024, RCPT_MAX = 16, RECEIVED_MAX = 8 };
+enum header { H_FROM = 0, H_TO, H_CC, H_SUBJECT, H_DATE, H_MESSAGE_ID, H_MAILER, HEADERS };
+static const struct {
+    const char *name, *buf; /* as in the mail; as rules call it */
+} headers[HEADERS] = {{"From:", "email.from"}, {"To:", "email.to"}, {"Cc:", "email.cc"}, {"Subject:", "email.subject"},
+                      {"Date:", "email.date"}, {"Message-ID:", "email.message_id"}, {"X-Mailer:", "email.x_mailer"}};
+
 enum smtp_state { IN_COMMANDS = 0, IN_HEADERS, IN_PART_HEADERS, IN_BODY };
 struct smtp_flow {
     struct lines dir[2];
     enum smtp_state state;
-    char helo[TEXT], from[TEXT], subject[TEXT], rcpt[RCPT_MAX][TEXT];
-    uint32_t n_rcpt, n_bad, n_files;
+    char helo[TEXT], from[TEXT], header[HEADERS][TEXT], rcpt[RCPT_MAX][TEXT];
+    char (*received)[TEXT]; /* RECEIVED_MAX of them, made with the first */
+    uint32_t n_rcpt, n_bad, n_files, n_received;
+    int8_t folded;          /* header whose next line may go on, -1 none */
     char file[TEXT], type[64];
     bool is_base64, wants_data;
     uint8_t *content; /* of the attachment being read, decoded */
@@ -52,6 +60,7 @@ static void smtp_close(struct proto *m, void *state)
     struct smtp_flow *s = state;
     (void)m;
     free(s->content);
+    free(s->received);
     free(s);
 }
 
@@ -67,7 +76,7 @@ static void end_file(struct proto *m, struct proto_flow *pf, struct smtp_flow *s
         struct mmr_event *ev = proto_event(m, pf->flow, pkt, "smtp.file", MMR_CLASS_EMAIL, 1);
         mmr_event_str(ev, "file.name", s->file);
         mmr_event_str(ev, "email.from", s->from);
-        mmr_event_str(ev, "email.subject", s->subject[0] ? s->subject : NULL);
+        mmr_event_str(ev, "email.subject", s->header[H_SUBJECT][0] ? s->header[H_SUBJECT] : NULL);
         mmr_event_str(ev, "unmapped.content_type", s->type[0] ? s->type : NULL);
         mmr_event_str(ev, "unmapped.file_type", s->content ? proto_file_type(s->content, s->n_content) : NULL);
         proto_event_send(m);
@@ -90,18 +99,24 @@ static void end_mail(struct proto *m, struct proto_flow *pf, struct smtp_flow *s
     proto_buf(m, "smtp.mail_from", s->from, strlen(s->from));
     for (uint32_t i = 0; i < s->n_rcpt; i++)
         proto_buf(m, "smtp.rcpt_to", s->rcpt[i], strlen(s->rcpt[i]));
-    proto_buf(m, "email.subject", s->subject, strlen(s->subject));
+    for (unsigned i = 0; i < HEADERS; i++)
+        if (s->header[i][0])
+            proto_buf(m, headers[i].buf, s->header[i], strlen(s->header[i]));
+    for (uint32_t i = 0; i < s->n_received; i++)
+        proto_buf(m, "email.received", s->received[i], strlen(s->received[i]));
     proto_tx_send(m, pf, pkt, MMR_TO_SERVER, true, "smtp", NULL);
     struct mmr_event *ev = proto_event(m, pf->flow, pkt, "smtp.mail", MMR_CLASS_EMAIL, 1);
     mmr_event_str(ev, "email.from", s->from);
     mmr_event_strv(ev, "email.to", rcpt, s->n_rcpt);
-    mmr_event_str(ev, "email.subject", s->subject[0] ? s->subject : NULL);
+    mmr_event_str(ev, "email.subject", s->header[H_SUBJECT][0] ? s->header[H_SUBJECT] : NULL);
     mmr_event_str(ev, "unmapped.helo", s->helo[0] ? s->helo : NULL);
     mmr_event_int(ev, "unmapped.attachments", s->n_files);
     proto_event_send(m);
     s->state = IN_COMMANDS;
-    s->from[0] = s->subject[0] = '\0';
-    s->n_rcpt = s->n_files = 0;
+    s->from[0] = '\0';
+    for (unsigned i = 0; i < HEADERS; i++)
+        s->header[i][0] = '\0';
+    s->n_rcpt = s->n_files = s->n_received = 0;
 }
 
 static void address(const char *line, char *buf, size_t cap)
@@ -122,13 +137,40 @@ static void attachment_name(const char *line, char *buf, size_t cap)
     proto_text(buf, cap, *p == '"' ? p + 1 : p, n);
 }
 
+/* A header of the mail itself: kept with its folded lines (RFC 5322 2.2.3). False: it is none that rules ask for. */
+static bool on_mail_header(struct smtp_flow *s, const char *line)
+{
+    if ((line[0] == ' ' || line[0] == '\t') && s->folded >= 0) {
+        char *text = s->header[s->folded];
+        size_t n = strlen(text);
+        proto_text(text + n, TEXT - n, line, strlen(line));
+        return true;
+    }
+    s->folded = -1;
+    for (int8_t i = 0; i < HEADERS; i++) {
+        size_t n = strlen(headers[i].name);
+        if (strncasecmp(line, headers[i].name, n) != 0)
+            continue;
+        line += n;
+        line += strspn(line, " ");
+        proto_text(s->header[i], TEXT, line, strlen(line));
+        s->folded = i;
+        return true;
+    }
+    if (strncasecmp(line, "Received:", 9) == 0 && s->n_received < RECEIVED_MAX &&
+        (s->received || (s->received = calloc(RECEIVED_MAX, sizeof *s->received)))) {
+        line += 9 + strspn(line + 9, " ");
+        proto_text(s->received[s->n_received++], TEXT, line, strlen(line));
+        return true;
+    }
+    return false;
+}
+
 static void on_header(struct smtp_flow *s, const char *line)
 {
-    bool is_mail = s->state == IN_HEADERS;
-    if (is_mail && strncasecmp(line, "Subject:", 8) == 0) {
-        const char *p = line + 8 + strspn(line + 8, " ");
-        proto_text(s->subject, sizeof s->subject, p, strlen(p));
-    } else if (strncasecmp(line, "Content-Type:", 13) == 0) {
+    if (s->state == IN_HEADERS && on_mail_header(s, line))
+        return;
+    if (strncasecmp(line, "Content-Type:", 13) == 0) {
         const char *p = line + 13 + strspn(line + 13, " ");
         proto_text(s->type, sizeof s->type, p, strcspn(p, ";"));
     } else if (strncasecmp(line, "Content-Transfer-Encoding:", 26) == 0) {
@@ -188,6 +230,7 @@ static bool on_command(struct proto_flow *pf, struct smtp_flow *s, const char *l
         return false;
     if (s->wants_data && strcasecmp(line, "DATA") == 0) {
         s->wants_data = false;
+        s->folded = -1;
         s->state = IN_HEADERS; /* clients that pipeline do not wait for the 354 */
         s->type[0] = s->file[0] = '\0';
         s->is_base64 = false;

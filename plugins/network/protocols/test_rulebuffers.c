@@ -161,6 +161,97 @@ static void snmp_tells_version_community_and_kind(void **state)
     end(&w);
 }
 
+static void put24(uint8_t *p, size_t v)
+{
+    p[0] = 0;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)v;
+}
+
+/* A certificate of CN=a, good from 2015-01-01 to 2030-12-31, in a handshake message with a chain of one. */
+static size_t certificate_record(uint8_t *out)
+{
+    static const uint8_t der[] = {
+        0x30, 0x46, 0x30, 0x44, 0x02, 0x01, 0x05, 0x30, 0x03, 0x06, 0x01, 0x2a, /* serial 5, some algorithm */
+        0x30, 0x0c, 0x31, 0x0a, 0x30, 0x08, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x01, 'i',
+        0x30, 0x1e, 0x17, 0x0d, '1', '5', '0', '1', '0', '1', '0', '0', '0', '0', '0', '0', 'Z',
+        0x17, 0x0d, '3', '0', '1', '2', '3', '1', '2', '3', '5', '9', '5', '9', 'Z',
+        0x30, 0x0c, 0x31, 0x0a, 0x30, 0x08, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x01, 'a'};
+    size_t n = 5 + 4 + 6 + sizeof der;
+    memset(out, 0, n);
+    out[0] = 22;
+    out[1] = out[2] = 3;
+    out[4] = (uint8_t)(n - 5);
+    out[5] = 11;
+    put24(out + 6, n - 9);
+    put24(out + 9, n - 12);
+    put24(out + 12, n - 15);
+    memcpy(out + 15, der, sizeof der);
+    return n;
+}
+
+static void certificates_tell_their_dates_and_hellos_their_record(void **state)
+{
+    uint8_t client[5 + 4 + 38 + 3] = {22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3}, server[5 + 4 + 38] = {22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 3};
+    uint8_t cert[256];
+    struct world w;
+    (void)state;
+    client[9 + 36] = 2; /* one cipher */
+    client[9 + 38] = 0x2f;
+    client[9 + 39] = 1; /* no compression */
+    server[9 + 36] = 0x2f;
+    begin(&w, IPPROTO_TCP, 443, NULL);
+    chunk(&w, 0, client, sizeof client, 0);
+    expect(&w, "tls 0 tls.record_version=TLSv1\n");
+    expect(&w, "tls 0 tls.version=TLS 1.2\n");
+    expect(&w, "tls 0 tls.state=client_hello\n");
+    chunk(&w, 1, server, sizeof server, 0);
+    chunk(&w, 1, cert, certificate_record(cert), 0);
+    expect(&w, "tls 1 tls.record_version=TLS 1.1\n");
+    expect(&w, "tls 1 tls.state=server_hello\n");
+    expect(&w, "tls 1 tls.cert_subject=CN=a\n");
+    expect(&w, "tls 1 tls.cert_not_before=1420070400\n");
+    expect(&w, "tls 1 tls.cert_not_after=1924991999\n");
+    expect(&w, "tls 1 tls.cert_time=valid\n");
+    chunk(&w, 0, cert, certificate_record(cert), 0); /* the client's own */
+    expect(&w, "tls 0 tls.cert_issuer=CN=i\n");
+    end(&w);
+}
+
+static void mail_headers_are_told_with_their_folded_lines(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_TCP, 25, NULL);
+    text(&w, 0, "EHLO a\r\nMAIL FROM:<env@a.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\nReceived: from x\r\nReceived: from y\r\n"
+                "From: Ann <ann@a.test>\r\nTo: b@b.test,\r\n c@b.test\r\nCC: d@b.test\r\nDate: Fri, 21 Apr 2023\r\n"
+                "Message-Id: <1@a.test>\r\nX-Mailer: mail 1\r\nSubject: hi\r\n\r\nbody\r\n.\r\n");
+    expect(&w, "smtp 0 smtp.mail_from=env@a.test\n");
+    expect(&w, "smtp 0 email.from=Ann <ann@a.test>\n");
+    expect(&w, "smtp 0 email.to=b@b.test, c@b.test\n");
+    expect(&w, "smtp 0 email.cc=d@b.test\n");
+    expect(&w, "smtp 0 email.date=Fri, 21 Apr 2023\n");
+    expect(&w, "smtp 0 email.message_id=<1@a.test>\n");
+    expect(&w, "smtp 0 email.x_mailer=mail 1\n");
+    expect(&w, "smtp 0 email.subject=hi\n");
+    expect(&w, "smtp 0 email.received=from x\n");
+    expect(&w, "smtp 0 email.received=from y\n");
+    end(&w);
+}
+
+static void a_port_command_that_names_another_machine_is_told(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_TCP, 21, NULL);
+    w.flow.client = (struct mmr_addr){{[10] = 0xff, 0xff, 192, 0, 2, 7}};
+    text(&w, 0, "USER a\r\nPORT 192,0,2,7,4,1\r\n");
+    assert_null(strstr(w.buffers, "ftp.bounce"));
+    text(&w, 0, "PORT 192,0,2,8,4,1\r\n");
+    expect(&w, "ftp 0 ftp.bounce=yes\n");
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +263,9 @@ int main(void)
         cmocka_unit_test(commands_behind_a_command_are_followed),
         cmocka_unit_test(snmp_tells_version_community_and_kind),
         cmocka_unit_test(what_a_bind_is_called_reaches_the_call),
+        cmocka_unit_test(certificates_tell_their_dates_and_hellos_their_record),
+        cmocka_unit_test(mail_headers_are_told_with_their_folded_lines),
+        cmocka_unit_test(a_port_command_that_names_another_machine_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,7 @@ struct tls_flow {
     uint32_t asked;        /* record length of the last heartbeat request, 0 none */
     bool asked_too_much, has_server, is_server_told;
     char sni[TLS_NAME_MAX];    /* what the client asked for; the rest of its hello is told and forgotten */
+    uint16_t server_record;    /* version of the record that brought the server's hello, 0 none */
     struct tls_hello *server;  /* until it is told */
 };
 
@@ -80,14 +81,22 @@ static void put_random(struct proto *m, const struct tls_hello *h)
         proto_buf(m, "tls.alpn", h->alpns[i], strlen(h->alpns[i]));
 }
 
-static void tell_client(struct proto *m, struct proto_flow *pf, const struct tls_hello *h, const struct mmr_packet *pkt)
+static void put_record_version(struct proto *m, uint16_t record, char buf[16])
 {
-    char version[16];
+    const char *v = tls_version_name(record, buf);
+    proto_buf(m, "tls.record_version", v, strlen(v));
+}
+
+static void tell_client(struct proto *m, struct proto_flow *pf, const struct tls_hello *h, const struct mmr_packet *pkt, uint16_t record)
+{
+    char version[16], record_version[16];
     const char *v = tls_version_name(h->version, version);
     m->n_bufs = 0;
     if (h->sni[0])
         proto_buf(m, "tls.sni", h->sni, strlen(h->sni));
     proto_buf(m, "tls.version", v, strlen(v));
+    put_record_version(m, record, record_version);
+    proto_buf(m, "tls.state", "client_hello", 12);
     put_random(m, h);
     proto_buf(m, "ja3.hash", h->ja3_hash, 32);
     proto_buf(m, "ja3.string", h->ja3, strlen(h->ja3));
@@ -118,6 +127,28 @@ static void put_chain(struct proto *m, const uint8_t *p, size_t n, char count[16
     proto_buf(m, "tls.cert_chain_len", count, (size_t)snprintf(count, 16, "%u", all));
 }
 
+struct cert_texts { /* lives until the message is sent */
+    char before[24], after[24], count[16];
+};
+
+/* What rules read of a certificate, and whether it was good at the time of the packet. */
+static void put_cert(struct proto *m, const struct tls_cert *cert, const uint8_t *chain, size_t n_chain, int64_t now_s, struct cert_texts *t)
+{
+    proto_buf(m, "tls.cert_subject", cert->subject, strlen(cert->subject));
+    proto_buf(m, "tls.cert_issuer", cert->issuer, strlen(cert->issuer));
+    proto_buf(m, "tls.cert_serial", cert->serial_colons, strlen(cert->serial_colons));
+    proto_buf(m, "tls.cert_fingerprint", cert->fingerprint, strlen(cert->fingerprint));
+    for (size_t i = 0; i < cert->n_names; i++)
+        proto_buf(m, "tls.subjectaltname", cert->names[i], strlen(cert->names[i]));
+    put_chain(m, chain, n_chain, t->count);
+    if (cert->not_before_s < 0 || cert->not_after_s < 0)
+        return;
+    proto_buf(m, "tls.cert_not_before", t->before, (size_t)snprintf(t->before, sizeof t->before, "%lld", (long long)cert->not_before_s));
+    proto_buf(m, "tls.cert_not_after", t->after, (size_t)snprintf(t->after, sizeof t->after, "%lld", (long long)cert->not_after_s));
+    const char *state = now_s > cert->not_after_s ? "expired" : now_s < cert->not_before_s ? "early" : "valid";
+    proto_buf(m, "tls.cert_time", state, strlen(state));
+}
+
 /* cert: the server's own; NULL: it was not in clear */
 static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, const struct tls_cert *cert,
                         const uint8_t *chain, size_t n_chain)
@@ -125,24 +156,22 @@ static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow 
     static const struct tls_hello unseen;
     const struct tls_hello *server = t->server ? t->server : &unseen;
     const char *sni = t->sni[0] ? t->sni : NULL;
-    char version[16], count[16];
+    char version[16], record_version[16];
+    struct cert_texts texts;
     const char *v = tls_version_name(server->version, version);
     if (t->is_server_told)
         return;
     t->is_server_told = true;
     m->n_bufs = 0;
-    if (cert) {
-        proto_buf(m, "tls.cert_subject", cert->subject, strlen(cert->subject));
-        proto_buf(m, "tls.cert_issuer", cert->issuer, strlen(cert->issuer));
-        proto_buf(m, "tls.cert_serial", cert->serial_colons, strlen(cert->serial_colons));
-        proto_buf(m, "tls.cert_fingerprint", cert->fingerprint, strlen(cert->fingerprint));
-        for (size_t i = 0; i < cert->n_names; i++)
-            proto_buf(m, "tls.subjectaltname", cert->names[i], strlen(cert->names[i]));
-        put_chain(m, chain, n_chain, count);
-    }
+    if (cert)
+        put_cert(m, cert, chain, n_chain, proto_time(pf->flow, pkt) / 1000000000, &texts);
     if (sni)
         proto_buf(m, "tls.sni", sni, strlen(sni));
     proto_buf(m, "tls.version", v, strlen(v));
+    if (t->server_record)
+        put_record_version(m, t->server_record, record_version);
+    if (t->has_server)
+        proto_buf(m, "tls.state", "server_hello", 12);
     put_random(m, server);
     proto_buf(m, "ja3s.hash", server->ja3_hash, 32);
     proto_buf(m, "ja3s.string", server->ja3, strlen(server->ja3));
@@ -163,7 +192,7 @@ static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow 
     t->server = NULL;
 }
 
-static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt,
+static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, uint8_t dir,
                             const uint8_t *p, size_t n)
 {
     struct net_cursor c = cur_of(p, n);
@@ -175,21 +204,31 @@ static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_f
     if (!der)
         return;
     static _Thread_local struct tls_cert cert; /* one loop thread */
-    bool has_cert = tls_certificate(der, len, &cert); /* the first is the server's own */
+    bool has_cert = tls_certificate(der, len, &cert); /* the first is the sender's own */
+    if (dir == MMR_TO_SERVER) { /* a client that shows who it is */
+        struct cert_texts texts;
+        m->n_bufs = 0;
+        if (!has_cert)
+            return;
+        put_cert(m, &cert, chain, n_chain, proto_time(pf->flow, pkt) / 1000000000, &texts);
+        proto_tx_send(m, pf, pkt, MMR_TO_SERVER, false, "tls", NULL);
+        return;
+    }
     tell_server(m, pf, t, pkt, has_cert ? &cert : NULL, chain, n_chain);
 }
 
-static void on_client_hello(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, const uint8_t *p, size_t n)
+static void on_client_hello(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, uint16_t record, const uint8_t *p, size_t n)
 {
     static _Thread_local struct tls_hello h; /* one loop thread */
     if (!tls_client_hello(p, n, false, &h))
         return;
     memcpy(t->sni, h.sni, sizeof t->sni);
-    tell_client(m, pf, &h, pkt);
+    tell_client(m, pf, &h, pkt, record);
 }
 
-static void on_server_hello(struct tls_flow *t, const uint8_t *p, size_t n)
+static void on_server_hello(struct tls_flow *t, uint16_t record, const uint8_t *p, size_t n)
 {
+    t->server_record = record;
     if (!t->is_server_told && (t->server || (t->server = calloc(1, sizeof *t->server))))
         t->has_server = tls_server_hello(p, n, t->server);
 }
@@ -209,11 +248,11 @@ static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow
         if (d->n_hs - at < 4 + len)
             break;
         if (p[0] == CLIENT_HELLO && dir == MMR_TO_SERVER)
-            on_client_hello(m, pf, t, pkt, p + 4, len);
+            on_client_hello(m, pf, t, pkt, net_be16(d->head + 1), p + 4, len);
         else if (p[0] == SERVER_HELLO && dir == MMR_TO_CLIENT)
-            on_server_hello(t, p + 4, len);
-        else if (p[0] == CERTIFICATE && dir == MMR_TO_CLIENT)
-            on_certificates(m, pf, t, pkt, p + 4, len);
+            on_server_hello(t, net_be16(d->head + 1), p + 4, len);
+        else if (p[0] == CERTIFICATE)
+            on_certificates(m, pf, t, pkt, dir, p + 4, len);
         at += 4 + len;
     }
     memmove(d->hs, d->hs + at, d->n_hs - at);

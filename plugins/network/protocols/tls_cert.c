@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const char *attribute_name(const struct net_der *oid)
 {
@@ -55,6 +56,25 @@ static void date_text(const struct net_der *t, char buf[24])
     for (size_t i = 0; i < n; i++)
         buf[i] = (char)(t->p[i] >= 0x20 && t->p[i] < 0x7f ? t->p[i] : '?');
     buf[n] = '\0';
+}
+
+/* RFC 5280 4.1.2.5: YYMMDDHHMMSSZ (50 and later are the last century's) or YYYYMMDDHHMMSSZ; the seconds may be missing. */
+static int64_t date_seconds(const struct net_der *t)
+{
+    int v[7] = {0}; /* century, year, month, day, hour, minute, second */
+    size_t from = t->tag == 0x18 ? 0 : 1, n = 0;
+    for (; from + n < 7 && 2 * n + 1 < t->len; n++) {
+        uint8_t a = t->p[2 * n], b = t->p[2 * n + 1];
+        if (a < '0' || a > '9' || b < '0' || b > '9')
+            break;
+        v[from + n] = (a - '0') * 10 + (b - '0');
+    }
+    if (from + n < 6)
+        return -1;
+    if (from)
+        v[0] = v[1] >= 50 ? 19 : 20;
+    struct tm tm = {.tm_year = v[0] * 100 + v[1] - 1900, .tm_mon = v[2] - 1, .tm_mday = v[3], .tm_hour = v[4], .tm_min = v[5], .tm_sec = v[6]};
+    return v[2] < 1 || v[2] > 12 || v[3] < 1 || v[3] > 31 ? -1 : timegm(&tm);
 }
 
 static void colons(const uint8_t *p, size_t n, bool is_upper, char *buf, size_t cap)
@@ -127,6 +147,7 @@ bool tls_certificate(const uint8_t *der, size_t n, struct tls_cert *ret)
     struct net_cursor c = cur_of(der, n), tbs, dates;
     struct net_der d, issuer, subject;
     memset(ret, 0, sizeof *ret);
+    ret->not_before_s = ret->not_after_s = -1;
     if (!der_expect(&c, 0x30, &d))
         return false;
     c = der_in(&d);
@@ -146,10 +167,14 @@ bool tls_certificate(const uint8_t *der, size_t n, struct tls_cert *ret)
     if (!der_expect(&tbs, 0x30, &d))
         return false;
     dates = der_in(&d);
-    if (der_next(&dates, &d))
+    if (der_next(&dates, &d)) {
         date_text(&d, ret->not_before);
-    if (der_next(&dates, &d))
+        ret->not_before_s = date_seconds(&d);
+    }
+    if (der_next(&dates, &d)) {
         date_text(&d, ret->not_after);
+        ret->not_after_s = date_seconds(&d);
+    }
     if (!der_expect(&tbs, 0x30, &subject))
         return false;
     extensions(tbs, ret);

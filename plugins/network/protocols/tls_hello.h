@@ -21,6 +21,7 @@ struct tls_cert {
     char subject[TLS_DN_MAX], issuer[TLS_DN_MAX];
     char serial[64];
     char not_before[24], not_after[24];
+    int64_t not_before_s, not_after_s; /* seconds since 1970; below 0: unreadable or earlier */
     bool is_self_signed;
     char serial_colons[96]; /* "0A:1B", as rules write it */
     char fingerprint[60];   /* SHA-1, "aa:bb:…" */
