@@ -338,6 +338,44 @@ static void log_line(struct authfail_self *s, const struct failure *when)
     failed(s, &f);
 }
 
+/* Does a query hand a page of another server over to be run? "?page=http://192.0.2.1/x.txt?": the last mark cuts off what the script adds */
+static bool is_remote_file(struct mmr_slice path, struct mmr_slice query)
+{
+    static const char *const schemes[] = {"=http://", "=https://", "=ftp://"};
+    if (path.n < 4 || memcmp(path.p + path.n - 4, ".php", 4) != 0 || !query.n || query.p[query.n - 1] != '?')
+        return false;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (memmem(query.p, query.n, schemes[i], strlen(schemes[i])))
+            return true;
+    return false;
+}
+
+/* A line of a web server's access log. */
+static void access_line(struct authfail_self *s, struct failure *f)
+{
+    const struct mmr_event_view *v = &s->view;
+    int64_t code = mmr_event_get_int(v, "http_response.code", 0);
+    struct mmr_slice path = text_of(v, "http_request.url.path");
+    f->title = "Probing or abuse";
+    f->klass = MMR_AUTH_PROBE;
+    if (code == 404 && mmr_auth_is_bait(s->matcher, path)) {
+        f->service = "web-botsearch";
+    } else if (is_remote_file(path, text_of(v, "http_request.url.query_string"))) {
+        f->service = "web-remote-file";
+    } else if (code == 400) { /* what no browser sends: other protocols, requests that are cut or made up */
+        f->service = "web-bad-request";
+    } else if (code == 401 && f->user.n) { /* the first answer to everybody is 401 too: only with a name was something tried */
+        f->service = "web-auth";
+        f->title = "Failed log-in";
+        f->klass = MMR_AUTH_FAIL;
+    } else {
+        return;
+    }
+    if (f->klass == MMR_AUTH_PROBE)
+        f->user = (struct mmr_slice){0};
+    failed(s, f);
+}
+
 static int authfail_event(void *self, const void *msgpack, size_t len, struct mmr_error *err)
 {
     struct authfail_self *s = self;
@@ -363,14 +401,7 @@ static int authfail_event(void *self, const void *msgpack, size_t len, struct mm
         f.klass = MMR_AUTH_FAIL;
         failed(s, &f);
     } else if (mmr_value_is(kind, "http.request") && mmr_value_is(mmr_event_get(v, "metadata.log_name"), "access")) {
-        int64_t code = mmr_event_get_int(v, "http_response.code", 0);
-        if (code == 404 && mmr_auth_is_bait(s->matcher, text_of(v, "http_request.url.path"))) {
-            f.service = "web-botsearch";
-            f.title = "Probing or abuse";
-            f.klass = MMR_AUTH_PROBE;
-            f.user = (struct mmr_slice){0};
-            failed(s, &f);
-        }
+        access_line(s, &f);
     }
     return 0;
 }

@@ -135,7 +135,11 @@ static void plain_host(const char *p, size_t n, char out[256])
         memmove(text, text + 1, close - 1);
         text[close - 1] = '\0';
     } else if (inet_pton(AF_INET6, text, &a6) != 1) {
-        char *colon = strchr(text, ':');
+        char *colon = strchr(text, ':'), *last = strrchr(text, ':'), *dot = strrchr(text, '.');
+        if (colon != last && dot && last > dot && strspn(last + 1, "0123456789") == strlen(last + 1)) {
+            *last = '\0'; /* "::ffff:192.0.2.1:60495" */
+            colon = NULL;
+        }
         if (colon && strspn(colon + 1, "0123456789") == strlen(colon + 1))
             *colon = '\0';
     }

@@ -117,7 +117,7 @@ static void other_services_are_read_as_they_write(void **state)
         {"Jan  2 03:04:05 srv imapd[9]: Login failed user=eve auth=eve host=client.example [192.0.2.7]", "192.0.2.7", NULL},
         {"Jan  2 03:04:05 srv screensharingd[9]: Authentication: FAILED :: User Name: eve :: Viewer Address: 192.0.2.7 :: Type: DH", "192.0.2.7", "eve"},
         {"[2014-01-06 10:59:49]LOGIN FAILED for user: \"eve\" from IP: 192.0.2.7", "192.0.2.7", "eve"},
-        {"Sat Dec 28 19:03:53 2013 - [192.0.2.7] (eve) - login error - no such user - loginname=eve", "192.0.2.7", NULL},
+        {"Sat Dec 28 19:03:53 2013 - [72926] (192.0.2.7) eve - login error - no such user - loginname=eve", "192.0.2.7", NULL},
         {"2013-10-06 15:50:41 [LOGIN_ERROR] eve (example.org) from 192.0.2.7: Unknown user or password incorrect.", "192.0.2.7", NULL},
         {"Jan  2 03:04:05 srv suhosin[9]: ALERT - tried to register forbidden variable '_SERVER' through GET variables (attacker '192.0.2.7', file '/x.php')", "192.0.2.7", NULL},
         {"2019-11-26 01:04:49.008 +08:00 [WRN] Failed login attempt. 192.0.2.7", "192.0.2.7", NULL},

@@ -126,7 +126,29 @@ static bool iso(struct cur *c, struct mmr_stamp *st)
     return true;
 }
 
-/* "May 11 18:10:20[.f]" with an optional year behind; a weekday before it was already eaten */
+/* "@400000004c91b044077a9e94": TAI64N of multilog, hex; seconds of TAI, ten ahead of the epoch's count as the tool writes them */
+static bool tai64(struct cur *c, struct mmr_stamp *st)
+{
+    uint64_t v[2] = {0, 0};
+    if (c->end - c->p < 25 || *c->p != '@')
+        return false;
+    for (size_t i = 1; i < 25; i++) {
+        char ch = c->p[i];
+        int d = ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
+        if (d < 0)
+            return false;
+        v[i > 16] = v[i > 16] << 4 | (uint64_t)d;
+    }
+    const uint64_t zero = (UINT64_C(1) << 62) + 10;
+    if (v[0] < zero || v[0] - zero > 9000000000 || v[1] >= NS_PER_S)
+        return false;
+    st->ns = (int64_t)(v[0] - zero) * NS_PER_S + (int64_t)v[1];
+    st->has_year = st->has_zone = true;
+    c->p += 25;
+    return true;
+}
+
+/* "May 11 18:10:20[.f]" with an optional year behind, or in the middle; a weekday before it was already eaten */
 static bool bsd(struct cur *c, struct mmr_stamp *st)
 {
     int y = 1972, m, d;
@@ -134,11 +156,19 @@ static bool bsd(struct cur *c, struct mmr_stamp *st)
     if (!month(c, &m) || !eat(c, ' '))
         return false;
     (void)eat(c, ' ');
-    if (!digits(c, 1, 2, &d) || !eat(c, ' ') || !clock_time(c, &t))
+    if (!digits(c, 1, 2, &d) || !eat(c, ' '))
+        return false;
+    struct cur middle = *c;
+    int year;
+    if (digits(&middle, 4, 4, &year) && year >= 1970 && eat(&middle, ' ')) {
+        y = year;
+        st->has_year = true;
+        *c = middle;
+    }
+    if (!clock_time(c, &t))
         return false;
     struct cur tail = *c;
-    int year;
-    if (eat(&tail, ' ') && digits(&tail, 4, 4, &year) && year >= 1970 &&
+    if (!st->has_year && eat(&tail, ' ') && digits(&tail, 4, 4, &year) && year >= 1970 &&
         (tail.p == tail.end || *tail.p == ' ' || *tail.p == ']' || *tail.p == ':')) {
         y = year;
         st->has_year = true;
@@ -186,6 +216,8 @@ bool mmr_stamp_read(const char *text, size_t len, struct mmr_stamp *ret)
         return false;
     if (text[0] >= '0' && text[0] <= '9') {
         is_ok = text[4] == '-' || text[4] == '/' ? iso(&c, &st) : dmy(&c, &st);
+    } else if (text[0] == '@') {
+        is_ok = tai64(&c, &st);
     } else {
         if (is_weekday(text) && text[3] == ' ')
             c.p += 4;
