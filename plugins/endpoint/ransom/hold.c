@@ -22,15 +22,18 @@ struct mmr_hold {
         int64_t until_ns;
     } held[HELD_MAX];
     uint32_t n;
+    bool is_unlisted;
+    struct mmr_heldlist *list;
     struct stat self;
 };
 
-int mmr_hold_new(struct mmr_hold **ret, struct mmr_error *err)
+int mmr_hold_new(struct mmr_heldlist *list, struct mmr_hold **ret, struct mmr_error *err)
 {
     struct mmr_hold *h = calloc(1, sizeof *h);
     if (!h)
         return mmr_fail(err, MMR_ENOMEM, "ransom: out of memory");
     (void)stat("/proc/self/exe", &h->self);
+    h->list = list;
     *ret = h;
     return 0;
 }
@@ -69,6 +72,8 @@ static bool stop(struct mmr_hold *h, uint32_t pid, int64_t until_ns)
     if (h->n == HELD_MAX)
         return false;
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd >= 0 && !mmr_heldlist_add(h->list, pid)) /* stopped all the same: his files first */
+        h->is_unlisted = true;
     if (fd < 0 || syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) != 0) {
         if (fd >= 0)
             (void)close(fd);
@@ -104,6 +109,11 @@ static bool stop_child(void *ctx, uint32_t pid)
 bool mmr_hold_has(const struct mmr_hold *h, uint32_t pid)
 {
     return has(h, pid);
+}
+
+bool mmr_hold_is_unlisted(const struct mmr_hold *h)
+{
+    return h->is_unlisted;
 }
 
 void mmr_hold_let_go(uint32_t pid)
@@ -149,5 +159,9 @@ uint32_t mmr_hold_release(struct mmr_hold *h, int64_t now_ns)
         (void)close(h->held[i].fd);
     }
     h->n = kept;
+    if (!kept) {
+        h->is_unlisted = false;
+        mmr_heldlist_clear(h->list);
+    }
     return alive;
 }

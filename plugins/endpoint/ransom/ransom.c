@@ -26,6 +26,7 @@ struct ransom {
     struct mmr_fan *fan;
     struct mmr_canary *canary;
     struct mmr_score *score;
+    struct mmr_heldlist *held;
     struct mmr_hold *hold;
     struct mmr_counter *counter;
     struct mmr_gone *gone;
@@ -170,6 +171,9 @@ static bool react(struct ransom *r, struct mmr_actor *a, uint32_t pid, const cha
         n = mmr_hold_tree(r->hold, pid, &r->cfg->never_hold, until);
         n += lead != pid ? mmr_hold_tree(r->hold, lead, &r->cfg->never_hold, until) : 0;
         arm(r);
+        if (mmr_hold_is_unlisted(r->hold))
+            r->host->log(r->host->impl, MMR_LOG_WARN, "ransom.no_list what=\"who stands still could not be written down (held, in this "
+                         "instance's folder)\" then=\"if mamori is killed meanwhile, he stands until somebody sends SIGCONT\"");
     }
     (void)mmr_procfs_stat(lead, &st);
     (void)snprintf(text, sizeof text, "%.15s (pid %u) %s %.300s%s", st.comm[0] ? st.comm : "a process", lead, what, path,
@@ -365,6 +369,7 @@ static void destroy(void *self)
     mmr_counter_close(r->counter);
     mmr_gone_free(r->gone);
     mmr_hold_free(r->hold);
+    mmr_heldlist_free(r->held);
     mmr_score_free(r->score);
     mmr_ptable_free(r->table);
     free(r);
@@ -396,8 +401,10 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
     const struct mmr_canary_config kc = {.host = host, .places = c->places, .exclude = c->exclude, .names = c->canary_names, .state_dir = host->state_dir,
                                          .hold_ns = c->hold * 1000000, .ctx = r, .touched = on_touched};
     int e = r->table ? mmr_score_new(&sc, &r->score, err) : mmr_fail(err, MMR_ENOMEM, "ransom: out of memory");
+    if (!e && !(r->held = mmr_heldlist_new(host->state_dir)))
+        e = mmr_fail(err, MMR_ENOMEM, "ransom: out of memory");
     if (!e)
-        e = mmr_hold_new(&r->hold, err);
+        e = mmr_hold_new(r->held, &r->hold, err);
     if (!e)
         e = mmr_gone_new(&r->gone, err);
     if (!e && c->canaries)
@@ -410,6 +417,17 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
     }
     *ret_self = r;
     return 0;
+}
+
+/* Whom a run that was killed left standing goes on, now that he is watched again. */
+static void let_go_of_old(struct ransom *r)
+{
+    char text[200];
+    uint32_t n = mmr_heldlist_recover(r->held);
+    if (!n)
+        return;
+    (void)snprintf(text, sizeof text, "ransom.let_go processes=%u what=\"a run of mamori that was killed had left them standing; they are watched again\"", n);
+    r->host->log(r->host->impl, MMR_LOG_WARN, text);
 }
 
 static int start(void *self, struct mmr_error *err)
@@ -428,7 +446,11 @@ static int start(void *self, struct mmr_error *err)
     }
     start_counter(r);
     tell_mode(r);
-    return e ? e : r->host->watch_fd(r->host->impl, mmr_fan_fd(r->fan), MMR_FD_READ, MMR_RANSOM_FD_CHANGES);
+    if (!e)
+        e = r->host->watch_fd(r->host->impl, mmr_fan_fd(r->fan), MMR_FD_READ, MMR_RANSOM_FD_CHANGES);
+    if (!e)
+        let_go_of_old(r);
+    return e;
 }
 
 static void stop(void *self)

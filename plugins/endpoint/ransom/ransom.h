@@ -1,6 +1,6 @@
 /* ransom.h - the parts of the plugin: look.c says whether bytes look encrypted, score.c counts what each group of processes
  * does to files, canary.c places files nobody has reason to write and holds who does, hold.c stops a tree of processes for
- * a moment, gone.c waits whether a deleted canary's folder goes too, counter.c has the kernel count and stop, ransom.c wires them and tells. One loop thread. */
+ * a moment, heldlist.c remembers them for who comes after us, gone.c waits whether a deleted canary's folder goes too, counter.c has the kernel count and stop, ransom.c wires them and tells. One loop thread. */
 #ifndef MMR_RANSOM_H
 #define MMR_RANSOM_H
 
@@ -60,14 +60,31 @@ struct mmr_actor *mmr_score_change(struct mmr_score *s, const struct mmr_change 
 struct mmr_actor *mmr_score_actor(struct mmr_score *s, uint32_t group, int64_t now_ns); /* never NULL */
 void mmr_score_stopped(struct mmr_actor *a, uint32_t pid, uint32_t hits, const char *name); /* the kernel counted, and stopped this process */
 
+/* ---- heldlist.c: whom we made stand still, in a file that outlives us ---- */
+struct mmr_heldlist;
+struct mmr_heldlist *mmr_heldlist_new(const char *state_dir); /* "" or NULL: keeps nothing. Returned; NULL: out of memory */
+void mmr_heldlist_free(struct mmr_heldlist *l); /* accepts NULL; leaves the file */
+/* Write down the process and when it started, before it is stopped. false: the file could not be written. */
+bool mmr_heldlist_add(struct mmr_heldlist *l, uint32_t pid);
+void mmr_heldlist_clear(struct mmr_heldlist *l); /* nobody is held any more */
+/*
+ * mmr_heldlist_recover - let go whom a run that was killed left standing, and forget the list.
+ *
+ * A process goes on when it is still the one that was written down (its start, this start of the kernel) and still stopped.
+ * return  how many
+ */
+uint32_t mmr_heldlist_recover(struct mmr_heldlist *l);
+
 /* ---- hold.c ---- */
 struct mmr_hold;
-int mmr_hold_new(struct mmr_hold **ret, struct mmr_error *err);
+/* list: borrowed, told of everybody before he is stopped */
+int mmr_hold_new(struct mmr_heldlist *list, struct mmr_hold **ret, struct mmr_error *err);
 void mmr_hold_free(struct mmr_hold *h); /* lets everybody go */
 /* Stop the process and all that descend from it, until mmr_hold_release(); how many. Never pid 1, ourselves, our parent,
  * our own executable, or a program of the system's folders on the list `never`; then 0. */
 uint32_t mmr_hold_tree(struct mmr_hold *h, uint32_t pid, const struct mmr_strv *never, int64_t until_ns);
 bool mmr_hold_has(const struct mmr_hold *h, uint32_t pid);
+bool mmr_hold_is_unlisted(const struct mmr_hold *h); /* somebody stands still who could not be written down */
 void mmr_hold_let_go(uint32_t pid); /* who was stopped by somebody else, and must not be */
 int64_t mmr_hold_next_ns(const struct mmr_hold *h); /* when somebody is to be let go; 0: nobody is held */
 /* Let go whose time is over (or all: INT64_MAX); how many of them were still alive. */
