@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMES = 24, PATHS = 8 };
+enum { TIMES = 24, PATHS = 8, PART = 16 * 1024 /* bytes of a part of a film, a song, a download */ };
 struct polls {
     int64_t last_ns;
-    uint32_t n, n_paths, n_referer, n_times;
+    uint32_t n, n_paths, n_referer, n_times, n_parts;
     int64_t gaps[TIMES]; /* ring of distances, ns */
     uint64_t paths[PATHS];
     bool is_many_paths;
@@ -87,6 +87,8 @@ static void on_request(struct beh *b, const struct beh_event *e)
     /* an implant rotates through a few paths; a tool that walks a site does not come back to them */
     if (p->is_many_paths || p->n_paths * 2 > p->n + 1 || p->n_referer * 4 > p->n || !beh_flag(e, "unmapped.host_is_address"))
         return;
+    if (p->n_parts * 2 > p->n) /* a player that fetches a file part by part, as it needs them */
+        return;
     uint32_t n = p->n_times < TIMES ? p->n_times : TIMES;
     int64_t mid = median(p->gaps, n), dev[TIMES] = {0};
     for (uint32_t i = 0; i < n; i++)
@@ -106,8 +108,12 @@ static void on_request(struct beh *b, const struct beh_event *e)
 static void on_response(struct beh *b, const struct beh_event *e)
 {
     const struct beh_where *w = &e->where;
+    struct memory_key k = memory_key(&w->src, &w->dst, w->dst_port);
     char path[512], type[64], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     int64_t body = beh_int(e, "http_response.body_length", 0), printable = beh_int(e, "unmapped.body_printable", 100);
+    struct polls *p = beh_int(e, "http_response.code", 0) == 206 && body >= PART ? memory_get(&b->poll, &k) : NULL;
+    if (p)
+        p->n_parts++;
     uint16_t port = w->dst_port;
     if (!beh_is(e, "http_request.http_method", "POST") || !beh_flag(e, "unmapped.host_is_address") ||
         (w->zones & (MMR_FLOW_CLIENT_INSIDE | MMR_FLOW_SERVER_INSIDE)) != MMR_FLOW_CLIENT_INSIDE)

@@ -237,7 +237,8 @@ static void on_kerberos(struct beh *b, const struct beh_event *e)
         return;
     (void)beh_text(e, "unmapped.etypes", etypes, sizeof etypes);
     /* 23, 24: RC4; every Windows since Vista offers AES (17, 18) too, so this is a tool or a relic */
-    if (!has_number(etypes, "23") || has_number(etypes, "17") || has_number(etypes, "18") || has_number(etypes, "20"))
+    /* Windows before Vista knows no AES, and offers DES-CBC-CRC (1) in every request: that is age, and the tools do not */
+    if (!has_number(etypes, "23") || has_number(etypes, "17") || has_number(etypes, "18") || has_number(etypes, "20") || has_number(etypes, "1"))
         return;
     if (is_service) {
         if (!is_machines_service(beh_text(e, "unmapped.service", service, sizeof service)))

@@ -86,15 +86,18 @@ static void regular_polls_of_a_bare_address_are_a_beacon(void **state)
         bool is_address, is_regular;
         int n_paths;
         bool want;
+        int part;
     } rows[] = {
-        {"an implant with jitter", "outbound", "Mozilla/5.0", NULL, true, true, 2, true},
-        {"a script, too", "outbound", "curl/8", NULL, true, true, 1, true},
-        {"a site with a name", "outbound", "Mozilla/5.0", NULL, false, true, 2, false},
-        {"a page that reloads itself", "outbound", "Mozilla/5.0", "http://203.0.113.5/", true, true, 1, false},
-        {"a person", "outbound", "Mozilla/5.0", NULL, true, false, 2, false},
-        {"many pages", "outbound", "Mozilla/5.0", NULL, true, true, 12, false},
-        {"a printer in the office asked by a tool", "internal", "monitor/1", NULL, true, true, 1, false},
-        {"a server that is asked from outside", "inbound", "Mozilla/5.0", NULL, true, true, 1, false},
+        {"a film, part by part", "outbound", "player/1", NULL, true, true, 1, false, 120000},
+        {"an answer that calls itself a part", "outbound", "player/1", NULL, true, true, 1, true, 200},
+        {"an implant with jitter", "outbound", "Mozilla/5.0", NULL, true, true, 2, true, 0},
+        {"a script, too", "outbound", "curl/8", NULL, true, true, 1, true, 0},
+        {"a site with a name", "outbound", "Mozilla/5.0", NULL, false, true, 2, false, 0},
+        {"a page that reloads itself", "outbound", "Mozilla/5.0", "http://203.0.113.5/", true, true, 1, false, 0},
+        {"a person", "outbound", "Mozilla/5.0", NULL, true, false, 2, false, 0},
+        {"many pages", "outbound", "Mozilla/5.0", NULL, true, true, 12, false, 0},
+        {"a printer in the office asked by a tool", "internal", "monitor/1", NULL, true, true, 1, false, 0},
+        {"a server that is asked from outside", "inbound", "Mozilla/5.0", NULL, true, true, 1, false, 0},
     };
     static const int jitter_ms[] = {0, 900, -700, 400, -1000, 200, 800, -300, 0, 500, -600, 100};
     static const int person_ms[] = {0, 31000, 900, 64000, 1200, 190000, 700, 8000, 95000, 600, 47000, 2000};
@@ -107,6 +110,12 @@ static void regular_polls_of_a_bare_address_are_a_beacon(void **state)
             (void)snprintf(path, sizeof path, "/p%d.php?x=%d", k % rows[i].n_paths, k);
             w.now += (rows[i].is_regular ? 5000 + jitter_ms[k] : person_ms[k]) * MMR_TH_MS;
             request(&w, "192.168.1.5", "203.0.113.5", 80, rows[i].direction, "GET", path, rows[i].agent, rows[i].referer, rows[i].is_address);
+            if (!rows[i].part)
+                continue;
+            struct mmr_event *ev = event(&w, "http.response", "192.168.1.5", "203.0.113.5", 80, rows[i].direction);
+            mmr_event_int(ev, "http_response.code", 206);
+            mmr_event_int(ev, "http_response.body_length", rows[i].part);
+            send_event(&w);
         }
         bool got = found(&w, "mamori.behaviour.http_beacon") >= 0;
         if (got != rows[i].want)
@@ -513,7 +522,7 @@ static void rc4_only_requests_are_told_lists_with_it_are_not(void **state)
     static const struct {
         const char *etypes;
         bool want;
-    } rows[] = {{"23", true}, {"23,24,-135", true}, {"18,17,23", false}, {"23,17", false}, {"18", false}, {"-123", false}, {"3,1", false}};
+    } rows[] = {{"23", true}, {"23,24,-135", true}, {"23,-133,-128,3,1,24,-135", false}, {"18,17,23", false}, {"23,17", false}, {"18", false}, {"-123", false}, {"3,1", false}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct world w;
@@ -534,7 +543,7 @@ static void service_tickets_with_rc4_only_are_roasting(void **state)
         const char *service, *etypes;
         bool want;
     } rows[] = {{"MSSQLSvc/db1.office.example", "23", true}, {"HTTP/web", "23,16,3", true}, {"krbtgt/OFFICE", "23", false}, {"sqlsvc", "23,16,3", true},
-                {"MSSQLSvc/db1.office.example", "18,17,23", false}, {"host/xp1.office.example", "23", false}, {"PC1$", "23", false}};
+                {"MSSQLSvc/db1.office.example", "18,17,23", false}, {"MSSQLSvc/db1.office.example", "23,-133,-128,3,1,24,-135", false}, {"host/xp1.office.example", "23", false}, {"PC1$", "23", false}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct world w;
