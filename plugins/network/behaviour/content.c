@@ -15,6 +15,7 @@ enum { LOOK_BYTES = 4096, LOOK_OFFSET = 64 * 1024 };
 static const struct beh_rule shell = {"mamori.behaviour.clear_text_shell", "Clear-text shell session", "foothold.c2", "high", 5, {"T1059.004", "T1059", "T1071"}};
 static const struct beh_rule mining = {"mamori.behaviour.mining", "Cryptocurrency mining (Stratum)", "foothold.c2", "high", 3, {"T1496"}};
 static const struct beh_rule disguised = {"mamori.behaviour.disguised_program", "A program downloaded under another kind's name", "attempt.user", "high", 4, {"T1105", "T1036.008"}};
+static const struct beh_rule from_address = {"mamori.behaviour.program_from_address", "A program downloaded from a bare address that nobody browsed to", "attempt.user", "high", 4, {"T1105", "T1071.001"}};
 static const struct beh_rule heartbleed = {"mamori.behaviour.heartbleed", "Heartbleed: server memory read through TLS heartbeats", "impact.data", "high", 5, {"T1190"}};
 
 /* Our own parsers' protocols but HTTP; a name given by a guess (libndpi's) does not count. */
@@ -158,6 +159,18 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strncasecmp(s + n - m, end, m) == 0;
 }
 
+/* Installers and updates come from names. From a bare address on the internet a person may get one by its own name with a
+ * browser; a script that hands it out (/x.php), or a client that is no browser, is how a first stage gets its second. */
+static bool is_unasked(const struct beh_event *e, const char *path, const char *agent)
+{
+    static const char *const programs[] = {".exe", ".msi", ".run", ".bin", ".appimage"};
+    bool is_browser = strncmp(agent, "Mozilla/", 8) == 0, is_named = false;
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
+        is_named = is_named || ends_with(path, programs[i]);
+    return beh_flag(e, "unmapped.host_is_address") && (e->where.zones & (MMR_FLOW_CLIENT_INSIDE | MMR_FLOW_SERVER_INSIDE)) == MMR_FLOW_CLIENT_INSIDE &&
+           strncmp(agent, "Microsoft", 9) != 0 && strncmp(agent, "Windows-Update", 14) != 0 && !(is_browser && is_named);
+}
+
 void content_event(struct beh *b, const struct beh_event *e)
 {
     static const char *const images[] = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".ico", ".svg", ".webp", ".txt",
@@ -177,9 +190,9 @@ void content_event(struct beh *b, const struct beh_event *e)
     for (size_t i = 0; i < sizeof images / sizeof images[0]; i++)
         wrong = wrong || ends_with(path, images[i]);
     wrong = wrong || strncasecmp(type, "image/", 6) == 0 || strncasecmp(type, "audio/", 6) == 0 || strncasecmp(type, "font/", 5) == 0;
-    if (wrong)
-        beh_find(b, &disguised, w, "%s downloaded a program (%s) from %s as %s (type %s), agent \"%s\"",
+    (void)beh_text(e, "http_request.user_agent", agent, sizeof agent);
+    if (wrong || is_unasked(e, path, agent))
+        beh_find(b, wrong ? &disguised : &from_address, w, "%s downloaded a program (%s) from %s as %s (type %s), agent \"%s\"",
                  net_addr_text(&w->src, src), strcmp(file, "exe") == 0 ? "Windows executable" : "Linux executable",
-                 net_addr_text(&w->dst, dst), path, type[0] ? type : "not given",
-                 beh_text(e, "http_request.user_agent", agent, sizeof agent));
+                 net_addr_text(&w->dst, dst), path, type[0] ? type : "not given", agent);
 }

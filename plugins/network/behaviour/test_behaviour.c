@@ -494,6 +494,44 @@ static void a_flood_of_netlogon_challenges_is_zerologon(void **state)
     }
 }
 
+static void programs_that_nobody_asked_for_are_told(void **state)
+{
+    static const char browser[] = "Mozilla/5.0 (Windows NT 10.0) Firefox/120.0";
+    static const struct {
+        const char *why, *direction, *path, *type, *agent;
+        bool is_address;
+        const char *want;
+    } rows[] = {
+        {"a first stage gets its second", "outbound", "/solar.php", "exe", "pwtyyEKzNt", true, "mamori.behaviour.program_from_address"},
+        {"with a browser's name", "outbound", "/get?id=4", "exe", browser, true, "mamori.behaviour.program_from_address"},
+        {"a worm's downloader", "outbound", "/bins/arm7", "elf", "Wget", true, "mamori.behaviour.program_from_address"},
+        {"under a picture's name", "outbound", "/a.png", "exe", browser, true, "mamori.behaviour.disguised_program"},
+        {"a person at a bare address", "outbound", "/setup.exe?v=2", "exe", browser, true, NULL},
+        {"a maker's site", "outbound", "/setup.php", "exe", "updater/1", false, NULL},
+        {"Windows Update's cache", "outbound", "/files/1", "exe", "Microsoft-Delivery-Optimization/10.0", true, NULL},
+        {"the office's own server", "internal", "/agent", "exe", "updater/1", true, NULL},
+        {"our web server's visitors", "inbound", "/agent.php", "exe", "x", true, NULL},
+        {"a document", "outbound", "/a.php", "pdf", "x", true, NULL},
+    };
+    static const char *const rules[] = {"mamori.behaviour.program_from_address", "mamori.behaviour.disguised_program"};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        begin(&w, NULL);
+        struct mmr_event *ev = event(&w, "http.response", "192.168.1.5", "203.0.113.5", 80, rows[i].direction);
+        mmr_event_str(ev, "http_request.http_method", "GET");
+        mmr_event_str(ev, "http_request.url.path", rows[i].path);
+        mmr_event_str(ev, "http_request.user_agent", rows[i].agent);
+        mmr_event_str(ev, "unmapped.file_type", rows[i].type);
+        mmr_event_bool(ev, "unmapped.host_is_address", rows[i].is_address);
+        send_event(&w);
+        for (size_t k = 0; k < 2; k++)
+            if ((found(&w, rules[k]) >= 0) != (rows[i].want && strcmp(rows[i].want, rules[k]) == 0))
+                fail_msg("%s: %s", rows[i].why, rules[k]);
+        done(&w);
+    }
+}
+
 static void programs_on_administrative_shares_are_told(void **state)
 {
     static const struct {
@@ -856,6 +894,7 @@ int main(void)
         cmocka_unit_test(remote_administration_follows_the_table),
         cmocka_unit_test(controllers_may_replicate),
         cmocka_unit_test(a_flood_of_netlogon_challenges_is_zerologon),
+        cmocka_unit_test(programs_that_nobody_asked_for_are_told),
         cmocka_unit_test(programs_on_administrative_shares_are_told),
         cmocka_unit_test(rc4_only_requests_are_told_lists_with_it_are_not),
         cmocka_unit_test(service_tickets_with_rc4_only_are_roasting),
