@@ -294,6 +294,8 @@ int mmr_target_decode(enum mmr_verb verb, const void *msgpack, size_t len, struc
         r = text_at(&v, "device.hostname", t.host, sizeof t.host, err);
         if (!r)
             r = cidr_at(&v, "device.ip", &t.addr, err);
+        if (!r)
+            r = text_at(&v, "device.mac", t.text, sizeof t.text, err);
         break;
     case MMR_VERB_LOCK_ACCOUNT: r = text_at(&v, "user.name", t.text, sizeof t.text, err); break;
     case MMR_VERB_NONE:

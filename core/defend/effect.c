@@ -111,13 +111,16 @@ static bool block_aims_at(const struct mmr_target *t, const struct mmr_want *w)
     return false;
 }
 
-static bool isolates(const struct mmr_target *t, const struct mmr_want *w)
+static bool isolates(const struct mmr_action_rec *a, const struct mmr_want *w)
 {
+    const struct mmr_target *t = &a->target;
     /* who is cut off must be the one that would talk: the source of a service attempt, else the
      * host */
     if (w->effect == MMR_EFFECT_DENY_SERVICE)
         return mmr_addr_is_set(&w->src) && mmr_addr_is_set(&t->addr.addr) &&
                mmr_addr_equal(&t->addr.addr, &w->src);
+    if (w->mac[0] && a->side == MMR_SIDE_NETWORK && strcmp(t->text, w->mac) != 0)
+        return false;
     return mmr_same_host(t->host, &t->addr.addr, w->host, &w->host_addr);
 }
 
@@ -134,7 +137,7 @@ bool mmr_action_aims_at(const struct mmr_action_rec *a, const struct mmr_want *w
         return acts_for(a, w) && !mmr_addr_is_set(&w->dst) && w->name[0] &&
                mmr_name_within(w->name, t->text);
     case MMR_VERB_ISOLATE_HOST:
-        return isolates(t, w);
+        return isolates(a, w);
     case MMR_VERB_KILL_PROCESS:
     case MMR_VERB_FREEZE_PROCESS:
         return t->pid == w->pid && t->pid != 0 &&

@@ -31,6 +31,7 @@ struct mmr_want { /* one effect on one object; only the fields of the effect are
     char proto[8];
     char host[64];              /* the machine it is about ("" unknown) */
     struct mmr_addr host_addr;  /* unset: unknown */
+    char mac[18]; /* isolate, deny others: its card; what it does is done below addresses, so an address alone is not enough */
     int64_t pid, start_ticks;
     char name[256];   /* process name, domain, account, line of an autostart entry */
     char path[256];   /* executable of the process, file, autostart entry */

@@ -112,7 +112,7 @@ static bool same_want(const struct mmr_want *a, const struct mmr_want *b)
     case MMR_EFFECT_UNDO_HARM:
         return true;
     default:
-        return mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr);
+        return mmr_same_host(a->host, &a->host_addr, b->host, &b->host_addr) && strcmp(a->mac, b->mac) == 0;
     }
 }
 
@@ -301,6 +301,7 @@ static void add_neutralise(struct mmr_needs *n, const struct mmr_incident *i, ui
     if (is_cause_elsewhere(i, ev, place, site))
         return;
     struct mmr_want w = on_host(MMR_EFFECT_NEUTRALISE, place->host, &place->host_addr);
+    memcpy(w.mac, place->mac, sizeof w.mac);
     (void)add(n, i->evidence[ev].finding->phase, ev, &w);
 }
 
@@ -407,11 +408,31 @@ static void need_user(struct mmr_needs *n, const struct mmr_incident *i, uint32_
     }
 }
 
+static bool has_technique(const struct mmr_finding *f, const char *id)
+{
+    for (uint32_t k = 0; k < f->n_attack; k++)
+        if (f->attack[k] && strcmp(f->attack[k], id) == 0)
+            return true;
+    return false;
+}
+
+/* ARP spoofing by a known card: it speaks for addresses that are not its own, so denying its own stops nothing. */
+static bool is_below_addresses(const struct mmr_finding *f)
+{
+    return f->src_mac && f->src_mac[0] && has_technique(f, "T1557.002");
+}
+
 /* The inside machine that reaches for others: who opened the connection, else who plays that role.
  */
 static void spreader(const struct mmr_incident *i, const struct mmr_finding *f,
                      const struct mmr_site_view *site, struct mmr_want *w)
 {
+    if (is_below_addresses(f))
+        mmr_text_copy(w->mac, sizeof w->mac, f->src_mac);
+    if (w->mac[0] && !mmr_addr_is_set(&f->src)) { /* a card without an address of its own */
+        mmr_text_copy(w->host, sizeof w->host, f->src_mac);
+        return;
+    }
     if (mmr_site_has(site, &f->src)) {
         w->host_addr = f->src;
         mmr_text_copy(w->host, sizeof w->host, host_name_of(i, &f->src));
@@ -440,9 +461,15 @@ static void need_spread(struct mmr_needs *n, const struct mmr_incident *i, uint3
         return;
     }
     struct mmr_want w = {.effect = MMR_EFFECT_DENY_OTHERS};
+    if (f->side == MMR_SIDE_NETWORK && !mmr_addr_is_set(&f->src) && !is_below_addresses(f) && !(f->host && f->host[0])) {
+        w.effect = MMR_EFFECT_NEUTRALISE; /* seen, but not who does it: to cut off whom it is done to would do his work */
+        (void)add(n, f->phase, ev, &w);
+        return;
+    }
     spreader(i, f, site, &w);
     struct mmr_threat_need *x = add(n, f->phase, ev, &w);
     struct mmr_want iso = on_host(MMR_EFFECT_ISOLATE, w.host, &w.host_addr);
+    memcpy(iso.mac, w.mac, sizeof iso.mac);
     add_option(x, &iso);
     struct mmr_want place = {0};
     place_of(i, f, site, &place);
@@ -517,10 +544,7 @@ static bool may_order(const struct mmr_evidence *e)
  * has to be covered (row 3 of the table). */
 static bool is_scan_from_outside(const struct mmr_finding *f, const struct mmr_site_view *site)
 {
-    bool is_scan = false;
-    for (uint32_t k = 0; k < f->n_attack; k++)
-        is_scan |= f->attack[k] && strcmp(f->attack[k], "T1595.001") == 0;
-    return is_scan && f->phase == MMR_PHASE_ATTEMPT_INBOUND && f->potential == MMR_POTENTIAL_INFO && mmr_addr_is_set(&f->src) &&
+    return has_technique(f, "T1595.001") && f->phase == MMR_PHASE_ATTEMPT_INBOUND && f->potential == MMR_POTENTIAL_INFO && mmr_addr_is_set(&f->src) &&
            !mmr_site_has(site, &f->src) && mmr_site_has(site, &f->dst);
 }
 

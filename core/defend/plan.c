@@ -168,7 +168,7 @@ static void isolate_candidates(const struct planner *p, const struct mmr_want *w
         const bool is_net = r->side == MMR_SIDE_NETWORK;
         if (!r->is_healthy || !has_verb(r, MMR_VERB_ISOLATE_HOST))
             continue;
-        if (is_net ? !r->sees_inside || !mmr_site_has(&p->env->site, &w->host_addr)
+        if (is_net ? !r->sees_inside || !(w->mac[0] || mmr_site_has(&p->env->site, &w->host_addr))
                    : !is_on_host(p, r, w))
             continue;
         /* the network's hold does not depend on a machine that may be the enemy's by now */
@@ -177,6 +177,8 @@ static void isolate_candidates(const struct planner *p, const struct mmr_want *w
             continue;
         if (mmr_addr_is_set(&w->host_addr))
             x->target.addr = (struct mmr_cidr){.addr = w->host_addr, .bits = 128};
+        if (is_net)
+            mmr_text_copy(x->target.text, sizeof x->target.text, w->mac);
         put_host(&x->target, r, w);
     }
 }

@@ -72,7 +72,8 @@ int mmr_action_encode(const struct mmr_action_rec *a, void *buf, size_t cap, siz
         put_text(&ev, "entry", t->exe);
         break;
     case MMR_VERB_ISOLATE_HOST:
-        put_text(&ev, "device.hostname", t->host[0] ? t->host : t->text);
+        put_text(&ev, "device.hostname", t->host);
+        put_text(&ev, "device.mac", t->text);
         if (mmr_addr_is_set(&t->addr.addr))
             mmr_event_str(&ev, "device.ip", cidr);
         break;
@@ -124,7 +125,7 @@ void mmr_target_format(enum mmr_verb verb, const struct mmr_target *t, char *buf
     case MMR_VERB_ISOLATE_HOST:
         mmr_cidr_format(&t->addr, a);
         if (t->host[0] && mmr_addr_is_set(&t->addr.addr))
-            (void)snprintf(buf, cap, "%s (%s)", t->host, a);
+            (void)snprintf(buf, cap, "%s (%s%s%s)", t->host, a, t->text[0] ? ", card " : "", t->text);
         else
             (void)snprintf(buf, cap, "%s", t->host[0] ? t->host : a);
         return;
@@ -158,7 +159,7 @@ bool mmr_target_equal(enum mmr_verb verb, const struct mmr_target *a, const stru
     case MMR_VERB_FREEZE_PROCESS:
         return a->pid == b->pid && a->start_ticks == b->start_ticks && strcmp(a->exe, b->exe) == 0;
     case MMR_VERB_ISOLATE_HOST:
-        return mmr_addr_equal(&a->addr.addr, &b->addr.addr);
+        return mmr_addr_equal(&a->addr.addr, &b->addr.addr) && strcmp(a->text, b->text) == 0;
     case MMR_VERB_REMOVE_AUTOSTART:
         return strcmp(a->text, b->text) == 0 && strcmp(a->exe, b->exe) == 0;
     default:

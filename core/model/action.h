@@ -40,7 +40,7 @@ struct mmr_target { /* what a verb acts on; only the fields of the verb are set 
     int64_t pid, start_ticks;
     bool is_tree;
     char host[64];  /* the machine it must happen on; "" any (the network side) */
-    char text[256]; /* domain, file path, account, process name or autostart entry */
+    char text[256]; /* domain, file path, account, process name or autostart entry; isolate.host: its card, where that must be cut off */
     char sha256[65];
     char exe[256];  /* kill: executable path, part of the fingerprint */
 };

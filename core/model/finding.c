@@ -18,7 +18,7 @@ enum dest {
     /* texts kept in the block, in the order of text_offset[] */
     D_KIND, D_NODE, D_PLUGIN, D_INSTANCE, D_RULE, D_TITLE, D_WHAT, D_PROTO, D_HOST, D_DOMAIN, D_URL, D_USER,
     D_SESSION, D_PNAME, D_PPATH, D_PCMD, D_PUID, D_PPNAME, D_PPPATH, D_PPCMD, D_PPUID, D_PSHA, D_FILE, D_SHA,
-    D_AUTOSTART, D_INPUT, D_SRCNAME, D_ENTRY, D_STORIES, /* the last: no event carries it */
+    D_AUTOSTART, D_INPUT, D_SRCNAME, D_ENTRY, D_SRCMAC, D_STORIES, /* the last: no event carries it */
     D_TEXTS, /* how many, plus one */
     /* second choices for the texts above, and values that are no text */
     D_USER2, D_APNAME, D_APPATH, D_APCMD, D_APUID, D_SNI, D_URLHOST, D_APID,
@@ -46,6 +46,7 @@ static const struct {
     FIELD("dst_endpoint.ip", D_DST), FIELD("mamori.exercise", D_EXERCISE), FIELD("mamori.instance", D_INSTANCE),
     FIELD("mamori.received", D_RECEIVED), FIELD("src_endpoint.ip", D_SRC), FIELD("mamori.autostart", D_AUTOSTART),
     FIELD("mamori.direction", D_DIRECTION), FIELD("mamori.potential", D_POTENTIAL), FIELD("process.cmd_line", D_PCMD),
+    FIELD("src_endpoint.mac", D_SRCMAC),
     FIELD("actor.process.pid", D_APID), FIELD("actor.process.uid", D_APUID), FIELD("dst_endpoint.port", D_DPORT),
     FIELD("process.file.path", D_PPATH), FIELD("src_endpoint.port", D_SPORT), FIELD("actor.process.name", D_APNAME),
     FIELD("file.hashes.sha256", D_SHA), FIELD("finding_info.title", D_TITLE), FIELD("process.start_ticks", D_START),
@@ -69,7 +70,7 @@ static const size_t text_offset[D_TEXTS] = {
     [D_PPPATH] = AT(process.parent_path), [D_PPCMD] = AT(process.parent_cmd_line),
     [D_PPUID] = AT(process.parent_uid), [D_PSHA] = AT(process.sha256), [D_FILE] = AT(file),
     [D_SHA] = AT(sha256), [D_AUTOSTART] = AT(autostart), [D_INPUT] = AT(input),
-    [D_SRCNAME] = AT(src_name), [D_ENTRY] = AT(entry), [D_STORIES] = AT(stories),
+    [D_SRCNAME] = AT(src_name), [D_ENTRY] = AT(entry), [D_SRCMAC] = AT(src_mac), [D_STORIES] = AT(stories),
 };
 
 static enum dest dest_of(const struct mmr_field *f)

@@ -64,6 +64,7 @@ struct mmr_finding {
     struct mmr_addr src, dst;
     uint16_t src_port, dst_port;
     const char *src_name; /* src_endpoint.hostname: the log names the client so, perhaps without an address */
+    const char *src_mac;  /* src_endpoint.mac: its card, where what it does is done below addresses */
     const char *proto;  /* "tcp", "udp", "icmp", NULL */
     const char *host;   /* device.hostname */
     struct mmr_addr host_addr; /* device.ip */

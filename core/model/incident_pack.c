@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 3, /* 2: src_name and stories of a finding; 3: entry; older ones are still read */ PACK_MAX = 4 * 1024 * 1024 };
+enum { VERSION = 4, /* 2: src_name and stories of a finding; 3: entry; 4: src_mac; older ones are still read */ PACK_MAX = 4 * 1024 * 1024 };
 
 struct walk {
     bool is_out, is_bad, is_full;
@@ -221,6 +221,8 @@ static void finding(struct walk *w, struct mmr_finding *f)
         string(w, texts[i]);
     if (w->version >= 3)
         string(w, &f->entry);
+    if (w->version >= 4)
+        string(w, &f->src_mac);
     count(w, &f->n_attack, MMR_FINDING_ATTACKS_MAX, "attack");
     for (uint32_t i = 0; i < f->n_attack; i++) {
         string(w, &f->attack[i]);

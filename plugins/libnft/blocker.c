@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_MAX = 2, SETTLE_MS = 20 };
+enum { KEYS_MAX = 4, SETTLE_MS = 20 }; /* address and card, both ways */
 enum { COOKIE_EXPIRY = MMR_BLOCKER_COOKIE, COOKIE_SWEEP, COOKIE_CHANGED, COOKIE_EVENTS };
 
 struct mmr_blocker {
@@ -24,12 +24,25 @@ struct mmr_blocker {
 struct keys {
     struct mmr_deny_key k[KEYS_MAX];
     uint32_t n;
+    bool has_card; /* its own keys stand after the address's */
 };
+
+static void put_keys(struct keys *ks, struct mmr_deny_key k, bool is_in, bool is_out)
+{
+    if (!is_out) {
+        k.direction = MMR_DENY_SRC;
+        ks->k[ks->n++] = k;
+    }
+    if (!is_in) {
+        k.direction = MMR_DENY_DST;
+        ks->k[ks->n++] = k;
+    }
+}
 
 static int parse_target(const void *msgpack, size_t len, struct keys *ret, struct mmr_error *err)
 {
-    char addr[80], direction[8] = "both", proto[8] = "";
-    struct mmr_deny_key k;
+    char addr[80], direction[8] = "both", proto[8] = "", mac[24] = "";
+    struct mmr_deny_key k = {0};
     struct mmr_event_view *v = malloc(sizeof *v);
     if (!v)
         return mmr_fail(err, MMR_ENOMEM, "block.addr: out of memory");
@@ -38,12 +51,21 @@ static int parse_target(const void *msgpack, size_t len, struct keys *ret, struc
     bool has_addr = !r && (mmr_event_copy_str(v, "addr", addr, sizeof addr) || mmr_event_copy_str(v, "device.ip", addr, sizeof addr));
     int64_t port = r ? 0 : mmr_event_get_int(v, "port", 0);
     if (!r) {
+        (void)mmr_event_copy_str(v, "device.mac", mac, sizeof mac);
         (void)mmr_event_copy_str(v, "direction", direction, sizeof direction);
         (void)mmr_event_copy_str(v, "proto", proto, sizeof proto);
     }
     free(v);
     if (r)
         return r;
+    *ret = (struct keys){.has_card = mac[0] != '\0'};
+    if (mac[0] && !mmr_deny_parse_card(mac, &k))
+        return mmr_fail(err, MMR_EINVAL, "isolate.host: device.mac '%s' is no card's address; expected six bytes as 02:00:00:00:00:01", mac);
+    if (mac[0] && !has_addr) {
+        put_keys(ret, k, false, false);
+        return 0;
+    }
+    const struct mmr_deny_key card = k;
     if (!has_addr || !mmr_deny_parse(addr, &k))
         return mmr_fail(err, MMR_EINVAL, "block.addr needs 'addr', an address or network; found '%.60s'",
                         has_addr ? addr : "nothing");
@@ -56,15 +78,9 @@ static int parse_target(const void *msgpack, size_t len, struct keys *ret, struc
     bool is_in = strcmp(direction, "in") == 0, is_out = strcmp(direction, "out") == 0;
     if (!is_in && !is_out && strcmp(direction, "both") != 0)
         return mmr_fail(err, MMR_EINVAL, "block.addr: direction '%s', expected in, out or both", direction);
-    ret->n = 0;
-    if (!is_out) {
-        k.direction = MMR_DENY_SRC;
-        ret->k[ret->n++] = k;
-    }
-    if (!is_in) {
-        k.direction = MMR_DENY_DST;
-        ret->k[ret->n++] = k;
-    }
+    put_keys(ret, k, is_in, is_out);
+    if (mac[0])
+        put_keys(ret, card, false, false);
     return 0;
 }
 
@@ -139,7 +155,9 @@ static void answer(struct mmr_blocker *n, const struct mmr_act *act, const struc
                                   .expires_ns = mmr_act_expires_ns(act, n->host)};
     int r = read_back(n, ks, &out, &err);
     out.verified = r == 0 ? "confirmed" : r == MMR_ENOENT ? "refuted" : "inconclusive";
-    out.detail = r ? err.text : "the address is in the kernel's deny set and the rules that use it are in place";
+    out.detail = r              ? err.text
+                 : ks->has_card ? "the card is in the kernel's deny set and the rules that use it are in place"
+                                : "the address is in the kernel's deny set and the rules that use it are in place";
     mmr_receipt_send(n->host, act->id, 0, &out);
 }
 
@@ -167,7 +185,8 @@ static int apply(struct mmr_blocker *n, const struct mmr_action *o, const struct
     }
     mmr_acts_applied(n->acts, act, o->ttl_ms);
     answer(n, act, ks, "applied"); /* the block holds without what follows */
-    mmr_letgo_add(n->letgo, &ks->k[0]); /* both directions name one address */
+    if (!ks->k[0].is_card)
+        mmr_letgo_add(n->letgo, &ks->k[0]); /* both directions name one address */
     arm(n);
     return 0;
 }
@@ -200,6 +219,11 @@ int mmr_blocker_act(struct mmr_blocker *n, const struct mmr_action *o, struct mm
                              .method = "readback", .detail = "this block is not in force: its lease ended or it was undone"});
         else
             answer(n, known, &ks, "already");
+        return 0;
+    }
+    if (ks.has_card && !n->cfg->is_bridge) { /* its frames to others, and its ARP, never pass family inet */
+        mmr_receipt_fail(n->host, o->id, "unsupported", "a card can only be cut off on a bridge: this instance sees routed packets, and neither ARP nor "
+                         "what passes between machines of one network");
         return 0;
     }
     (void)mmr_guard_load(&n->guard, n->cfg->never_block.v, n->cfg->never_block.n, NULL);

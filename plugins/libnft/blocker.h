@@ -1,5 +1,5 @@
 /*
- * blocker.h - the verbs block.addr and isolate.host (by its address), whole, for the gateway's and the host's responder: journalled before it
+ * blocker.h - the verbs block.addr and isolate.host (by its address, on a bridge by its card too), whole, for the gateway's and the host's responder: journalled before it
  * acts, proved by reading the element and the rules back, shared between actions on one address, watched so
  * that a flush by somebody else is put right and said (event enforcement.lost, which the plugin declares).
  */

@@ -49,9 +49,37 @@ bool mmr_deny_parse(const char *addr, struct mmr_deny_key *ret)
     return true;
 }
 
+bool mmr_deny_parse_card(const char *mac, struct mmr_deny_key *ret)
+{
+    static const uint8_t none[6];
+    struct mmr_deny_key k;
+    memset(&k, 0, sizeof k);
+    if (strlen(mac) != 17)
+        return false;
+    for (unsigned i = 0; i < 17; i++) {
+        const char c = mac[i] >= 'A' && mac[i] <= 'F' ? (char)(mac[i] | 0x20) : mac[i];
+        const bool is_digit = c >= '0' && c <= '9';
+        if (i % 3 == 2 ? c != ':' : !is_digit && (c < 'a' || c > 'f'))
+            return false;
+        if (i % 3 != 2)
+            k.addr.b[i / 3] = (uint8_t)(k.addr.b[i / 3] << 4 | (is_digit ? c - '0' : c - 'a' + 10));
+    }
+    if ((k.addr.b[0] & 1) || memcmp(k.addr.b, none, sizeof none) == 0)
+        return false;
+    k.bits = 128;
+    k.is_card = true;
+    *ret = k;
+    return true;
+}
+
 void mmr_deny_format(const struct mmr_deny_key *k, char *buf, size_t cap)
 {
     char text[INET6_ADDRSTRLEN];
+    const uint8_t *m = k->addr.b;
+    if (k->is_card) {
+        (void)snprintf(buf, cap, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+        return;
+    }
     bool is_v4 = mmr_deny_is_v4(&k->addr);
     (void)inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? k->addr.b + 12 : k->addr.b, text, sizeof text);
     if (k->bits == 128)
@@ -73,6 +101,8 @@ const char *mmr_deny_set_name(const struct mmr_deny_key *k)
     static const char *const names[3][2][2] = {{{"src6", "src4"}, {"dst6", "dst4"}},
                                                {{"svc_src6", "svc_src4"}, {"svc_dst6", "svc_dst4"}},
                                                {{"net_src6", "net_src4"}, {"net_dst6", "net_dst4"}}};
+    if (k->is_card)
+        return k->direction == MMR_DENY_DST ? "card_dst" : "card_src";
     unsigned form = k->bits < 128 ? 2 : k->port ? 1 : 0;
     return names[form][k->direction == MMR_DENY_DST][mmr_deny_is_v4(&k->addr)];
 }
@@ -200,6 +230,17 @@ static void say_sets(struct script *s, const char *t)
     }
 }
 
+/* What a card sends and gets, whatever it says inside: ARP, too. */
+static void say_cards(struct script *s, const char *t)
+{
+    for (int d = 0; d < 2; d++) {
+        const char *dir = d ? "dst" : "src", *field = d ? "daddr" : "saddr";
+        say(s, "add set %s card_%s { type ether_addr; flags timeout; counter; }\n", t, dir);
+        for (int c = 0; c < 2; c++)
+            say(s, "add rule %s %s ether %s @card_%s drop\n", t, c ? "out" : "pre", field, dir);
+    }
+}
+
 static void say_rules(struct script *s, const char *t, const char *chain)
 {
     /* loopback never reaches a drop; the never list goes ahead of every drop */
@@ -240,6 +281,8 @@ int mmr_deny_setup(struct mmr_deny *d, const char *const *never, size_t n, struc
     }
     say_rules(s, t, "pre");
     say_rules(s, t, "out");
+    if (d->family == NFPROTO_BRIDGE)
+        say_cards(s, t);
     int r = s->is_full ? mmr_fail(err, MMR_ETOOBIG, "table '%s': %zu never-block entries are too many", t, n)
                        : mmr_nft_run(s->text, NULL, 0, err);
     free(s);

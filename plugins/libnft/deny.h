@@ -6,6 +6,7 @@
  *     src4, dst4, src6, dst6            address, kernel timeout, counter
  *     svc_src4 … svc_dst6               address . protocol . port
  *     net_src4 … net_dst6               networks
+ *     card_src, card_dst                (bridge only) hardware addresses: everything of a card, ARP too
  *     chain pre  (prerouting, priority -160: before anybody else's filter and before conntrack's accept rules)
  *     chain out  (output, priority -160)
  *
@@ -30,7 +31,8 @@ struct mmr_deny_key { /* compare with memcmp: zero it before filling */
     uint8_t proto;     /* IPPROTO_TCP or _UDP with port; 0: everything */
     uint16_t port;     /* the service's port: destination for SRC and DST alike; 0: everything */
     uint8_t bits;      /* 128: one address; less: a network (counted on the mapped form) */
-    uint8_t zero[3];
+    bool is_card;      /* addr.b[0..5] is a hardware address, bits 128; only in family bridge */
+    uint8_t zero[2];
 };
 struct mmr_deny_element {
     int64_t expires_ms; /* left of its timeout; 0: none */
@@ -64,6 +66,8 @@ bool mmr_deny_drain(struct mmr_deny *d);
 
 /* Text as in an action's target: "192.0.2.0/24", direction in|out; false if it is no address. */
 bool mmr_deny_parse(const char *addr, struct mmr_deny_key *ret);
+/* A hardware address, "02:00:00:00:00:01"; false if it is none, or none of one card (zero, a group's). */
+bool mmr_deny_parse_card(const char *mac, struct mmr_deny_key *ret);
 void mmr_deny_format(const struct mmr_deny_key *k, char *buf, size_t cap);
 bool mmr_deny_is_v4(const struct mmr_addr *a);
 bool mmr_deny_covers(const struct mmr_deny_key *net, const struct mmr_addr *a);

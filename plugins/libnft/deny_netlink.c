@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Rules of one chain as say_rules() writes them: loopback, 2 never, 2 families x 2 directions x 3 forms. */
-enum { RULES_PER_CHAIN = 1 + 2 + 12, BUF_BYTES = 16384 };
+/* Rules of one chain as say_rules() writes them: loopback, 2 never, 2 families x 2 directions x 3 forms; in family bridge say_cards() adds 2. */
+enum { RULES_PER_CHAIN = 1 + 2 + 12, CARD_RULES = 2, BUF_BYTES = 16384 };
 
 int mmr_deny_nl_open(struct mmr_deny *d, struct mmr_error *err)
 {
@@ -56,6 +56,10 @@ static uint16_t nft_type(unsigned msg)
 static size_t key_bytes(const struct mmr_deny_key *k, uint8_t buf[24])
 {
     size_t n = 0;
+    if (k->is_card) {
+        memcpy(buf, k->addr.b, 6);
+        return 6;
+    }
     if (mmr_deny_is_v4(&k->addr)) {
         memcpy(buf, k->addr.b + 12, 4);
         n = 4;
@@ -250,6 +254,7 @@ static int count_rule(const struct nlmsghdr *h, void *data)
 int mmr_deny_check(struct mmr_deny *d, struct mmr_error *err)
 {
     static const char *const chains[] = {"pre", "out"};
+    const unsigned want = RULES_PER_CHAIN + (d->family == NFPROTO_BRIDGE ? CARD_RULES : 0);
     for (size_t i = 0; i < 2; i++) {
         char buf[1024];
         unsigned n = 0;
@@ -268,9 +273,8 @@ int mmr_deny_check(struct mmr_deny *d, struct mmr_error *err)
         code = ask(d, h, count_rule, &n);
         if (code)
             return mmr_fail(err, MMR_EIO, "rules of chain %s of table %s: %s", chains[i], d->table, strerror(code));
-        if (n != RULES_PER_CHAIN)
-            return mmr_fail(err, MMR_ENOENT, "chain %s of table %s has %u rules, expected %d", chains[i], d->table, n,
-                            RULES_PER_CHAIN);
+        if (n != want)
+            return mmr_fail(err, MMR_ENOENT, "chain %s of table %s has %u rules, expected %u", chains[i], d->table, n, want);
     }
     return 0;
 }

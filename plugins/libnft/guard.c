@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,37 @@ static void add_v4(struct mmr_guard *g, uint32_t be, const char *why)
         add_text(g, text, why);
 }
 
+static void add_card(struct mmr_guard *g, const struct mmr_addr *addr, const uint8_t mac[6])
+{
+    static const struct mmr_addr unset;
+    for (uint32_t i = 0; i < g->n_cards; i++)
+        if (memcmp(addr ? addr : &unset, &g->card[i].addr, sizeof unset) == 0 && (addr || memcmp(mac, g->card[i].mac, 6) == 0))
+            return; /* of an address: the first one stays */
+    if (g->n_cards == MMR_GUARD_CARDS_MAX)
+        return;
+    g->card[g->n_cards].addr = addr ? *addr : unset;
+    memcpy(g->card[g->n_cards++].mac, mac, 6);
+}
+
+/* Cards of guarded addresses that this machine has spoken to. */
+static void neighbours(struct mmr_guard *g)
+{
+    char line[512], addr[64], mac[18];
+    FILE *f = fopen("/proc/net/arp", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        struct mmr_deny_key k, m;
+        if (sscanf(line, "%63s %*s %*s %17s", addr, mac) != 2 || !mmr_deny_parse(addr, &k) || !mmr_deny_parse_card(mac, &m))
+            continue;
+        for (uint32_t i = 0; i < g->n; i++)
+            if (mmr_deny_covers(&g->item[i].net, &k.addr)) {
+                add_card(g, &k.addr, m.addr.b);
+                break;
+            }
+    }
+    if (f)
+        (void)fclose(f);
+}
+
 static void own_addresses(struct mmr_guard *g)
 {
     struct ifaddrs *list;
@@ -43,6 +75,12 @@ static void own_addresses(struct mmr_guard *g)
         const void *a = NULL;
         if (!i->ifa_addr)
             continue;
+        if (i->ifa_addr->sa_family == AF_PACKET) {
+            const struct sockaddr_ll *l = (const struct sockaddr_ll *)(const void *)i->ifa_addr;
+            if (l->sll_halen == 6)
+                add_card(g, NULL, l->sll_addr);
+            continue;
+        }
         if (i->ifa_addr->sa_family == AF_INET)
             a = &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;
         else if (i->ifa_addr->sa_family == AF_INET6)
@@ -135,11 +173,23 @@ int mmr_guard_load(struct mmr_guard *g, const char *const *configured, size_t n,
     gateways(g);
     name_servers(g);
     open_sessions(g);
+    neighbours(g);
     return 0;
+}
+
+static const char *refuses_card(const struct mmr_guard *g, const struct mmr_deny_key *k)
+{
+    static const struct mmr_addr unset;
+    for (uint32_t i = 0; i < g->n_cards; i++)
+        if (memcmp(g->card[i].mac, k->addr.b, 6) == 0)
+            return memcmp(&g->card[i].addr, &unset, sizeof unset) == 0 ? "a card of this machine" : "the card of an address that is never blocked";
+    return NULL;
 }
 
 const char *mmr_guard_refuses(const struct mmr_guard *g, const struct mmr_deny_key *k)
 {
+    if (k->is_card)
+        return refuses_card(g, k);
     for (uint32_t i = 0; i < g->n; i++)
         if (mmr_deny_covers(&g->item[i].net, &k->addr) || mmr_deny_covers(k, &g->item[i].net.addr))
             return g->item[i].why;

@@ -5,8 +5,13 @@
 #include "deny.h"
 #include "sessions.h"
 
-enum { MMR_GUARD_MAX = 256 };
+enum { MMR_GUARD_MAX = 256, MMR_GUARD_CARDS_MAX = 256 };
 struct mmr_guard {
+    struct {
+        struct mmr_addr addr; /* whose card it was when it was first seen; unset: one of this machine's own */
+        uint8_t mac[6];
+    } card[MMR_GUARD_CARDS_MAX];
+    uint32_t n_cards;
     struct {
         struct mmr_deny_key net;
         const char *why; /* "the default gateway", … */
@@ -22,6 +27,9 @@ void mmr_guard_learn(struct mmr_guard *g);
  * default gateways (/proc/net/route, ipv6_route), its name servers (/etc/resolv.conf), the far ends of SSH sessions that
  * were open at the start and still are (sessions.h), and the configured networks (administrators' machines belong there:
  * an SSH session opened later proves nobody).
+ *
+ * Also the cards of this machine, and of what is guarded as the kernel's neighbour table knows them: of each address the card that was seen first,
+ * so that who takes such an address over later is not guarded by it.
  *
  * errors  MMR_ECONFIG a configured entry is no address or network; MMR_ETOOBIG more than half of MMR_GUARD_MAX of them
  */

@@ -351,6 +351,64 @@ static void spread_isolates_the_inside_source_at_the_network(void **state)
     story_free(s);
 }
 
+static struct mmr_finding *add_spoof(struct story *s, const char *src, const char *mac)
+{
+    struct mmr_finding *f = add(s, MMR_PHASE_SPREAD, MMR_SIDE_NETWORK, src, "192.168.2.9");
+    f->src_mac = mac;
+    f->attack[0] = "T1557.002";
+    f->n_attack = 1;
+    return f;
+}
+
+static void who_speaks_for_others_addresses_is_cut_off_by_his_card(void **state)
+{
+    static const char mac[] = "02:00:00:00:00:07";
+    static const struct {
+        const char *src, *want_host;
+    } rows[] = {{"192.168.2.5", "192.168.2.5"}, {NULL, mac}};
+    (void)state;
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        struct story *s = story_new();
+        struct mmr_responder two[2] = {both[0], both[0]};
+        struct mmr_plan_env e = env_of(two, 2);
+        memcpy(two[1].instance, "bridge", 7);
+        if (k == 0) /* cut off by its address already, for something else: that does not stop it */
+            add(s, MMR_PHASE_SPREAD, MMR_SIDE_NETWORK, rows[k].src, "192.168.2.9");
+        add_spoof(s, rows[k].src, mac);
+        free(plan(&e, s, S));
+        assert_int_equal(s->i.n_actions, k == 0 ? 2 : 1);
+        struct mmr_action_rec *a = &s->i.actions[s->i.n_actions - 1];
+        assert_int_equal(a->verb, MMR_VERB_ISOLATE_HOST);
+        assert_string_equal(a->target.text, mac);
+        assert_string_equal(a->target.host, rows[k].want_host);
+        struct mmr_receipt r = {.result = MMR_RESULT_UNSUPPORTED}; /* it sees routed packets only */
+        assert_true(mmr_action_take_receipt(a, &r, S));
+        free(plan(&e, s, 2 * S));
+        a = &s->i.actions[s->i.n_actions - 1];
+        assert_string_equal(a->instance, "bridge");
+        assert_string_equal(a->target.text, mac);
+        prove_all(s, 3 * S);
+        struct mmr_defence_view v;
+        mmr_defence_of(&s->i, NULL, NULL, NULL, false, 3 * S, &v);
+        assert_int_equal(v.d, MMR_D_PARTIAL); /* the cause stays */
+        assert_int_equal(v.covered, s->i.n_evidence);
+        story_free(s);
+    }
+}
+
+static void whom_a_spoofer_speaks_for_is_never_cut_off_in_his_place(void **state)
+{
+    (void)state;
+    struct story *s = story_new();
+    struct mmr_plan_env e = env_of(both, 2);
+    add_spoof(s, NULL, NULL); /* which of the two cards is the owner cannot be told */
+    struct mmr_plan *p = plan(&e, s, S);
+    assert_int_equal(p->n, 0);
+    assert_int_equal(d_of(s, S), MMR_D_NONE);
+    free(p);
+    story_free(s);
+}
+
 static void hints_and_low_findings_order_nothing(void **state)
 {
     (void)state;
@@ -600,6 +658,8 @@ int main(void)
         cmocka_unit_test(the_endpoints_proved_effects_meet_what_the_network_saw),
         cmocka_unit_test(system_programs_are_stopped_but_never_moved),
         cmocka_unit_test(spread_isolates_the_inside_source_at_the_network),
+        cmocka_unit_test(who_speaks_for_others_addresses_is_cut_off_by_his_card),
+        cmocka_unit_test(whom_a_spoofer_speaks_for_is_never_cut_off_in_his_place),
         cmocka_unit_test(hints_and_low_findings_order_nothing),
         cmocka_unit_test(who_scans_from_outside_is_shut_out_and_needs_no_cover),
         cmocka_unit_test(what_is_needed_comes_before_who_scans),

@@ -64,6 +64,7 @@ void beh_find(struct beh *b, const struct beh_rule *r, const struct beh_where *w
     mmr_event_strv(&ev, "mamori.attack", r->attack, n);
     mmr_event_str(&ev, "src_endpoint.ip", net_addr_text(&w->src, addr));
     mmr_event_str(&ev, "dst_endpoint.ip", net_addr_text(&w->dst, addr));
+    mmr_event_str(&ev, "src_endpoint.mac", w->src_mac[0] ? w->src_mac : NULL);
     if (w->src_port)
         mmr_event_int(&ev, "src_endpoint.port", w->src_port);
     if (w->dst_port)

@@ -31,6 +31,7 @@ struct beh_where { /* the conversation a finding is about */
     const char *proto;
     char uid[24];
     char input[128];
+    char src_mac[18]; /* its card, where that is who does it; "": not said */
     int64_t index;
     uint32_t count; /* occurrences the finding stands for; 0: one */
     const struct mmr_event_view *event; /* fields worth copying, or NULL */

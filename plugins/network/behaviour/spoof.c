@@ -1,7 +1,8 @@
 /*
  * spoof.c - who pretends to be another. ARP spoofing: two machines claim one address, turn by turn. Statistic: changes of the
  * hardware address behind an IP address within ten minutes. One change is a new card, a moved lease or
- * a failover; an attacker has to repeat his claim against the owner's, so the address flaps.
+ * a failover; an attacker has to repeat his claim against the owner's, so the address flaps. The card that came second is the spoofer, unless what
+ * else the two claimed speaks for the other: then nobody is named, so that nobody is cut off for what is done to him.
  *
  * Name poisoning: one machine answers to many names. Who asks the whole office for a name by LLMNR or NetBIOS is answered by the machine of that
  * name; a poisoner answers whoever asks, with his own address. Statistic: different names one address answered to within ten minutes. A name service
@@ -21,11 +22,15 @@ struct owner {
     uint32_t flaps;
     char first[18], second[18];
 };
+struct card { /* in the same table, under the card: the first address it claimed, and whether it claimed others since */
+    struct mmr_addr own;
+    bool has_more;
+};
 struct answered { /* in the same table, under a key of its own */
     int64_t since_ns;
     uint32_t n, hash[NAMES];
 };
-_Static_assert(sizeof(struct answered) <= sizeof(struct owner), "one table for both");
+_Static_assert(sizeof(struct answered) <= sizeof(struct owner) && sizeof(struct card) <= sizeof(struct owner), "one table for all");
 const uint32_t spoof_bytes = sizeof(struct owner);
 
 static const struct beh_rule flapping = {"mamori.behaviour.arp_spoofing", "ARP spoofing: two machines claim one address", "spread", "high", 4, {"T1557.002"}};
@@ -79,6 +84,48 @@ static void on_name(struct beh *b, const struct beh_event *e)
              net_addr_text(&where.src, addr), a->n, (long long)((where.time_ns - a->since_ns) / SECOND), name, NAMES);
 }
 
+static struct memory_key card_key(const char mac[18])
+{
+    struct mmr_addr a;
+    memcpy(a.b, mac, sizeof a.b); /* its text but for the last digit, which goes into the kind of the key */
+    return memory_key(&a, NULL, 2U << 8 | (uint8_t)mac[16]);
+}
+
+static void learn_card(struct beh *b, const char *mac, const struct mmr_addr *claimed)
+{
+    static const struct mmr_addr none;
+    if (strlen(mac) != 17)
+        return;
+    struct memory_key k = card_key(mac);
+    struct card *c = memory_get(&b->claims, &k);
+    if (!c)
+        return;
+    if (memcmp(&c->own, &none, sizeof none) == 0)
+        c->own = *claimed;
+    else if (memcmp(&c->own, claimed, sizeof c->own) != 0)
+        c->has_more = true;
+}
+
+/* Does that card stand for another address than this one too? */
+static bool is_elsewhere(const struct card *c, const struct mmr_addr *addr)
+{
+    return c && (c->has_more || memcmp(&c->own, addr, sizeof *addr) != 0);
+}
+
+/* w: in: src is the claimed address. out: the claimed one is dst, and src is who claims it, as far as that can be told. */
+static void name_spoofer(struct beh *b, const struct owner *o, struct beh_where *w)
+{
+    struct memory_key kf = card_key(o->first), ks = card_key(o->second);
+    const struct card *first = memory_find(&b->claims, &kf), *second = memory_find(&b->claims, &ks);
+    w->dst = w->src;
+    memset(&w->src, 0, sizeof w->src);
+    if (!second || (is_elsewhere(first, &w->dst) && !is_elsewhere(second, &w->dst)))
+        return;
+    memcpy(w->src_mac, o->second, sizeof w->src_mac);
+    if (memcmp(&second->own, &w->dst, sizeof w->dst) != 0)
+        w->src = second->own;
+}
+
 void spoof_event(struct beh *b, const struct beh_event *e)
 {
     if (strcmp(e->kind, "host.addr") == 0) {
@@ -86,13 +133,15 @@ void spoof_event(struct beh *b, const struct beh_event *e)
         return;
     }
     char now[18], before[18], addr[NET_ADDR_TEXT];
-    if (strcmp(e->kind, "arp.claim") != 0 || !beh_text(e, "unmapped.previous_mac", before, sizeof before)[0])
+    if (strcmp(e->kind, "arp.claim") != 0)
+        return;
+    learn_card(b, beh_text(e, "device.mac", now, sizeof now), &e->where.src);
+    if (!beh_text(e, "unmapped.previous_mac", before, sizeof before)[0])
         return;
     struct memory_key k = memory_key(&e->where.src, NULL, 0);
     struct owner *o = memory_get(&b->claims, &k);
     if (!o)
         return;
-    (void)beh_text(e, "device.mac", now, sizeof now);
     if (e->where.time_ns - o->since_ns > WINDOW_S * SECOND) {
         memset(o, 0, sizeof *o);
         o->since_ns = e->where.time_ns;
@@ -106,7 +155,9 @@ void spoof_event(struct beh *b, const struct beh_event *e)
         o->flaps++;
     if (o->flaps < FLAPS)
         return;
-    beh_find(b, &flapping, &e->where, "%s and %s both claim to be %s and took turns %u times in %lld s (limit %d): ARP spoofing",
-             o->first, o->second, net_addr_text(&e->where.src, addr), o->flaps,
-             (long long)((e->where.time_ns - o->since_ns) / SECOND), FLAPS);
+    struct beh_where where = e->where;
+    name_spoofer(b, o, &where);
+    beh_find(b, &flapping, &where, "%s and %s both claim to be %s and took turns %u times in %lld s (limit %d): ARP spoofing%s%s",
+             o->first, o->second, net_addr_text(&where.dst, addr), o->flaps, (long long)((where.time_ns - o->since_ns) / SECOND), FLAPS,
+             where.src_mac[0] ? ", by " : "", where.src_mac[0] ? where.src_mac : "; which of them is the owner cannot be told");
 }

@@ -707,6 +707,49 @@ static void an_address_that_flaps_between_two_cards_is_spoofed(void **state)
     }
 }
 
+static void claim(struct world *w, const char *addr, const char *mac, const char *before)
+{
+    struct mmr_event *ev = event(w, "arp.claim", addr, "", 0, "internal");
+    w->now += 2 * MMR_TH_S;
+    mmr_event_str(ev, "device.mac", mac);
+    mmr_event_str(ev, "unmapped.previous_mac", before);
+    send_event(w);
+}
+
+/* Who it is done to is never the one that is named: he would be cut off for it. */
+static void a_spoofer_is_named_by_his_card_where_it_is_clear_who_he_is(void **state)
+{
+    static const char owner[] = "02:00:00:00:00:01", other[] = "02:00:00:00:00:02", at[] = "192.168.1.1";
+    static const struct {
+        const char *why, *owners_other, *others_own, *want_mac, *want_src;
+    } rows[] = {
+        {"a machine of the office", NULL, "192.168.1.7", other, "192.168.1.7"},
+        {"a card without an address of its own", NULL, NULL, other, ""},
+        {"a router with two addresses against a machine with one", "192.168.1.2", "192.168.1.7", other, "192.168.1.7"},
+        {"the first has another address and the second has none: perhaps it was the spoofer that was seen first", "192.168.1.2", NULL, "", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        begin(&w, NULL);
+        claim(&w, at, owner, NULL);
+        if (rows[i].owners_other)
+            claim(&w, rows[i].owners_other, owner, NULL);
+        if (rows[i].others_own)
+            claim(&w, rows[i].others_own, other, NULL);
+        for (int k = 0; k < 4; k++)
+            claim(&w, at, k & 1 ? owner : other, k & 1 ? other : owner);
+        const int got = found(&w, "mamori.behaviour.arp_spoofing");
+        if (got < 0)
+            fail_msg("%s: not found", rows[i].why);
+        const char *mac = mmr_testhost_text(w.th, got, "src_endpoint.mac"), *src = mmr_testhost_text(w.th, got, "src_endpoint.ip");
+        if (strcmp(mac ? mac : "", rows[i].want_mac) != 0 || strcmp(rows[i].want_src[0] ? rows[i].want_src : "::", src) != 0)
+            fail_msg("%s: named %s, %s", rows[i].why, mac, src);
+        assert_string_equal(mmr_testhost_text(w.th, got, "dst_endpoint.ip"), at);
+        done(&w);
+    }
+}
+
 static void the_same_pair_is_told_once_in_ten_minutes(void **state)
 {
     struct world w;
@@ -902,6 +945,7 @@ int main(void)
         cmocka_unit_test(who_answers_to_every_name_is_told_who_answers_to_his_own_is_not),
         cmocka_unit_test(a_heartbeat_that_returns_more_is_heartbleed),
         cmocka_unit_test(an_address_that_flaps_between_two_cards_is_spoofed),
+        cmocka_unit_test(a_spoofer_is_named_by_his_card_where_it_is_clear_who_he_is),
         cmocka_unit_test(the_same_pair_is_told_once_in_ten_minutes),
         cmocka_unit_test(more_data_than_ever_before_is_told_by_where_it_goes),
         cmocka_unit_test(addresses_nobody_named_are_a_hint),

@@ -185,6 +185,81 @@ static void a_machine_is_isolated_by_its_address(void **state)
     mmr_testhost_free(th);
 }
 
+static void isolate(struct mmr_testhost *th, uint64_t id, uint32_t flags, const char *addr, const char *mac)
+{
+    uint8_t buf[512];
+    struct mmr_event ev;
+    struct mmr_error err = {.struct_size = sizeof err};
+    mmr_event_begin_map(&ev, buf, sizeof buf);
+    mmr_event_str(&ev, "device.hostname", addr ? addr : mac);
+    mmr_event_str(&ev, "device.ip", addr);
+    mmr_event_str(&ev, "device.mac", mac);
+    assert_int_equal(mmr_event_end(&ev), 0);
+    struct mmr_action a = {.struct_size = sizeof a, .flags = flags, .id = id, .verb = "isolate.host", .ttl_ms = 60000, .msgpack = ev.buf, .len = ev.len};
+    if (mmr_testhost_act(th, 0, &a, &err) != 0)
+        fail_msg("%s", err.text);
+}
+
+static void a_card_is_cut_off_on_a_bridge_and_nowhere_else(void **state)
+{
+    (void)state;
+    NEED_NAMESPACE();
+    struct mmr_testhost *th = start();
+    struct mmr_error err = {.struct_size = sizeof err};
+    const char *const cfg[] = {"family", "bridge", "table", "mamori_c", "never_block", "192.0.2.40", NULL};
+    isolate(th, 80, 0, "203.0.113.80", "02:00:00:00:00:80"); /* family inet: it says so, and does no half of it */
+    assert_string_equal(last(th, "result"), "unsupported");
+    assert_non_null(strstr(last(th, "detail"), "on a bridge"));
+    assert_int_not_equal(shell("nft get element inet mamori src4 '{ 203.0.113.80 }' >/dev/null 2>&1"), 0);
+    mmr_testhost_free(th);
+
+    assert_int_equal(shell("ip link add guarded type veth peer name guarded2 && ip link set guarded address 02:00:00:00:00:aa && ip link set guarded up && "
+                           "ip addr add 192.0.2.254/24 dev guarded && ip neigh add 192.0.2.40 lladdr 02:00:00:00:00:40 dev guarded"), 0);
+    th = mmr_testhost_new();
+    (void)mmr_testhost_make_state_dir(th);
+    if (mmr_testhost_add(th, &mmr_plugin_nft, cfg, &err) != 0)
+        fail_msg("%s", err.text);
+    isolate(th, 81, 0, "203.0.113.81", "02:00:00:00:00:81");
+    assert_string_equal(last(th, "verify.result"), "confirmed");
+    assert_int_equal(shell("nft list set bridge mamori_c card_src | grep -q 02:00:00:00:00:81"), 0);
+    assert_int_equal(shell("nft list set bridge mamori_c card_dst | grep -q 02:00:00:00:00:81"), 0);
+    assert_int_equal(shell("nft list set bridge mamori_c src4 | grep -q 203.0.113.81"), 0);
+    isolate(th, 82, 0, NULL, "02:00:00:00:00:82"); /* no address is known of it */
+    assert_string_equal(last(th, "verify.result"), "confirmed");
+    assert_int_equal(shell("nft delete element bridge mamori_c card_src '{ 02:00:00:00:00:82 }'"), 0);
+    isolate(th, 82, MMR_ACT_VERIFY, NULL, "02:00:00:00:00:82");
+    assert_string_equal(last(th, "verify.result"), "refuted");
+    isolate(th, 81, MMR_ACT_UNDO, "203.0.113.81", "02:00:00:00:00:81");
+    assert_int_not_equal(shell("nft list table bridge mamori_c | grep -q 00:81"), 0);
+    static const char *const never[] = {"02:00:00:00:00:aa", "02:00:00:00:00:40"}; /* a card of ours; one whose address is never blocked */
+    for (size_t i = 0; i < 2; i++) {
+        isolate(th, 90 + i, 0, NULL, never[i]);
+        assert_string_equal(last(th, "result"), "refused");
+    }
+    assert_int_equal(shell("ip neigh replace 192.0.2.40 lladdr 02:00:00:00:00:41 dev guarded"), 0); /* somebody took the address over */
+    isolate(th, 92, 0, NULL, "02:00:00:00:00:41");
+    assert_string_equal(last(th, "verify.result"), "confirmed");
+    isolate(th, 93, 0, NULL, never[1]);
+    assert_string_equal(last(th, "result"), "refused");
+    mmr_testhost_free(th);
+    assert_int_equal(shell("nft delete table bridge mamori_c && ip link del guarded"), 0);
+}
+
+static void what_is_no_card_is_refused(void **state)
+{
+    static const char *const bad[] = {"", "02:00:00:00:00", "02:00:00:00:00:0g", "02-00-00-00-00-01", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01",
+                                      "00:00:00:00:00:00", "02:00:00:00:00:01:02"};
+    struct mmr_deny_key k;
+    char text[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (mmr_deny_parse_card(bad[i], &k))
+            fail_msg("'%s' was taken for a card's address", bad[i]);
+    assert_true(mmr_deny_parse_card("0A:00:00:bC:00:01", &k));
+    mmr_deny_format(&k, text, sizeof text);
+    assert_string_equal(text, "0a:00:00:bc:00:01");
+}
+
 static void a_bridge_is_guarded_in_its_own_family(void **state)
 {
     (void)state;
@@ -288,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_restart_keeps_what_lives),
         cmocka_unit_test(a_machine_is_isolated_by_its_address),
         cmocka_unit_test(a_bridge_is_guarded_in_its_own_family),
+        cmocka_unit_test(a_card_is_cut_off_on_a_bridge_and_nowhere_else),
+        cmocka_unit_test(what_is_no_card_is_refused),
         cmocka_unit_test(tracked_connections_of_the_address_are_let_go),
         cmocka_unit_test(a_dry_run_changes_nothing),
         cmocka_unit_test(what_the_operator_names_always_has_room),

@@ -27,7 +27,7 @@ void mmr_event_begin_map(struct mmr_event *ev, void *buf, size_t cap);
  *   quarantine.file,
  *   deny.exec           file.path, [file.inode] [file.device] [file.hashes.sha256]
  *   remove.autostart    file.path, [entry: the text whose lines are removed; absent: the file itself]
- *   isolate.host        device.hostname, device.ip
+ *   isolate.host        device.hostname, device.ip, [device.mac: its card, which must be cut off too; device.ip may then be absent]
  *   lock.account        user.name
  *   query.connection_owner  as cut.flow; answer: process.* and user.name, or result=unsupported
  * Common: reason (one line), incident (uuid text).
