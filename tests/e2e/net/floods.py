@@ -11,40 +11,18 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import packets  # noqa: E402
 from cases import case, failed  # noqa: E402
+from packets import SYN, ip, tcp, udp, write  # noqa: E402
 
 MAMORI, BUILD = sys.argv[1:3]
-SYN, ACK, PSH = 2, 16, 8
 SERVER, ATTACKER = bytes([192, 168, 77, 5]), bytes([198, 51, 100, 7])
 IS_SANITIZED = "fsanitize" in open(os.path.join(BUILD, "CMakeCache.txt")).read()
 MORE_MB = 600 if IS_SANITIZED else 160  # over a run with the attack alone: tables and windows at their ceilings
 
 
-def ip(src, dst, proto, payload, ident=1, frag=0):
-    return bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]) + struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), ident & 0xFFFF, frag, 64, proto, 0, src, dst) + payload
-
-
-def tcp(src, dst, sport, dport, seq, ack, flags, data=b""):
-    return ip(src, dst, 6, struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 5 << 4, flags, 65535, 0, 0) + data)
-
-
-def udp(src, dst, sport, dport, data):
-    return ip(src, dst, 17, struct.pack(">HHHH", sport, dport, 8 + len(data), 0) + data)
-
-
-def talk(src, sport, dport, up, down=()):
-    """A connection: what each side sends, piece by piece, one side after the other."""
-    q, a = 1000, 5000
-    yield tcp(src, SERVER, sport, dport, q, 0, SYN)
-    yield tcp(SERVER, src, dport, sport, a, q + 1, SYN | ACK)
-    q, a = q + 1, a + 1
-    yield tcp(src, SERVER, sport, dport, q, a, ACK)
-    for data in up:
-        yield tcp(src, SERVER, sport, dport, q, a, PSH | ACK, data)
-        q += len(data)
-    for data in down:
-        yield tcp(SERVER, src, dport, sport, a, q, PSH | ACK, data)
-        a += len(data)
+def talk(src, *what):
+    return packets.talk(src, SERVER, *what)
 
 
 def attack():
@@ -98,18 +76,6 @@ def rpc_fragments():
         yield from talk(other(c), 32000 + c, 135, [bind] + [body % (1 if i == 0 else 0) for i in range(1500)])
 
 
-def write(path, *parts):
-    n = 0
-    with open(path, "wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for part in parts:
-            for p in part:
-                us = n * 20
-                f.write(struct.pack("<IIII", 1700000000 + us // 1000000, us % 1000000, len(p), len(p)) + p)
-                n += 1
-    return n
-
-
 def replay(path, folder):
     out = open(os.path.join(folder, "out"), "w+b")
     p = subprocess.Popen([MAMORI, "replay", "--pcap", path, "--home-net", "192.168.77.0/24", "--findings"], stdout=out, stderr=subprocess.PIPE)
@@ -128,9 +94,9 @@ FLOODS = {"a_syn_flood": syn_flood, "a_fragment_flood": fragment_flood, "pipelin
 
 
 def make(name, path):
-    packets = list(FLOODS[name]()) if name in FLOODS else []
-    half = len(packets) // 2
-    print(write(path, packets[:half], attack(), packets[half:]))
+    flood = list(FLOODS[name]()) if name in FLOODS else []
+    half = len(flood) // 2
+    print(write(path, flood[:half], attack(), flood[half:]))
     return 0
 
 
