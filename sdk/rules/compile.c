@@ -9,6 +9,7 @@
 #include <rules/tails.h>
 
 #include <malloc.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -356,7 +357,21 @@ static int unite_listed(struct mmr_rules *set)
     return rc;
 }
 
+/* What leads to its literals: the other set's, where they are the same there; lit_index is at one place in every set. */
+static int lead(struct mmr_rules *set, const struct lit_build *b, const struct mmr_rules *like, struct mmr_error *err)
+{
+    const ptrdiff_t at = (const char *)b->index - (const char *)set;
+    const struct lit_index *there = like ? (const struct lit_index *)(const void *)((const char *)like + at) : NULL;
+    b->index->pf = there ? mmr_prefilter_share(there->pf, b->lits, b->index->n_lits) : NULL;
+    return b->index->pf ? 0 : mmr_prefilter_new(b->lits, b->index->n_lits, false, &b->index->pf, err);
+}
+
 int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
+{
+    return mmr_rules_compile_like(set, NULL, err);
+}
+
+int mmr_rules_compile_like(struct mmr_rules *set, const struct mmr_rules *like, struct mmr_error *err)
 {
     struct lit_build *bufs = calloc(RULES_BUFS, sizeof *bufs);
     struct lit_build pay[PAYLOADS] = {[PAY_PKT] = {.index = &set->pkt, .cut = PREFILTER_LITERAL_MAX},
@@ -378,7 +393,7 @@ int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err)
     for (uint32_t i = 0; rc == 0 && i < RULES_BUFS + PAYLOADS; i++) {
         struct lit_build *b = i < RULES_BUFS ? &bufs[i] : &pay[i - RULES_BUFS];
         if (b->index->n_lits)
-            rc = mmr_prefilter_new(b->lits, b->index->n_lits, false, &b->index->pf, err);
+            rc = lead(set, b, like, err);
     }
     for (uint32_t i = 0; i < RULES_BUFS + PAYLOADS; i++) {
         struct lit_build *b = i >= RULES_BUFS ? &pay[i - RULES_BUFS] : bufs ? &bufs[i] : NULL;

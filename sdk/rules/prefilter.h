@@ -19,7 +19,9 @@ enum { PREFILTER_LITERAL_MAX = 64 }; /* longer ones are cut; the chain checks th
 /* errors MMR_ENOMEM, MMR_EINTERNAL. is_plain: do not use Hyperscan (tests compare the two) */
 int mmr_prefilter_new(const struct literal *lits, uint32_t n, bool is_plain, struct prefilter **ret,
                       struct mmr_error *err);
-void mmr_prefilter_free(struct prefilter *pf);
+/* pf with one more owner, where it was made of just these literals in this order; else NULL. pf may be NULL. [any] */
+struct prefilter *mmr_prefilter_share(struct prefilter *pf, const struct literal *lits, uint32_t n);
+void mmr_prefilter_free(struct prefilter *pf); /* gone with its last owner */
 size_t mmr_prefilter_bytes(const struct prefilter *pf);
 
 struct prefilter_scratch *mmr_prefilter_scratch_new(void);

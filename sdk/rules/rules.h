@@ -58,7 +58,7 @@ int mmr_rules_new(const struct mmr_rules_config *cfg, struct mmr_rules **ret, st
 void mmr_rules_free(struct mmr_rules *set); /* accepts NULL; not while an engine uses it */
 
 /* Read a rule file (plain or .gz). A sid seen before: the higher rev wins, equal: the first stays.
- * errors MMR_EIO, MMR_ETOOBIG, MMR_ENOMEM; bad rules are no error, they go to diag (may be NULL) */
+ * errors MMR_EIO, MMR_ETOOBIG, MMR_ENOMEM (what came before it is in the set then); bad rules are no error, they go to diag (may be NULL) */
 int mmr_rules_add_file(struct mmr_rules *set, const char *path, mmr_rule_diag_fn diag, void *ctx,
                        struct mmr_error *err);
 int mmr_rules_add_text(struct mmr_rules *set, const char *name, const char *text, size_t len,
@@ -66,6 +66,8 @@ int mmr_rules_add_text(struct mmr_rules *set, const char *name, const char *text
 
 /* Build the prefilters. errors MMR_ENOMEM, MMR_EINTERNAL (the pattern compiler's words) */
 int mmr_rules_compile(struct mmr_rules *set, struct mmr_error *err);
+/* The same beside a set that is compiled and in use: what is made of literals that did not change is shared, not made again. Either may be freed first */
+int mmr_rules_compile_like(struct mmr_rules *set, const struct mmr_rules *like, struct mmr_error *err);
 
 size_t mmr_rules_count(const struct mmr_rules *set);  /* rules loaded */
 size_t mmr_rules_failed(const struct mmr_rules *set); /* rules named and left out */

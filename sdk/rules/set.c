@@ -3,17 +3,14 @@
 
 #include <rules/buffers.h>
 #include <rules/compile.h>
+#include <rules/lines.h>
 #include <rules/parse.h>
 #include <rules/regex.h>
 #include <rules/select.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-
-enum { RULE_FILE_MAX = 256 * 1024 * 1024 };
 
 int mmr_rules_new(const struct mmr_rules_config *cfg, struct mmr_rules **ret, struct mmr_error *err)
 {
@@ -162,87 +159,77 @@ static int add_line(struct mmr_rules *set, struct parse *p, const char *name, ui
     return 0;
 }
 
-int mmr_rules_add_text(struct mmr_rules *set, const char *name, const char *text, size_t len, mmr_rule_diag_fn diag,
-                       void *ctx, struct mmr_error *err)
+/* The next line without blanks around it: 1, 0 at the end, or an error. */
+static int next_line(struct lines *l, uint32_t *line, struct text *ret, struct mmr_error *err)
+{
+    struct text t = {0};
+    int got = mmr_lines_next(l, &t.p, &t.len, err);
+    if (got > 0) {
+        (*line)++;
+        *ret = mmr_text_trim(t);
+    }
+    return got;
+}
+
+/* A line that ends with a backslash goes on in the next. joined: RULE_TEXT_MAX bytes. */
+static int join(struct lines *l, uint32_t *line, char *joined, struct text *t, struct mmr_error *err)
+{
+    size_t used = 0;
+    int got = 1;
+    while (got > 0) {
+        bool goes_on = t->len && t->p[t->len - 1] == '\\';
+        size_t take = t->len - goes_on;
+        if (take > RULE_TEXT_MAX - used)
+            take = RULE_TEXT_MAX - used; /* the cut rule is refused for want of its ')' */
+        memcpy(joined + used, t->p, take);
+        used += take;
+        if (!goes_on)
+            break;
+        got = next_line(l, line, t, err);
+    }
+    *t = mmr_text_trim((struct text){joined, used});
+    return got < 0 ? got : 0;
+}
+
+static int add_lines(struct mmr_rules *set, struct lines *l, mmr_rule_diag_fn diag, void *ctx, struct mmr_error *err)
 {
     struct parse *p = malloc(sizeof *p);
-    const char *kept = mmr_arena_str(&set->arena, name, strlen(name));
-    char *joined = NULL; /* lines that end with a backslash go on in the next */
-    size_t at = 0;
+    char *joined = malloc(RULE_TEXT_MAX);
+    const char *kept = mmr_arena_str(&set->arena, l->name, strlen(l->name));
     uint32_t line = 0;
-    int rc = p && kept ? 0 : mmr_fail(err, MMR_ENOMEM, "rules '%s': out of memory", name);
+    int rc = p && joined && kept ? 0 : mmr_fail(err, MMR_ENOMEM, "rules '%s': out of memory", l->name), got;
     if (set->is_compiled && rc == 0)
-        rc = mmr_fail(err, MMR_EINVAL, "rules '%s': the set is compiled already", name);
-    while (rc == 0 && at < len) {
-        const char *nl = memchr(text + at, '\n', len - at);
-        size_t n = nl ? (size_t)(nl - text) - at : len - at;
-        struct text t = mmr_text_trim((struct text){text + at, n});
-        uint32_t first = ++line;
-        at += n + (nl != NULL);
-        if (t.len && t.p[t.len - 1] == '\\' && t.p[0] != '#') {
-            size_t used = 0;
-            joined = malloc(RULE_TEXT_MAX + 1);
-            if (!joined) {
-                rc = mmr_fail(err, MMR_ENOMEM, "rules '%s': out of memory", name);
-                break;
-            }
-            for (;;) {
-                bool goes_on = t.len && t.p[t.len - 1] == '\\';
-                size_t take = t.len - goes_on;
-                if (take > RULE_TEXT_MAX - used)
-                    take = RULE_TEXT_MAX - used; /* the cut rule is refused for want of its ')' */
-                memcpy(joined + used, t.p, take);
-                used += take;
-                if (!goes_on || at >= len)
-                    break;
-                nl = memchr(text + at, '\n', len - at);
-                n = nl ? (size_t)(nl - text) - at : len - at;
-                t = mmr_text_trim((struct text){text + at, n});
-                at += n + (nl != NULL);
-                line++;
-            }
-            t = mmr_text_trim((struct text){joined, used});
-        }
-        bool is_enabled = t.len && t.p[0] == '#' && is_wanted(set, kept, &t);
-        if (t.len && t.p[0] != '#')
+        rc = mmr_fail(err, MMR_EINVAL, "rules '%s': the set is compiled already", l->name);
+    for (struct text t; rc == 0 && (got = next_line(l, &line, &t, err)) != 0;) {
+        const uint32_t first = line;
+        rc = got < 0 ? got : 0;
+        if (rc == 0 && t.len && t.p[t.len - 1] == '\\' && t.p[0] != '#')
+            rc = join(l, &line, joined, &t, err);
+        bool is_enabled = rc == 0 && t.len && t.p[0] == '#' && is_wanted(set, kept, &t);
+        if (rc == 0 && t.len && t.p[0] != '#')
             rc = add_line(set, p, kept, first, t, is_enabled, diag, ctx, err);
-        free(joined);
-        joined = NULL;
     }
+    free(joined);
     free(p);
     return rc;
 }
 
+int mmr_rules_add_text(struct mmr_rules *set, const char *name, const char *text, size_t len, mmr_rule_diag_fn diag,
+                       void *ctx, struct mmr_error *err)
+{
+    struct lines l;
+    mmr_lines_of_text(&l, name, text, len);
+    return add_lines(set, &l, diag, ctx, err);
+}
+
 int mmr_rules_add_file(struct mmr_rules *set, const char *path, mmr_rule_diag_fn diag, void *ctx, struct mmr_error *err)
 {
-    errno = 0;
-    gzFile f = gzopen(path, "rbe"); /* reads plain files as they are */
-    char *buf = NULL;
-    size_t len = 0, cap = 0;
-    int rc = 0, got = 1;
-    if (!f)
-        return mmr_fail(err, MMR_EIO, "rule file '%s': %s", path, errno ? strerror(errno) : "cannot be opened");
-    while (rc == 0 && got > 0) {
-        if (len == cap) {
-            size_t bigger = cap ? cap * 2 : 256 * 1024;
-            char *b = bigger > RULE_FILE_MAX ? NULL : realloc(buf, bigger);
-            if (!b) {
-                rc = mmr_fail(err, MMR_ETOOBIG, "rule file '%s' is over %d bytes; split it", path, RULE_FILE_MAX);
-                break;
-            }
-            buf = b;
-            cap = bigger;
-        }
-        got = gzread(f, buf + len, (unsigned)(cap - len));
-        if (got < 0)
-            rc = mmr_fail(err, MMR_EIO, "rule file '%s' cannot be read", path);
-        else
-            len += (size_t)got;
-    }
-    (void)gzclose_r(f);
-    if (rc == 0)
-        rc = mmr_rules_add_text(set, path, buf, len, diag, ctx, err);
-    free(buf);
+    struct lines l;
+    int rc = mmr_lines_of_file(&l, path, err);
+    if (rc < 0)
+        return rc;
+    rc = add_lines(set, &l, diag, ctx, err);
+    mmr_lines_done(&l);
     return rc;
 }
 

@@ -153,7 +153,7 @@ static void reload(struct mmr_rules *set, const char *rules)
         (void)fclose(f);
     }
     double from = now_s();
-    if (mmr_rules_new(NULL, &next, &err) < 0 || mmr_rules_add_file(next, rules, NULL, NULL, &err) < 0 || mmr_rules_compile(next, &err) < 0)
+    if (mmr_rules_new(NULL, &next, &err) < 0 || mmr_rules_add_file(next, rules, NULL, NULL, &err) < 0 || mmr_rules_compile_like(next, set, &err) < 0)
         exit(1);
     double ready = now_s();
     if (mmr_rules_engine_swap(e, next, &err) < 0)

@@ -177,7 +177,7 @@ static int load_rules(struct signature *m, const struct signature_config *cfg, s
             rc = mmr_rules_add_file(set, path, on_diag, &l, err);
     }
     if (rc == 0)
-        rc = mmr_rules_compile(set, err);
+        rc = mmr_rules_compile_like(set, m->set, err); /* NULL at the start; at a reload the rules in use */
     if (rc < 0) {
         mmr_rules_free(set);
         return rc;
