@@ -218,8 +218,8 @@ void mmr_audit_groups_init(struct mmr_audit_groups *a)
 {
     a->n = a->reserved = 0;
     a->cut = 0;
-    for (uint8_t i = 0; i < MMR_AUDIT_GROUPS_MAX; i++)
-        a->order[i] = i;
+    for (unsigned i = 0; i < MMR_AUDIT_GROUPS_MAX; i++)
+        a->order[i] = (uint8_t)i;
 }
 
 static void close_at(struct mmr_audit_groups *a, uint32_t pos, mmr_audit_done *done, void *ctx)

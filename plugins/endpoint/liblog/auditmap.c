@@ -135,7 +135,7 @@ struct verdict {
     int status_id; /* 0: none */
 };
 
-#define IS_ANY(s, list) mmr_slice_in((s), list, sizeof list / sizeof list[0])
+#define IS_ANY(s, list) mmr_slice_in((s), (list), sizeof(list) / sizeof((list)[0]))
 
 static struct verdict kind_of(const struct mmr_audit_group *g, const char *call, const char *result, const struct sock *sock)
 {

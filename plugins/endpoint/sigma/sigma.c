@@ -8,7 +8,7 @@
 
 #include "finding.h"
 #include "fold.h"
-#include "limits.h"
+#include "unseen.h"
 #include "sigma/sigma.h"
 
 #include <stdio.h>
@@ -54,7 +54,7 @@ struct sigma {
     struct fold *fold;
     struct mmr_event_view view;
     uint64_t folded, refused;
-    struct limits limits;
+    struct unseen unseen;
     uint8_t buf[MMR_EVENT_BYTES_MAX];
 };
 
@@ -208,8 +208,8 @@ static int event(void *self, const void *msgpack, size_t len, struct mmr_error *
     mmr_sigma_match(s->now.rules, &s->view, on_hit, s);
     struct mmr_sigma_stats st;
     mmr_sigma_get_stats(s->now.rules, &st);
-    limits_look(&s->limits, &s->view);
-    limits_say(&s->limits, &st, s->host->now_ns(s->host->impl, MMR_CLOCK_MONOTONIC), warn, s);
+    unseen_look(&s->unseen, &s->view);
+    unseen_say(&s->unseen, &st, s->host->now_ns(s->host->impl, MMR_CLOCK_MONOTONIC), warn, s);
     return 0;
 }
 

@@ -69,3 +69,23 @@ def forwarder(text):
 def responder(text):
     """It writes down the orders it gets, and says that they are done."""
     return _with_records(text, '"roles": ["responder"], "actions": ["block.addr"]', RESPONDER).replace("org.example.linewatch", "org.example.blocker")
+
+
+ANALYZER = '''
+def take_record(told, body):
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(body)
+    for who, kind, number, data in unpacker:
+        if kind == EVENT:
+            with open(os.path.join(told["state_dir"], "events"), "a") as file:
+                print(json.dumps(msgpack.unpackb(data), default=str), file=file)
+
+
+main()
+'''
+
+
+def analyzer(kinds):
+    """It writes down the events of these kinds."""
+    role = f'"roles": ["analyzer"], "subscribes": {list(kinds)!r}'.replace("'", '"')
+    return lambda text: _with_records(text, role, ANALYZER).replace("org.example.linewatch", "org.example.listener")

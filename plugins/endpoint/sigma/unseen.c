@@ -1,12 +1,12 @@
-/* limits.c - an attacker who pads a command line until its end is lost must at least be seen doing it. */
-#include "limits.h"
+/* unseen.c - an attacker who pads a command line until its end is lost must at least be seen doing it. */
+#include "unseen.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { WHOLE_MAX = MMR_EVENT_STR_MAX - 4 }; /* a cut falls between two characters: up to three bytes earlier */
 
-static void note(struct limits *l, const struct mmr_event_view *v, const char *key, size_t len)
+static void note(struct unseen *l, const struct mmr_event_view *v, const char *key, size_t len)
 {
     l->cut++;
     l->cut_unsaid++;
@@ -15,7 +15,7 @@ static void note(struct limits *l, const struct mmr_event_view *v, const char *k
         l->kind[0] = '\0';
 }
 
-void limits_look(struct limits *l, const struct mmr_event_view *v)
+void unseen_look(struct unseen *l, const struct mmr_event_view *v)
 {
     const struct mmr_value *named = mmr_event_get(v, "mamori.cut");
     struct mmr_array_it it = {0};
@@ -41,12 +41,12 @@ static bool count_said(uint64_t now, uint64_t *said, uint64_t *ret_new)
     return *ret_new > 0;
 }
 
-void limits_say(struct limits *l, const struct mmr_sigma_stats *st, int64_t now_ns, void (*say)(void *ctx, const char *text), void *ctx)
+void unseen_say(struct unseen *l, const struct mmr_sigma_stats *st, int64_t now_ns, void (*say)(void *ctx, const char *text), void *ctx)
 {
     char text[512];
     uint64_t n;
     bool is_new = l->cut_unsaid || st->regex_limits != l->regex_said || st->text_limits != l->text_said;
-    if (!is_new || (l->said_ns && now_ns - l->said_ns < MMR_SIGMA_LIMIT_SAY_S * INT64_C(1000000000)))
+    if (!is_new || (l->said_ns && now_ns - l->said_ns < MMR_SIGMA_UNSEEN_SAY_S * INT64_C(1000000000)))
         return;
     l->said_ns = now_ns ? now_ns : 1;
     if (l->cut_unsaid) {
