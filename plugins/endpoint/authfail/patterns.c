@@ -390,9 +390,6 @@ static const struct mmr_auth_pattern patterns[] = {
     {"tine20", "-", "Login with username", MMR_AUTH_FAIL,
      "^[0-9a-f]+ [0-9a-f]+ -- .{1,64} -- - \\S+ WARN \\(\\d+\\): Tinebase_Controller::login::\\d+ Login with username " USER " from " IP " failed \\(-[13]\\)!\\s*$"},
     {"znc", "- znc", "failed to login from", MMR_AUTH_FAIL, "^(?:\\[[\\d :-]+\\] )?\\[" USER "\\] failed to login from " IP "(?::\\d+)?\\s*$"},
-    {"selinux-ssh", "-", "exe=\"/usr/sbin/sshd\"", MMR_AUTH_FAIL,
-     "^type=USER_(?:ERR|AUTH) msg=audit\\([\\d.:]+\\): (?:user )?pid=\\d+ uid=\\d+ auid=\\d+ ses=\\d+ subj=\\S+ msg='op=(?:PAM:bad_ident|pubkey|password) "
-     "acct=\"?(?<user>[^\"]*?)\"? exe=\"/usr/sbin/sshd\" hostname=\\S+ addr=" IP " terminal=ssh res=failed'\\s*$"},
     {"sudo", "sudo", "incorrect password", MMR_AUTH_FAIL, "^\\s*(?<user>\\S+) : \\d+ incorrect password attempts? ; .*$"},
     {"su", "su", "FAILED", MMR_AUTH_FAIL, "^FAILED (?:su|SU) (?:for|\\(to) .*$"},
     {"login", "login", "FAILED LOGIN", MMR_AUTH_FAIL, "^FAILED LOGIN \\(?\\d+\\)? (?:on|from) .* FOR .*$"},
