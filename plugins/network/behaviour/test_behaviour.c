@@ -428,6 +428,12 @@ static void remote_administration_follows_the_table(void **state)
         {"IDispatch", "Invoke", "mamori.lateral.dcom_invoke", "spread"},
         {"drsuapi", "DRSAddEntry", "mamori.lateral.dcshadow", "account"},
         {"srvsvc", "NetrShareAdd", "mamori.lateral.share_add", "spread"},
+        {"netdfs", "NetrDfsRemoveStdRoot", "mamori.lateral.coerced_logon", "account"},
+        {"netdfs", "NetrDfsEnum", NULL, NULL},
+        {"FssagentRpc", "IsPathShadowCopied", "mamori.lateral.coerced_logon", "account"},
+        {"FssagentRpc", "GetSupportedVersion", NULL, NULL},
+        {"IRemoteWinspool", "RpcAsyncAddPrinterDriver", "mamori.lateral.driver_add", "spread"},
+        {"epmapper", "ept_map", NULL, NULL}, /* what every client asks first */
         {"spoolss", "RpcAddPrinterDriverEx", "mamori.lateral.driver_add", "spread"},
         {"svcctl", "CreateServiceWOW64A", "mamori.lateral.service_create", "spread"},
         {"svcctl", "CloseServiceHandle", NULL, NULL},

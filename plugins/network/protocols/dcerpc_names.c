@@ -132,7 +132,16 @@ static const struct rpc_operation spoolss[] = {
 /* [MS-EFSR] */
 static const struct rpc_operation efsrpc[] = {
     {0, "EfsRpcOpenFileRaw"}, {4, "EfsRpcEncryptFileSrv"}, {5, "EfsRpcDecryptFileSrv"}, {6, "EfsRpcQueryUsersOnFile"},
-    {7, "EfsRpcQueryRecoveryAgents"}, {12, "EfsRpcFileKeyInfo"}, {0, NULL}};
+    {7, "EfsRpcQueryRecoveryAgents"}, {8, "EfsRpcRemoveUsersFromFile"}, {9, "EfsRpcAddUsersToFile"}, {12, "EfsRpcFileKeyInfo"},
+    {13, "EfsRpcDuplicateEncryptionInfoFile"}, {15, "EfsRpcAddUsersToFileEx"}, {16, "EfsRpcFileKeyInfoEx"}, {0, NULL}};
+/* [MS-DFSNM], [MS-FSRVP], [MS-PAR] */
+static const struct rpc_operation netdfs[] = {
+    {1, "NetrDfsAdd"}, {2, "NetrDfsRemove"}, {5, "NetrDfsEnum"}, {12, "NetrDfsAddStdRoot"}, {13, "NetrDfsRemoveStdRoot"}, {21, "NetrDfsEnumEx"},
+    {0, NULL}};
+static const struct rpc_operation shadow_copy[] = {
+    {0, "GetSupportedVersion"}, {8, "IsPathSupported"}, {9, "IsPathShadowCopied"}, {0, NULL}};
+static const struct rpc_operation print_async[] = {
+    {0, "RpcAsyncOpenPrinter"}, {39, "RpcAsyncAddPrinterDriver"}, {62, "RpcAsyncInstallPrinterDriverFromPackage"}, {0, NULL}};
 /* [MS-RSP] */
 static const struct rpc_operation shutdown[] = {
     {0, "BaseInitiateShutdown"}, {1, "BaseAbortShutdown"}, {2, "BaseInitiateShutdownEx"}, {0, NULL}};
@@ -166,6 +175,9 @@ static const struct {
     {UUID(0x12345678U, 0x1234, 0xabcd, 0xef, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab), {"spoolss", spoolss}},
     {UUID(0xc681d488U, 0xd850, 0x11d0, 0x8c, 0x52, 0x00, 0xc0, 0x4f, 0xd9, 0x0f, 0x7e), {"efsrpc", efsrpc}},
     {UUID(0xdf1941c5U, 0xfe89, 0x4e79, 0xbf, 0x10, 0x46, 0x36, 0x57, 0xac, 0xf4, 0x4d), {"efsrpc", efsrpc}},
+    {UUID(0x4fc742e0U, 0x4a10, 0x11cf, 0x82, 0x73, 0x00, 0xaa, 0x00, 0x4a, 0xe6, 0x73), {"netdfs", netdfs}},
+    {UUID(0xa8e0653cU, 0x2744, 0x4389, 0xa6, 0x1d, 0x73, 0x73, 0xdf, 0x8b, 0x22, 0x92), {"FssagentRpc", shadow_copy}},
+    {UUID(0x76f03f96U, 0xcdfd, 0x44fc, 0xa2, 0x2c, 0x64, 0x95, 0x0a, 0x00, 0x12, 0x09), {"IRemoteWinspool", print_async}},
     {UUID(0x894de0c0U, 0x0d55, 0x11d3, 0xa3, 0x22, 0x00, 0xc0, 0x4f, 0xa3, 0x21, 0xa1), {"initshutdown", shutdown}},
 };
 
