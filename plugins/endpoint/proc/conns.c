@@ -266,7 +266,7 @@ static size_t list_new(struct mmr_conns *c)
     return n;
 }
 
-void mmr_conns_look(struct mmr_conns *c, bool is_first)
+void mmr_conns_look(struct mmr_conns *c, int64_t since)
 {
     size_t n_new = 0;
     if (!c->conns)
@@ -308,7 +308,7 @@ void mmr_conns_look(struct mmr_conns *c, bool is_first)
         k->bytes_in = s->bytes_in;
         if (is_new) {
             k->is_incoming = s->protocol == MMR_PROTO_UDP ? is_answer(&k->t) : mmr_conns_is_listening(c, s->local_port);
-            if (!is_first)
+            if (!since || k->start_ticks > since)
                 tell_found(c, k, true);
         }
     }
@@ -317,6 +317,12 @@ void mmr_conns_look(struct mmr_conns *c, bool is_first)
             tell_found(c, &c->conns[i], false);
             c->conns[i].is_used = 0;
         }
+}
+
+void mmr_conns_forget(struct mmr_conns *c)
+{
+    free(c->conns);
+    c->conns = NULL;
 }
 
 static void match_inode(void *ctx, const struct mmr_diag_sock *s)

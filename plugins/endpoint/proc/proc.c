@@ -32,6 +32,7 @@ static void destroy(void *self)
     mmr_poll_close(p->poll);
     mmr_conns_free(p->conns);
     mmr_dropped_free(p->dropped);
+    mmr_missed_free(p->missed);
     mmr_ptable_free(p->table);
     free(p->pending);
     free(p);
@@ -73,6 +74,8 @@ static int create(const struct mmr_host *host, const void *config, void **ret_se
         r = mmr_conns_new(p, &p->conns, err);
     if (!r)
         r = mmr_dropped_new(p, &p->dropped, err);
+    if (!r)
+        r = mmr_missed_new(p, &p->missed, err);
     if (r) {
         destroy(p);
         return r;
@@ -118,8 +121,12 @@ static int start(void *self, struct mmr_error *err)
     }
     mmr_ptable_seed(p->table); /* after the kernel has begun to tell: nothing falls between */
     mmr_conns_refresh_listeners(p->conns);
-    if (!p->bpf && p->config->connections) {
-        mmr_conns_look(p->conns, true);
+    int64_t since = mmr_missed_tell(p->missed);
+    if (p->config->connections && (!p->bpf || since != INT64_MAX))
+        mmr_conns_look(p->conns, since);
+    if (p->bpf)
+        mmr_conns_forget(p->conns);
+    else if (p->config->connections) {
         (void)p->host->set_timer(p->host->impl, p->config->conn_poll, MMR_PROC_TIMER_CONNS);
     }
     if (p->bpf) {
@@ -185,7 +192,7 @@ static void on_timer(void *self, uint64_t cookie)
     } else if (cookie == MMR_PROC_TIMER_CONNS) {
         mmr_conns_refresh_listeners(p->conns);
         if (!p->is_stopped)
-            mmr_conns_look(p->conns, false);
+            mmr_conns_look(p->conns, 0);
         (void)p->host->set_timer(p->host->impl, p->config->conn_poll, MMR_PROC_TIMER_CONNS);
     } else if (cookie == MMR_PROC_TIMER_LOST) {
         mmr_proc_tell_lost(p);

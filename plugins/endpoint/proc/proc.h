@@ -41,6 +41,7 @@ struct mmr_cnproc;
 struct mmr_poll;
 struct mmr_conns;
 struct mmr_dropped;
+struct mmr_missed;
 
 struct mmr_proc {
     const struct mmr_host *host;
@@ -52,6 +53,7 @@ struct mmr_proc {
     struct mmr_poll *poll;
     struct mmr_conns *conns;
     struct mmr_dropped *dropped;
+    struct mmr_missed *missed;
     uint64_t netns; /* our own */
     uint64_t lost;  /* records the kernel or the bus dropped and nobody was told about yet */
     int64_t lost_told_ns;
@@ -98,7 +100,9 @@ void mmr_proc_ended(struct mmr_proc *p, uint32_t pid, int64_t start_ticks, bool 
 int mmr_conns_new(struct mmr_proc *p, struct mmr_conns **ret, struct mmr_error *err);
 void mmr_conns_free(struct mmr_conns *c);
 void mmr_conns_record(struct mmr_conns *c, const struct mmr_rec_conn *r, int64_t wall_ns);
-void mmr_conns_look(struct mmr_conns *c, bool is_first); /* inet_diag: tell what came and went */
+/* inet_diag: tell what came and went; of the new ones those of programs started after this tick (0: all, INT64_MAX: none) */
+void mmr_conns_look(struct mmr_conns *c, int64_t since);
+void mmr_conns_forget(struct mmr_conns *c); /* frees what only looking needs */
 void mmr_conns_refresh_listeners(struct mmr_conns *c);
 bool mmr_conns_is_listening(struct mmr_conns *c, uint16_t port);
 bool mmr_conns_by_inode(struct mmr_conns *c, uint64_t inode, struct mmr_rec_tuple *ret);
@@ -118,6 +122,13 @@ void mmr_proc_tell_lost(struct mmr_proc *p);
 
 /* findings.c */
 void mmr_proc_judge_start(struct mmr_proc *p, const struct mmr_start *s);
+
+/* missed.c: what started while the sensor was away */
+int mmr_missed_new(struct mmr_proc *p, struct mmr_missed **ret, struct mmr_error *err);
+void mmr_missed_free(struct mmr_missed *m);
+void mmr_missed_told(struct mmr_missed *m, int64_t start_ticks); /* a start was told */
+/* Once, when the kernel has begun to tell: tells them. Returns the tick after which nothing was told; INT64_MAX: nobody was away. */
+int64_t mmr_missed_tell(struct mmr_missed *m);
 
 /* dropped.c: executables that servers wrote */
 int mmr_dropped_new(struct mmr_proc *p, struct mmr_dropped **ret, struct mmr_error *err);

@@ -93,6 +93,7 @@ static void started(struct mmr_proc *p, const struct mmr_start *s)
         mmr_proc_lose(p, 1);
         return;
     }
+    mmr_missed_told(p->missed, s->start_ticks);
     mmr_proc_begin(p, "process.start", MMR_CLASS_PROCESS, 1, s->time_ns, 1);
     mmr_proc_put_process(p, e);
     if (strlen(s->cmd_line ? s->cmd_line : "") <= MMR_PTABLE_CMD_MAX) /* else the table's copy is cut */

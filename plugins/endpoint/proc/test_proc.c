@@ -723,6 +723,91 @@ static void nothing_is_lost_while_the_bus_is_full(void **state)
     mmr_testhost_free(th);
 }
 
+static int listen_somewhere(uint16_t *ret_port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(s, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(s, 4), 0);
+    assert_int_equal(getsockname(s, (struct sockaddr *)&a, &len), 0);
+    *ret_port = ntohs(a.sin_port);
+    return s;
+}
+
+/* A program with an open connection, which began while the sensor was away. */
+static void what_started_meanwhile_is_told_late(const char *mode)
+{
+    const char *const config[] = {"mode", mode, "scope", "netns", NULL};
+    const char *const before[] = {"/bin/sleep", "60.417010", NULL}, *const told[] = {"/bin/sleep", "60.417011", NULL};
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct mmr_testhost *th = mmr_testhost_new();
+    const struct mmr_plugin *p = &mmr_plugin_proc;
+    uint16_t port;
+    (void)mmr_testhost_make_state_dir(th);
+    mmr_testhost_use_real_clock(th);
+    pid_t old = run(NULL, before);
+    int first = mmr_testhost_add(th, p, config, &err), server = listen_somewhere(&port);
+    int r = p->sensor->start(mmr_testhost_self(th, first), &err);
+    if (r == MMR_EUNSUPPORTED) {
+        end(old);
+        (void)close(server);
+        mmr_testhost_free(th);
+        skip();
+    }
+    assert_int_equal(r, 0);
+    pid_t seen = run(NULL, told);
+    (void)wait_for(th, "process.start", "process.cmd_line", "/bin/sleep 60.417011", 3000);
+    p->sensor->stop(mmr_testhost_self(th, first)); /* as if killed: what it has written by now is all there is */
+    mmr_testhost_clear(th);
+    pid_t missed = spawn();
+    if (missed == 0) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int s = socket(AF_INET, SOCK_STREAM, 0);
+        (void)connect(s, (struct sockaddr *)&a, sizeof a);
+        (void)execl("/bin/sleep", "/bin/sleep", "60.417012", NULL);
+        _exit(127);
+    }
+    struct mmr_pstat st = {0};
+    for (int i = 0; i < 200 && strcmp(st.comm, "sleep") != 0; i++) {
+        (void)usleep(10000);
+        (void)mmr_procfs_stat((uint32_t)missed, &st);
+    }
+    int second = mmr_testhost_add(th, p, config, &err);
+    assert_int_equal(p->sensor->start(mmr_testhost_self(th, second), &err), 0);
+    int e = wait_for(th, "process.start", "process.cmd_line", "/bin/sleep 60.417012", 3000);
+    assert_int_equal(mmr_testhost_int(th, e, "process.pid", 0), missed);
+    int64_t age = mmr_testhost_time(th) - mmr_testhost_int(th, e, "time", 0);
+    assert_true(age >= 0 && age < 30 * MMR_TH_S);
+    assert_int_equal(mmr_testhost_find_text(th, "process.start", "process.cmd_line", "/bin/sleep 60.417010"), -1); /* before the sensor's time */
+    e = mmr_testhost_find(th, "conn.open", 0);
+    assert_true(e >= 0);
+    assert_int_equal(mmr_testhost_int(th, e, "dst_endpoint.port", 0), port);
+    assert_int_equal(mmr_testhost_int(th, e, "process.pid", 0), missed);
+    end(old);
+    end(seen);
+    end(missed);
+    (void)close(server);
+    p->sensor->stop(mmr_testhost_self(th, second));
+    mmr_testhost_free(th);
+}
+
+static void what_started_meanwhile_is_told_late_with_bpf(void **state)
+{
+    (void)state;
+    need_root();
+    enter_namespace();
+    what_started_meanwhile_is_told_late("bpf");
+}
+
+static void what_started_meanwhile_is_told_late_with_polling(void **state)
+{
+    (void)state;
+    need_root();
+    enter_namespace();
+    what_started_meanwhile_is_told_late("poll");
+}
+
 static void wrong_words_are_refused(void **state)
 {
     (void)state;
@@ -751,6 +836,8 @@ int main(void)
         cmocka_unit_test(a_program_dropped_by_a_server_is_found),
         cmocka_unit_test(wrong_words_are_refused),
         /* from here on in network namespaces */
+        cmocka_unit_test(what_started_meanwhile_is_told_late_with_bpf),
+        cmocka_unit_test(what_started_meanwhile_is_told_late_with_polling),
         cmocka_unit_test(connections_have_owners),
         cmocka_unit_test(connections_of_ipv6_have_owners),
         cmocka_unit_test(a_refused_connection_is_told),
