@@ -147,14 +147,14 @@ static bool on_mail_header(struct smtp_flow *s, const char *line)
         return true;
     }
     s->folded = -1;
-    for (int8_t i = 0; i < HEADERS; i++) {
+    for (unsigned i = 0; i < HEADERS; i++) {
         size_t n = strlen(headers[i].name);
         if (strncasecmp(line, headers[i].name, n) != 0)
             continue;
         line += n;
         line += strspn(line, " ");
         proto_text(s->header[i], TEXT, line, strlen(line));
-        s->folded = i;
+        s->folded = (int8_t)i;
         return true;
     }
     if (strncasecmp(line, "Received:", 9) == 0 && s->n_received < RECEIVED_MAX &&
