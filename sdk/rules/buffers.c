@@ -100,6 +100,7 @@ static const struct buf_kind kinds[] = {
     {"ftp.reply", APP_FTP, TC, BUF_MULTI, 0},
     {"ftp.completion_code", APP_FTP, TC, BUF_MULTI, 0},
     {"ftp.bounce", APP_FTP, TS, 0, 0},
+    {"ftpdata_command", APP_FTP_DATA, TB, 0, 0},
     {"smtp.helo", APP_SMTP, TS, 0, 0},
     {"smtp.mail_from", APP_SMTP, TS, 0, 0},
     {"smtp.rcpt_to", APP_SMTP, TS, BUF_MULTI, 0},

@@ -164,8 +164,26 @@ static bool bits_are(uint32_t have, uint32_t want, uint8_t mod)
     }
 }
 
+/* One of a list: what is not known yet is none of them, but is "unknown" where that is named. */
+static bool app_is_any(const struct cond *c, const struct subject *s)
+{
+    uint64_t any;
+    bool is = false, has_unknown;
+    memcpy(&any, c->p, sizeof any);
+    has_unknown = any >> APP_UNKNOWN & 1;
+    if (s->flow_app == APP_NONE && !has_unknown)
+        return false;
+    if (s->flow_app == APP_NONE || s->flow_app == APP_UNKNOWN)
+        is = has_unknown;
+    for (unsigned app = 1; app < APP_UNKNOWN && !is; app++)
+        is = any >> app & 1 && mmr_app_covers(app, s->flow_app, c->sub2 & 1);
+    return is != (bool)c->is_negated;
+}
+
 static bool app_is(const struct cond *c, const struct subject *s)
 {
+    if (c->p)
+        return app_is_any(c, s);
     bool is = c->sub == APP_UNKNOWN ? s->flow_app == APP_NONE || s->flow_app == APP_UNKNOWN
                                     : mmr_app_covers(c->sub, s->flow_app, c->sub2 & 1);
     if (s->flow_app == APP_NONE && c->sub != APP_UNKNOWN)

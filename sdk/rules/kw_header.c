@@ -230,7 +230,7 @@ static int kw_stream_size(struct parse *p, const struct keyword *k, struct text 
     return 0;
 }
 
-/* app-layer-protocol:[!]name[,final|exact|either|direction|to_server|to_client|toserver|toclient] */
+/* app-layer-protocol:[!]name[|name..][,final|exact|either|direction|to_server|to_client|toserver|toclient] */
 static int kw_app_proto(struct parse *p, const struct keyword *k, struct text arg)
 {
     static const char *const modes[] = {"final", "exact", "either", "direction", "to_server", "to_client", "toserver",
@@ -241,10 +241,21 @@ static int kw_app_proto(struct parse *p, const struct keyword *k, struct text ar
         return p->err.code;
     c->is_negated = mmr_text_starts(&name, "!");
     name = mmr_text_trim(name);
-    bool is_failed = mmr_text_is(name, "failed") || mmr_text_is(name, "unknown");
-    c->sub = (uint8_t)(is_failed ? APP_UNKNOWN : mmr_app_by_name(name.p, name.len));
-    if (!c->sub)
-        return bad(p, k->name, name, "a protocol's name");
+    uint64_t any = 0; /* one bit a protocol */
+    struct text all = name;
+    for (size_t n = 0; name.len; n++) {
+        struct text one = mmr_text_cut(&name, '|');
+        bool is_failed = mmr_text_is(one, "failed") || mmr_text_is(one, "unknown");
+        unsigned app = is_failed ? APP_UNKNOWN : mmr_app_by_name(one.p, one.len);
+        if (!app)
+            return bad(p, k->name, all, "a protocol's name");
+        c->sub = (uint8_t)app;
+        any |= UINT64_C(1) << app;
+        if (n && !(c->p = mmr_parse_keep(p, &any, sizeof any)))
+            return p->err.code;
+    }
+    if (!any)
+        return bad(p, k->name, all, "a protocol's name");
     while (arg.len) {
         struct text m = mmr_text_cut(&arg, ',');
         bool is_known = false;

@@ -252,6 +252,12 @@ static int kw_bounce(struct parse *p, const struct keyword *k, struct text arg)
     return 0;
 }
 
+static int kw_ftp_data(struct parse *p, const struct keyword *k, struct text arg)
+{
+    static const struct word_row rows[] = {{"retr", "RETR"}, {"stor", "STOR"}};
+    return words(p, k, arg, rows, sizeof rows / sizeof rows[0], "ftpdata_command", "retr or stor");
+}
+
 const struct keyword mmr_kw_words[] = {
     {"tls.subject", kw_text, 0},
     {"tls.issuerdn", kw_text, 1},
@@ -268,5 +274,6 @@ const struct keyword mmr_kw_words[] = {
     {"krb5.ticket_encryption", kw_ticket, 0},
     {"filestore", kw_file_there, 0},
     {"ftpbounce", kw_bounce, 0},
+    {"ftpdata_command", kw_ftp_data, 0},
     {NULL, NULL, 0},
 };

@@ -94,6 +94,7 @@ static void words_and_numbers_mean_what_the_language_says(void **state)
                       *const odd[] = {"krb5.ticket_etype=-133", NULL};
     static const char *const old_ssh[] = {"ssh.proto=1.99", "ssh.software=OpenSSH_3", NULL};
     static const char *const ssh[] = {"ssh.proto=2.0", "ssh.software=OpenSSH_9", NULL};
+    static const char *const retr[] = {"ftpdata_command=RETR", NULL};
     static const char *const uri[] = {"http.uri=/get?q=aGVsbG8&x", NULL};
     static const char *const file[] = {"file.data=x", "http.uri=/", NULL}, *const bare[] = {"http.uri=/", NULL};
     static const char *const bounce[] = {"ftp.command=PORT", "ftp.bounce=yes", NULL}, *const port[] = {"ftp.command=PORT", NULL};
@@ -159,6 +160,13 @@ static void words_and_numbers_mean_what_the_language_says(void **state)
         {HTTP("filestore;"), "http", 1, bare, 0},
         {"alert ftp any any -> any any (ftpbounce; sid:1;)", "ftp", 0, bounce, 1},
         {"alert ftp any any -> any any (ftpbounce; sid:1;)", "ftp", 0, port, 0},
+        {"alert ftp-data any any -> any any (ftpdata_command:retr; sid:1;)", "ftp-data", 1, retr, 1},
+        {"alert ftp-data any any -> any any (ftpdata_command:stor; sid:1;)", "ftp-data", 1, retr, 0},
+        {"alert tcp any any -> any any (app-layer-protocol:tls|dns; tls.version:1.2; sid:1;)", "tls", 0, hello, 1},
+        {"alert tcp any any -> any any (app-layer-protocol:http|dns; tls.version:1.2; sid:1;)", "tls", 0, hello, 0},
+        {"alert tcp any any -> any any (app-layer-protocol:!http|dns; tls.version:1.2; sid:1;)", "tls", 0, hello, 1},
+        {"alert tcp any any -> any any (app-layer-protocol:unknown|tls,either; tls.version:1.2; sid:1;)", "tls", 0, hello, 1},
+        {"alert tcp any any -> any any (app-layer-protocol:!unknown|tls; tls.version:1.2; sid:1;)", "tls", 0, hello, 0},
         /* digests of "abc": RFC 1321 A.5, FIPS 180-4 examples */
         {HTTP("http.host; to_md5; content:\"|90 01 50 98 3c d2 4f b0 d6 96 3f 7d 28 e1 7f 72|\"; bsize:16;"), "http", 0,
          abc, 1},
@@ -266,6 +274,8 @@ static void what_cannot_be_kept_is_refused(void **state)
         {TLS("ssl_state:!client_hello;"), "ssl_state", "ssl_state"},
         {TLS("ssl_state:tired;"), "", "ssl_state"},
         {TLS("tls_cert_notbefore:tomorrow;"), "", "date"},
+        {"alert tcp any any -> any any (app-layer-protocol:tls|nonsense; sid:1;)", "", "protocol"},
+        {"alert ftp-data any any -> any any (ftpdata_command:list; sid:1;)", "", "retr"},
         {TLS("tls_cert_notafter:2015-13-01;"), "", "date"},
         {TLS("tls.subject:\"\";"), "", "text"},
         {TLS("tls_cert_expired:yes;"), "", "no value"},

@@ -1,6 +1,6 @@
 /* ftp.c - FTP control connections: commands and replies. Passwords never leave. Source: RFC 959. */
+#include "ftp.h"
 #include "lines.h"
-#include "proto.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -12,6 +12,8 @@ struct ftp_flow {
     struct lines dir[2];
     char user[64];
     uint32_t n_bad;
+    struct ftp_expected *next; /* the connection announced last; NULL: none, or taken away by others since */
+    uint32_t next_at;
 };
 
 static const char *const commands[] = {"USER", "PASS", "ACCT", "CWD", "CDUP", "QUIT", "PORT", "PASV", "TYPE", "STRU", "MODE",
@@ -72,6 +74,65 @@ static bool is_bounce(const struct mmr_flow *flow, const char *arg)
     return a[0] != own[0] || a[1] != own[1] || a[2] != own[2] || a[3] != own[3];
 }
 
+/* The last six numbers of a text: h1,h2,h3,h4,p1,p2. False: they are none. */
+static bool read_address(const char *p, struct mmr_addr *ret, uint16_t *ret_port)
+{
+    unsigned v[6];
+    if (sscanf(p, "%3u,%3u,%3u,%3u,%3u,%3u", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5]) != 6)
+        return false;
+    uint8_t b[16] = {[10] = 0xff, [11] = 0xff};
+    for (unsigned i = 0; i < 6; i++)
+        if (v[i] > 255)
+            return false;
+    for (unsigned i = 0; i < 4; i++)
+        b[12 + i] = (uint8_t)v[i];
+    memcpy(ret, b, sizeof b);
+    *ret_port = (uint16_t)(v[4] << 8 | v[5]);
+    return true;
+}
+
+static void expect(struct proto *m, struct ftp_flow *f, const struct mmr_addr *addr, uint16_t port, const struct mmr_chunk *c)
+{
+    f->next = port ? ftp_expect(m, addr, port, proto_time(c->flow, c->packet)) : NULL;
+    f->next_at = m->ftp_next;
+}
+
+/* PORT h,h,h,h,p,p or EPRT |1|address|port|: the server will come to the client. Who names another machine announces nothing. */
+static void on_port(struct proto *m, struct proto_flow *pf, struct ftp_flow *f, const struct mmr_chunk *c, const char *name, const char *arg)
+{
+    struct mmr_addr addr;
+    uint16_t port;
+    unsigned long n;
+    if (strcmp(name, "PORT") == 0 && read_address(arg, &addr, &port)) {
+        if (memcmp(&addr, &pf->flow->client, sizeof addr) == 0)
+            expect(m, f, &addr, port, c);
+    } else if (strcmp(name, "EPRT") == 0 && arg[0]) {
+        const char *p = strchr(arg + 1, arg[0]);
+        p = p ? strchr(p + 1, arg[0]) : NULL;
+        n = p ? strtoul(p + 1, NULL, 10) : 0;
+        if (n > 0 && n < 65536)
+            expect(m, f, &pf->flow->client, (uint16_t)n, c);
+    }
+}
+
+/* What is fetched or put on the connection announced last. */
+static void on_transfer(struct proto *m, struct ftp_flow *f, const char *name, const char *arg)
+{
+    bool is_down = strcmp(name, "RETR") == 0, is_up = strcmp(name, "STOR") == 0 || strcmp(name, "STOU") == 0 || strcmp(name, "APPE") == 0;
+    bool is_list = strcmp(name, "LIST") == 0 || strcmp(name, "NLST") == 0 || strncmp(name, "MLS", 3) == 0;
+    if (!f->next || m->ftp_next - f->next_at >= FTP_EXPECTED || (!is_down && !is_up && !is_list))
+        return;
+    if (is_list) {
+        f->next->is_used = false; /* a list of names is no file */
+    } else {
+        f->next->has_command = true;
+        f->next->is_upload = is_up;
+        const char *base = strrchr(arg, '/');
+        (void)snprintf(f->next->name, sizeof f->next->name, "%s", base ? base + 1 : arg);
+    }
+    f->next = NULL;
+}
+
 static bool on_command(struct proto *m, struct proto_flow *pf, struct ftp_flow *f, const struct mmr_chunk *c, const char *line)
 {
     const char *name = command_of(line, strlen(line));
@@ -86,6 +147,8 @@ static bool on_command(struct proto *m, struct proto_flow *pf, struct ftp_flow *
     m->n_bufs = 0;
     proto_buf(m, "ftp.command", name, strlen(name));
     proto_buf(m, "ftp.command_data", arg, strlen(arg));
+    on_port(m, pf, f, c, name, arg);
+    on_transfer(m, f, name, arg);
     if (strcmp(name, "PORT") == 0 && is_bounce(pf->flow, arg))
         proto_buf(m, "ftp.bounce", "yes", 3);
     proto_tx_send(m, pf, c->packet, MMR_TO_SERVER, false, "ftp", NULL);
@@ -108,6 +171,14 @@ static bool on_reply(struct proto *m, struct proto_flow *pf, struct ftp_flow *f,
     int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
     char text[256];
     proto_text(text, sizeof text, line, strlen(line));
+    const char *open = strchr(text, '(');
+    struct mmr_addr addr;
+    uint16_t port;
+    unsigned long n;
+    if (code == 227 && (open || (open = strpbrk(text + 4, "0123456789"))) && read_address(open + (*open == '('), &addr, &port))
+        expect(m, f, &pf->flow->server, port, c); /* an address of its own behind a translation is not ours to see */
+    else if (code == 229 && open && strlen(open) > 4 && (n = strtoul(open + 4, NULL, 10)) > 0 && n < 65536)
+        expect(m, f, &pf->flow->server, (uint16_t)n, c);
     m->n_bufs = 0;
     proto_buf(m, "ftp.completion_code", text, 3);
     proto_buf(m, "ftp.reply", text + 3 + (text[3] == ' '), strlen(text) - 3 - (text[3] == ' '));

@@ -10,7 +10,7 @@
 #include <mamori/net.h>
 #include <mamori/plugin.h>
 
-enum { PROTO_CLAIMS = 1024, PROTO_HOLD_BYTES = 2048, PROTO_BUFFERS_MAX = 96, PROTO_EVENT_BYTES = MMR_EVENT_BYTES_MAX };
+enum { PROTO_CLAIMS = 1024, FTP_EXPECTED = 32, PROTO_HOLD_BYTES = 2048, PROTO_BUFFERS_MAX = 96, PROTO_EVENT_BYTES = MMR_EVENT_BYTES_MAX };
 
 struct proto_config {
     int64_t body_max, flow_memory_max;
@@ -21,6 +21,13 @@ struct proto_claim { /* who said last that an address is his */
     uint8_t mac[6];
     bool is_used;
     uint32_t changes;
+};
+struct ftp_expected { /* a connection for a file that the control connection announced */
+    struct mmr_addr addr;
+    int64_t time_ns;
+    uint16_t port;
+    bool is_used, has_command, is_upload;
+    char name[128];
 };
 enum proto_given_up { /* what a ceiling cuts off; counted, and told at 1, 10, 100 … */
     PROTO_GIVEN_UP_BODY = 0,  /* a body longer than body_max, inflated or not */
@@ -39,6 +46,8 @@ struct proto { /* the plugin instance */
     uint64_t n_given_up[PROTO_GIVEN_UP]; /* what a ceiling cut off, by kind */
     bool is_replay;
     struct proto_claim claims[PROTO_CLAIMS];
+    struct ftp_expected ftp_expected[FTP_EXPECTED];
+    uint32_t ftp_next;
     struct mmr_event ev;
     struct mmr_buffer bufs[PROTO_BUFFERS_MAX]; /* the transaction being built */
     size_t n_bufs;

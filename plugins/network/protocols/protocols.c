@@ -5,6 +5,7 @@
 #include "http.h"
 #include "net_decode.h"
 #include "net_text.h"
+#include "ftp.h"
 #include "proto.h"
 
 #include <netinet/in.h>
@@ -284,6 +285,10 @@ static void on_unknown(struct proto *m, struct proto_flow *pf, const struct mmr_
     uint8_t d = c->dir;
     if (c->len == 0)
         return;
+    if (ftp_is_expected(m, pf->flow) && open_parser(m, pf, &proto_ftp_data)) {
+        feed(m, pf, c);
+        return;
+    }
     if (pf->n_hold[d] > 0 && !(c->flags & MMR_CHUNK_GAP) && pf->n_hold[d] < PROTO_HOLD_BYTES) {
         uint16_t before = pf->n_hold[d];
         hold(pf, c);
@@ -428,7 +433,7 @@ MMR_PLUGIN(protocols) = {
     .events = (const char *const[]){"http.request", "http.response", "dns.query", "dns.answer", "tls.hello", "tls.server", "tls.heartbeat",
                                     "ssh.banner", "smb.tree", "smb.open", "smb.write", "smb.session", "dcerpc.bind",
                                     "dcerpc.call", "krb.request", "krb.reply", "ldap.search", "ldap.bind",
-                                    "ftp.command", "ftp.reply", "smtp.mail", "smtp.file", "dhcp.lease", "host.addr",
+                                    "ftp.command", "ftp.reply", "smtp.mail", "smtp.file", "ftp.file", "dhcp.lease", "host.addr",
                                     "arp.claim", "icmp.message", NULL},
     .config = config,
     .config_size = sizeof(struct proto_config),

@@ -252,6 +252,59 @@ static void a_port_command_that_names_another_machine_is_told(void **state)
     end(&w);
 }
 
+/* Another connection of the same two machines; addresses and ports as they stand in the test. */
+static void other_flow(struct world *w, struct mmr_flow *control, const struct mmr_addr *client, const struct mmr_addr *server, uint16_t port)
+{
+    *control = w->flow;
+    w->flow = (struct mmr_flow){.struct_size = sizeof w->flow, .ip_version = 4, .proto = IPPROTO_TCP, .id = 2, .tcp_state = MMR_TCP_ESTABLISHED,
+                                .client = *client, .server = *server, .client_port = 50001, .server_port = port, .first_ns = MMR_TH_START_NS};
+    w->offset[0] = w->offset[1] = 0;
+}
+
+static void files_of_ftp_are_read_where_they_were_announced(void **state)
+{
+    static const struct mmr_addr pc = {{[10] = 0xff, 0xff, 192, 0, 2, 7}}, srv = {{[10] = 0xff, 0xff, 192, 0, 2, 1}};
+    static const struct {
+        const char *why, *ask, *answer, *transfer;
+        bool is_active; /* the server opens the connection */
+        uint16_t port;
+        uint8_t dir;
+        const char *want; /* NULL: no file */
+    } rows[] = {
+        {"passive", "PASV\r\n", "227 Entering Passive Mode (192,0,2,1,200,10)\r\n", "RETR pub/a.txt\r\n", false, 51210, 1, "ftp-data 1 file.data=root:x\n"},
+        {"its name", "PASV\r\n", "227 Entering Passive Mode (192,0,2,1,200,10)\r\n", "RETR pub/a.txt\r\n", false, 51210, 1, "ftp-data 1 file.name=a.txt\n"},
+        {"extended passive, up", "EPSV\r\n", "229 Entering Extended Passive Mode (|||51210|)\r\n", "STOR b.bin\r\n", false, 51210, 0, "ftp-data 0 ftpdata_command=STOR\n"},
+        {"active", "PORT 192,0,2,7,200,10\r\n", "200 ok\r\n", "RETR a.txt\r\n", true, 51210, 0, "ftp-data 0 file.data=root:x\n"},
+        {"a fetch is told to the client, whoever connects", "PORT 192,0,2,7,200,10\r\n", "200 ok\r\n", "RETR a.txt\r\n", true, 51210, 0, "ftp-data 1 ftpdata_command=RETR\n"},
+        {"extended active", "EPRT |1|192.0.2.7|51210|\r\n", "200 ok\r\n", "RETR a.txt\r\n", true, 51210, 0, "ftp-data 0 file.data=root:x\n"},
+        {"another port", "PASV\r\n", "227 Entering Passive Mode (192,0,2,1,200,11)\r\n", "RETR a.txt\r\n", false, 51210, 1, NULL},
+        {"a list is no file", "PASV\r\n", "227 Entering Passive Mode (192,0,2,1,200,10)\r\n", "LIST\r\n", false, 51210, 1, NULL},
+        {"another machine announces nothing", "PORT 192,0,2,9,200,10\r\n", "500 no\r\n", "RETR a.txt\r\n", true, 51210, 0, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        struct mmr_flow control;
+        begin(&w, IPPROTO_TCP, 21, NULL);
+        w.flow.client = pc;
+        w.flow.server = srv;
+        text(&w, 1, "220 FTP ready\r\n");
+        text(&w, 0, rows[i].ask);
+        text(&w, 1, rows[i].answer);
+        text(&w, 0, rows[i].transfer);
+        other_flow(&w, &control, rows[i].is_active ? &srv : &pc, rows[i].is_active ? &pc : &srv, rows[i].port);
+        chunk(&w, rows[i].dir, "root", 4, MMR_CHUNK_START);
+        chunk(&w, rows[i].dir, ":x", 2, 0);
+        chunk(&w, rows[i].dir, NULL, 0, MMR_CHUNK_END);
+        bool has = strstr(w.buffers, rows[i].want ? rows[i].want : "ftp-data") != NULL;
+        if (has != (rows[i].want != NULL))
+            fail_msg("%s: in\n%s", rows[i].why, w.buffers);
+        mmr_testhost_feed(w.th, w.i, MMR_TOPIC_FLOW, &w.flow);
+        w.flow = control;
+        end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +319,7 @@ int main(void)
         cmocka_unit_test(certificates_tell_their_dates_and_hellos_their_record),
         cmocka_unit_test(mail_headers_are_told_with_their_folded_lines),
         cmocka_unit_test(a_port_command_that_names_another_machine_is_told),
+        cmocka_unit_test(files_of_ftp_are_read_where_they_were_announced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
