@@ -223,6 +223,7 @@ static int parse_proto(struct parse *p, struct text t)
         {"ether", PROTO_IP | PROTO_ARP | PROTO_FRAME, R_NEED_PKT}, {"ipv6", PROTO_IP, 0}, {"ip6", PROTO_IP, 0}, {"tcp", PROTO_TCP, 0}, {"tcp-pkt", PROTO_TCP, R_NEED_PKT},
         {"tcp-stream", PROTO_TCP, R_NEED_STREAM}, {"udp", PROTO_UDP, 0}, {"icmp", PROTO_ICMP, 0},
         {"icmpv4", PROTO_ICMP, 0}, {"icmpv6", PROTO_ICMP, 0}, {"sctp", PROTO_SCTP, 0}, {"arp", PROTO_ARP, 0},
+        {"igmp", PROTO_OTHER, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (mmr_text_is(t, rows[i].name)) {
@@ -230,6 +231,12 @@ static int parse_proto(struct parse *p, struct text t)
             p->r->flags |= rows[i].flags;
             bool is_v4 = mmr_text_is(t, "ipv4") || mmr_text_is(t, "ip4") || mmr_text_is(t, "icmpv4");
             bool is_v6 = mmr_text_is(t, "ipv6") || mmr_text_is(t, "ip6") || mmr_text_is(t, "icmpv6");
+            if (mmr_text_is(t, "igmp")) {
+                struct cond *c = mmr_parse_cond(p, COND_IP_PROTO);
+                if (!c)
+                    return p->err.code;
+                c->num = (struct number){.op = NUM_EQ, .a = 2};
+            }
             if (is_v4 || is_v6) {
                 struct cond *c = mmr_parse_cond(p, COND_IP_PROTO);
                 if (!c)

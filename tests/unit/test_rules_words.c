@@ -229,6 +229,7 @@ static void frames_are_seen_with_their_headers_and_tags(void **state)
         [22] = 0x45, 8, 0, 52, [31] = 17,              /* tos 8, UDP */
         [22 + 28 + 11] = 2, [22 + 28 + 13] = 1, 0x86, 0xa0, [22 + 28 + 19] = 2, [22 + 28 + 23] = 3, /* call 100000, version 2, procedure 3 */
     };
+    static const uint8_t query[14 + 24 + 8] = {[12] = 8, 0, 0x46, [17] = 32, [22] = 1, 2, [14 + 20] = 0x94, 4, [14 + 24] = 0x11};
 #define UDP(options) "alert udp any any -> any any (" options " sid:1;)"
     static const struct {
         const char *rule;
@@ -243,6 +244,8 @@ static void frames_are_seen_with_their_headers_and_tags(void **state)
         {"alert ether any any -> any any (eth.hdr; content:\"|88 cc|\"; offset:12; sid:1;)", other, sizeof other, 0, 0x88cc, 1},
         {"alert arp any any -> any any (eth.hdr; content:\"|88 cc|\"; offset:12; sid:1;)", other, sizeof other, 0, 0x88cc, 0},
         {"alert ip any any -> any any (eth.hdr; content:\"|81 00|\"; offset:12; sid:1;)", tagged, sizeof tagged, 22, 0x0800, 1},
+        {"alert igmp any any -> any any (sid:1;)", query, sizeof query, 14, 0x0800, 1},
+        {"alert igmp any any -> any any (sid:1;)", tagged, sizeof tagged, 22, 0x0800, 0},
         {UDP("vlan.id:200;"), tagged, sizeof tagged, 22, 0x0800, 1},
         {UDP("vlan.id:200,0;"), tagged, sizeof tagged, 22, 0x0800, 0},
         {UDP("vlan.id:200,1;"), tagged, sizeof tagged, 22, 0x0800, 1},
