@@ -57,8 +57,23 @@ def where_packets_are_routed(o):
         o.end()
 
 
+def with_an_instance_of_each_family(o):
+    """The one that routes is asked first, says that it cannot, and the bridge's does it."""
+    o.parts = o.parts | {"nft-bridge"}
+    try:
+        card = spoof(o, "with_both")
+        case("with_both_the_bridges_cuts_the_card_off_and_proves_it", until(lambda: o.proved(card) and o.blocked(card) is not None), o.cli("block", "list")[1] + o.log())
+        case("with_both_the_router_said_that_it_cannot", until(lambda: [a for a in actions(o, "isolate.host") if a["receipt"].get("result") == "unsupported"], 30), actions(o, "isolate.host"))
+        before = o.blocked(card) or 0
+        o.python(o.pc2, ARP, PC1, card)
+        case("with_both_what_it_claims_is_dropped_and_counted", until(lambda: (o.blocked(card) or 0) > before, 30), (before, o.blocked(card)))
+    finally:
+        o.end()
+
+
 def main():
     needs()
+    with_an_instance_of_each_family(Office(MAMORI, {"plugins": {"nft-bridge": {"plugin": "org.mamori.nft", "config": {"family": "bridge"}}}}))
     on_a_bridge(Office(MAMORI, {"plugins": {"nft": {"config": {"family": "bridge"}}}}))
     where_packets_are_routed(Office(MAMORI, {}))
     return 1 if failed else 0
