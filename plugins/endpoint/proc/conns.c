@@ -308,7 +308,7 @@ void mmr_conns_look(struct mmr_conns *c, int64_t since)
         k->bytes_in = s->bytes_in;
         if (is_new) {
             k->is_incoming = s->protocol == MMR_PROTO_UDP ? is_answer(&k->t) : mmr_conns_is_listening(c, s->local_port);
-            if (!since || k->start_ticks > since)
+            if (k->start_ticks >= since)
                 tell_found(c, k, true);
         }
     }

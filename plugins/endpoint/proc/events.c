@@ -144,6 +144,7 @@ static void keep(struct mmr_proc *p)
     memcpy(p->pending + p->pending_len, &len, sizeof len);
     memcpy(p->pending + p->pending_len + sizeof len, p->ev.buf, len);
     p->pending_len += sizeof len + len;
+    p->waiting++;
     p->is_stopped = true;
 }
 
@@ -153,8 +154,10 @@ void mmr_proc_send(struct mmr_proc *p)
         mmr_proc_lose(p, 1);
         return;
     }
-    if (p->is_stopped || p->host->emit(p->host->impl, p->ev.buf, p->ev.len) == MMR_EAGAIN)
+    int r = p->is_stopped ? MMR_EAGAIN : p->host->emit(p->host->impl, p->ev.buf, p->ev.len);
+    if (r == MMR_EAGAIN)
         keep(p);
+    p->emitted += r == 0;
 }
 
 bool mmr_proc_flush(struct mmr_proc *p)
@@ -162,8 +165,11 @@ bool mmr_proc_flush(struct mmr_proc *p)
     while (p->pending_at < p->pending_len) {
         uint32_t len;
         memcpy(&len, p->pending + p->pending_at, sizeof len);
-        if (p->host->emit(p->host->impl, p->pending + p->pending_at + sizeof len, len) == MMR_EAGAIN)
+        int r = p->host->emit(p->host->impl, p->pending + p->pending_at + sizeof len, len);
+        if (r == MMR_EAGAIN)
             return false;
+        p->emitted += r == 0;
+        p->waiting--;
         p->pending_at += sizeof len + len;
     }
     p->pending_at = p->pending_len = 0;

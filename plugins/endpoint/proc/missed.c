@@ -1,8 +1,9 @@
 /*
- * missed.c - what started while the sensor was away: it was killed, or mamori was stopped, and the machine went on. The start that was
- * told last is written down; at the next start of the same boot, what runs by then and started later is told late.
+ * missed.c - what started while the sensor was away: it was killed, or mamori was stopped, and the machine went on. The last start whose
+ * event is committed, with what rules made of it, is written down; at the next start of the same boot, what runs by then and started
+ * later is told late.
  *
- * Told twice is what started in the last SAVE_S seconds before a kill; not told is what is gone by then, and a program that an older
+ * Told twice is what started in the last SAVE_S seconds before a kill, and in the same tick (10 ms) as that one; not told is what is gone by then, and a program that an older
  * process became.
  */
 #include "proc.h"
@@ -27,7 +28,10 @@ struct mmr_missed {
     struct mmr_proc *p;
     int fd;
     char boot[BOOT_ID + 1];
-    int64_t since, newest, written, written_ns; /* start ticks; since 0: it is not known, nothing is told late */
+    int64_t since;                       /* start ticks, as all of them; 0: it is not known, nothing is told late */
+    int64_t told, asked_ticks, newest, written; /* told; told by then; of those committed; of those in the file */
+    uint64_t asked;                      /* the event whose commit says that asked_ticks is committed; 0: none is awaited */
+    int64_t written_ns;
     struct late *late;
     size_t n, more;
 };
@@ -64,7 +68,7 @@ int mmr_missed_new(struct mmr_proc *p, struct mmr_missed **ret, struct mmr_error
     row[n > 0 ? n : 0] = '\0';
     if (n == ROW && memcmp(row, m->boot, BOOT_ID) == 0 && row[BOOT_ID] == ' ') {
         m->since = strtoll(row + BOOT_ID + 1, NULL, 10);
-        m->newest = m->written = m->since;
+        m->told = m->newest = m->written = m->since;
     }
     return 0;
 }
@@ -91,20 +95,39 @@ void mmr_missed_free(struct mmr_missed *m)
     free(m);
 }
 
-void mmr_missed_told(struct mmr_missed *m, int64_t start_ticks)
+static void committed(struct mmr_missed *m, int64_t ticks)
 {
     int64_t now = m->p->host->now_ns(m->p->host->impl, MMR_CLOCK_MONOTONIC);
-    if (start_ticks > m->newest)
-        m->newest = start_ticks;
+    m->newest = ticks;
     if (!m->written_ns || now - m->written_ns >= SAVE_S * INT64_C(1000000000))
         write_row(m, now);
+}
+
+void mmr_missed_told(struct mmr_missed *m, int64_t start_ticks)
+{
+    if (start_ticks <= m->told)
+        return;
+    m->told = start_ticks;
+    if (m->asked) /* an earlier one is on its way; this one is asked about when that is committed */
+        return;
+    m->asked = m->p->emitted + m->p->waiting;
+    m->asked_ticks = start_ticks;
+}
+
+void mmr_missed_committed(struct mmr_missed *m, uint64_t upto)
+{
+    if (!m->asked || upto < m->asked)
+        return;
+    committed(m, m->asked_ticks);
+    m->asked = m->told > m->asked_ticks ? m->p->emitted + m->p->waiting : 0;
+    m->asked_ticks = m->told;
 }
 
 static bool take(void *ctx, uint32_t pid)
 {
     struct mmr_missed *m = ctx;
     struct mmr_pstat st;
-    if (pid == (uint32_t)getpid() || !mmr_procfs_stat(pid, &st) || st.start_ticks <= m->since || st.state == 'Z' || st.ppid == 2)
+    if (pid == (uint32_t)getpid() || !mmr_procfs_stat(pid, &st) || st.start_ticks < m->since || st.state == 'Z' || st.ppid == 2)
         return true;
     if (m->n == LATE_MAX)
         m->more++;
@@ -127,7 +150,8 @@ int64_t mmr_missed_tell(struct mmr_missed *m)
     (void)clock_gettime(CLOCK_BOOTTIME, &up); /* what start ticks count on */
     int64_t up_ns = (int64_t)up.tv_sec * 1000000000 + up.tv_nsec;
     if (!m->since) { /* the first of this boot: what runs already is no news, what starts from now on is */
-        mmr_missed_told(m, up_ns / MMR_PROC_TICK_NS);
+        m->told = up_ns / MMR_PROC_TICK_NS;
+        committed(m, m->told);
         return INT64_MAX;
     }
     m->late = calloc(LATE_MAX, sizeof *m->late);

@@ -208,7 +208,13 @@ static int event(void *self, const void *msgpack, size_t len, struct mmr_error *
     return r;
 }
 
-static const struct mmr_sensor_ops sensor = {.struct_size = sizeof sensor, .start = start, .stop = stop};
+static void on_committed(void *self, uint64_t upto)
+{
+    struct mmr_proc *p = self;
+    mmr_missed_committed(p->missed, upto);
+}
+
+static const struct mmr_sensor_ops sensor = {.struct_size = sizeof sensor, .start = start, .stop = stop, .on_committed = on_committed};
 static const struct mmr_analyzer_ops analyzer = {.struct_size = sizeof analyzer, .event = event};
 static const char *const events[] = {"process.start", "process.exit", "conn.open", "conn.close", "finding", "sensor.mode", "sensor.drops", NULL};
 static const char *const subscribes[] = {"file.create", "file.change", "file.rename", NULL};

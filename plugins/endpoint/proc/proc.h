@@ -59,6 +59,7 @@ struct mmr_proc {
     int64_t lost_told_ns;
     uint8_t *pending; /* events the bus had no room for, each behind its length */
     size_t pending_at, pending_len;
+    uint64_t emitted, waiting; /* events: taken by the bus; in pending */
     bool is_stopped; /* reading rests until on_wake() */
     int64_t address_ns;
     char hostname[256], address[64];
@@ -100,7 +101,7 @@ void mmr_proc_ended(struct mmr_proc *p, uint32_t pid, int64_t start_ticks, bool 
 int mmr_conns_new(struct mmr_proc *p, struct mmr_conns **ret, struct mmr_error *err);
 void mmr_conns_free(struct mmr_conns *c);
 void mmr_conns_record(struct mmr_conns *c, const struct mmr_rec_conn *r, int64_t wall_ns);
-/* inet_diag: tell what came and went; of the new ones those of programs started after this tick (0: all, INT64_MAX: none) */
+/* inet_diag: tell what came and went; of the new ones those of programs started in or after this tick (0: all, INT64_MAX: none) */
 void mmr_conns_look(struct mmr_conns *c, int64_t since);
 void mmr_conns_forget(struct mmr_conns *c); /* frees what only looking needs */
 void mmr_conns_refresh_listeners(struct mmr_conns *c);
@@ -126,8 +127,9 @@ void mmr_proc_judge_start(struct mmr_proc *p, const struct mmr_start *s);
 /* missed.c: what started while the sensor was away */
 int mmr_missed_new(struct mmr_proc *p, struct mmr_missed **ret, struct mmr_error *err);
 void mmr_missed_free(struct mmr_missed *m);
-void mmr_missed_told(struct mmr_missed *m, int64_t start_ticks); /* a start was told */
-/* Once, when the kernel has begun to tell: tells them. Returns the tick after which nothing was told; INT64_MAX: nobody was away. */
+void mmr_missed_told(struct mmr_missed *m, int64_t start_ticks); /* the newest event is the start of a program */
+void mmr_missed_committed(struct mmr_missed *m, uint64_t upto);  /* and what rules here made of the events up to this one */
+/* Once, when the kernel has begun to tell: tells them. Returns the tick since which nothing may have been told; INT64_MAX: nobody was away. */
 int64_t mmr_missed_tell(struct mmr_missed *m);
 
 /* dropped.c: executables that servers wrote */

@@ -93,7 +93,6 @@ static void started(struct mmr_proc *p, const struct mmr_start *s)
         mmr_proc_lose(p, 1);
         return;
     }
-    mmr_missed_told(p->missed, s->start_ticks);
     mmr_proc_begin(p, "process.start", MMR_CLASS_PROCESS, 1, s->time_ns, 1);
     mmr_proc_put_process(p, e);
     if (strlen(s->cmd_line ? s->cmd_line : "") <= MMR_PTABLE_CMD_MAX) /* else the table's copy is cut */
@@ -106,6 +105,7 @@ static void started(struct mmr_proc *p, const struct mmr_start *s)
         mmr_event_str(&p->ev, "process.container", e->container);
     mmr_proc_put_parent(p, e);
     mmr_proc_send(p);
+    mmr_missed_told(p->missed, s->start_ticks);
     mmr_proc_judge_start(p, s);
     mmr_dropped_start(p->dropped, s);
 }
