@@ -186,7 +186,7 @@ static bool is_audit(const char *p, size_t len)
 static char *sysmon_xml(char *p, size_t len)
 {
     char *at = memmem(p, len > 1024 ? 1024 : len, "<Event", 6);
-    return at && (at[6] == '>' || at[6] == ' ') ? at : NULL;
+    return at && at + 6 < p + len && (at[6] == '>' || at[6] == ' ') ? at : NULL;
 }
 
 static int64_t sys_time(struct mmr_logdec *d, const struct mmr_syslog *s)
