@@ -26,7 +26,7 @@ static char dir[64], elsewhere[96];
 static int setup(void **state)
 {
     (void)state;
-    strcpy(dir, "/tmp/mamori-journal-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "/tmp/mamori-journal-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
     snprintf(elsewhere, sizeof elsewhere, "%s/syslog", dir);
