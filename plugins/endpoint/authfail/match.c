@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MAX_BYTES = 8192, STEPS_MAX = 200000, DEPTH_MAX = 5000 };
+enum { LINE_MAX_BYTES = 8192, STEPS_MAX = 200000, DEPTH_MAX = 5000, KNOWN = 64, APP_MAX = 32 };
 
 struct compiled { /* made when the first line could fit: a machine runs few of these services, and all compiled take megabytes */
     pcre2_code *greedy, *lazy;
@@ -16,10 +16,17 @@ struct compiled { /* made when the first line could fit: a machine runs few of t
     bool is_bad;
     uint8_t reserved[7];
 };
+struct known { /* the rows that are for a program: a machine's lines come from few, and there are hundreds of rows */
+    bool is_used;
+    uint8_t app_len;
+    char app[APP_MAX];
+    uint16_t n, *rows;
+};
 struct mmr_auth_matcher {
     const struct mmr_auth_pattern *rows;
     size_t n;
     struct compiled *c;
+    struct known known[KNOWN + 1]; /* by a hash of the name, the newer one stays; the last is for names that are too long */
     pcre2_code *bait;
     pcre2_match_data *md;
     pcre2_match_context *ctx;
@@ -92,6 +99,8 @@ void mmr_auth_matcher_free(struct mmr_auth_matcher *m)
         pcre2_code_free(m->c[i].greedy);
         pcre2_code_free(m->c[i].lazy);
     }
+    for (size_t i = 0; i <= KNOWN; i++)
+        free(m->known[i].rows);
     pcre2_code_free(m->bait);
     pcre2_match_data_free(m->md);
     pcre2_match_context_free(m->ctx);
@@ -117,6 +126,29 @@ static bool is_app(const char *apps, struct mmr_slice app)
         p += *p == ' ';
     }
     return false;
+}
+
+/* NULL: out of memory */
+static const struct known *rows_for(struct mmr_auth_matcher *m, struct mmr_slice app)
+{
+    uint32_t h = 0;
+    for (uint32_t i = 0; i < app.n && i < APP_MAX; i++)
+        h = h * 31 + (uint8_t)app.p[i];
+    const bool is_long = app.n > APP_MAX;
+    struct known *k = &m->known[is_long ? KNOWN : h % KNOWN];
+    if (k->is_used && !is_long && k->app_len == app.n && (!app.n || memcmp(k->app, app.p, app.n) == 0))
+        return k;
+    if (!k->rows && !(k->rows = calloc(m->n, sizeof *k->rows)))
+        return NULL;
+    k->is_used = true;
+    k->app_len = (uint8_t)(is_long ? 0 : app.n);
+    if (k->app_len)
+        memcpy(k->app, app.p, k->app_len);
+    k->n = 0;
+    for (size_t i = 0; i < m->n; i++)
+        if (is_app(m->rows[i].apps, app))
+            k->rows[k->n++] = (uint16_t)i;
+    return k;
 }
 
 /* "[2001:db8::1]:443", "192.0.2.1:80", "::ffff:192.0.2.1" to a plain address; names stay as they are. */
@@ -183,9 +215,11 @@ bool mmr_auth_match(struct mmr_auth_matcher *m, struct mmr_slice app, struct mmr
 {
     if (!text.p || !text.n || text.n > LINE_MAX_BYTES)
         return false;
-    for (size_t i = 0; i < m->n; i++) {
+    const struct known *k = rows_for(m, app);
+    for (size_t at = 0; k && at < k->n; at++) {
+        const size_t i = k->rows[at];
         const struct mmr_auth_pattern *row = &m->rows[i];
-        if (!is_app(row->apps, app) || (row->need[0] && !memmem(text.p, text.n, row->need, strlen(row->need))) ||
+        if ((row->need[0] && !memmem(text.p, text.n, row->need, strlen(row->need))) ||
             m->c[i].is_bad || mmr_auth_matcher_row(m, i, NULL) != 0 || !run(m, m->c[i].greedy, text))
             continue;
         struct mmr_slice host = captured(m, m->c[i].host, text);
