@@ -296,14 +296,15 @@ static void enter(struct journal_self *s, bool is_first)
         r = s->fd = sd_journal_get_fd(s->j);
     if (r >= 0)
         r = seek(s, is_first);
+    if (r >= 0 && s->host->watch_fd(s->host->impl, s->fd, MMR_FD_READ, 1) != 0)
+        r = -EMFILE;
     if (r < 0) {
         char why[200];
-        (void)snprintf(why, sizeof why, "it cannot be opened: %s", strerror(-r));
+        (void)snprintf(why, sizeof why, "it cannot be followed: %s; tried again each minute", strerror(-r));
         leave(s);
         tell_mode(s, "broken", why);
         return;
     }
-    (void)s->host->watch_fd(s->host->impl, s->fd, MMR_FD_READ, 1);
     if (sd_journal_reliable_fd(s->j) <= 0)
         (void)s->host->set_timer(s->host->impl, POLL_MS, TIMER_POLL);
     tell_mode(s, "journal", *s->config->directory ? s->config->directory : "no syslog daemon writes the same");

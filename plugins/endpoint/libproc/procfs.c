@@ -210,3 +210,13 @@ bool mmr_procfs_container(const char *cgroup, char ret[13])
     }
     return false;
 }
+
+bool mmr_procfs_boot_id(char ret[37])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, ret, 36) : 0;
+    if (fd >= 0)
+        (void)close(fd);
+    ret[n == 36 ? 36 : 0] = '\0';
+    return n == 36;
+}

@@ -34,6 +34,8 @@ struct mmr_holder {
     uint32_t pid, reserved;
 };
 void mmr_procfs_holders(struct mmr_holder *rows, size_t n);
+/* This start of the kernel, 36 characters: numbers of processes mean nothing to another one. False: it cannot be read. */
+bool mmr_procfs_boot_id(char ret[37]);
 /* Arguments as the kernel keeps them (NULs between) made one line, in place; the length. */
 size_t mmr_procfs_join_args(char *args, size_t len);
 /* The id in a control group's name as container engines write it (64 hex digits), cut to 12; false: none. */

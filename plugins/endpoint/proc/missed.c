@@ -36,16 +36,6 @@ struct mmr_missed {
     size_t n, more;
 };
 
-static bool read_boot(char boot[BOOT_ID + 1])
-{
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, boot, BOOT_ID) : 0;
-    if (fd >= 0)
-        (void)close(fd);
-    boot[n == BOOT_ID ? BOOT_ID : 0] = '\0';
-    return n == BOOT_ID;
-}
-
 int mmr_missed_new(struct mmr_proc *p, struct mmr_missed **ret, struct mmr_error *err)
 {
     char path[4096], row[ROW + 1];
@@ -55,7 +45,7 @@ int mmr_missed_new(struct mmr_proc *p, struct mmr_missed **ret, struct mmr_error
     m->p = p;
     m->fd = -1;
     *ret = m;
-    if (!*p->host->state_dir || !read_boot(m->boot) || (size_t)snprintf(path, sizeof path, "%s/told", p->host->state_dir) >= sizeof path)
+    if (!*p->host->state_dir || !mmr_procfs_boot_id(m->boot) || (size_t)snprintf(path, sizeof path, "%s/told", p->host->state_dir) >= sizeof path)
         return 0;
     m->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (m->fd < 0) {

@@ -24,14 +24,10 @@ struct mmr_heldlist {
     char path[MMR_RANSOM_PATH], boot[BOOT_ID + 2];
 };
 
-/* This start of the kernel, and a newline: numbers of processes mean nothing to another one. */
-static void boot_id(char ret[BOOT_ID + 2])
+/* The first line: of another start of the kernel nobody is let go. */
+static void boot_line(char ret[BOOT_ID + 2])
 {
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, ret, BOOT_ID) : 0;
-    if (fd >= 0)
-        (void)close(fd);
-    if (n != BOOT_ID)
+    if (!mmr_procfs_boot_id(ret))
         memset(ret, '-', BOOT_ID);
     ret[BOOT_ID] = '\n';
     ret[BOOT_ID + 1] = '\0';
@@ -45,7 +41,7 @@ struct mmr_heldlist *mmr_heldlist_new(const char *state_dir)
     l->fd = -1;
     if (state_dir && *state_dir)
         (void)snprintf(l->path, sizeof l->path, "%.4000s/held", state_dir);
-    boot_id(l->boot);
+    boot_line(l->boot);
     return l;
 }
 
