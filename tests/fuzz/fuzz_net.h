@@ -35,28 +35,32 @@ static void fuzz_log(void *impl, int level, const char *text)
     (void)text;
 }
 
-static inline void fuzz_parser(const struct proto_parser *parser, uint16_t port, const uint8_t *p, size_t n)
+/* What all parsers share; it outlives an input. */
+static struct proto fuzz_proto;
+static const struct mmr_addr fuzz_client = {{[10] = 0xff, [11] = 0xff, 10, 0, 0, 1}}, fuzz_server = {{[10] = 0xff, [11] = 0xff, 10, 0, 0, 2}};
+
+static inline void fuzz_parser_at(const struct proto_parser *parser, const struct mmr_addr *server, uint16_t port, const uint8_t *p, size_t n)
 {
     static const struct mmr_host host = {
         .struct_size = sizeof host, .instance = "fuzz", .state_dir = "", .log = fuzz_log, .emit = fuzz_emit,
         .extension = fuzz_extension};
     static const struct proto_config cfg = {.body_max = 16384, .flow_memory_max = 65536, .events = true};
-    static struct proto m;
+    struct proto *m = &fuzz_proto;
     struct mmr_flow flow = {.struct_size = sizeof flow, .ip_version = 4, .proto = parser->ip_proto,
-                            .tcp_state = MMR_TCP_ESTABLISHED, .id = 1, .client_port = 50000, .server_port = port};
+                            .tcp_state = MMR_TCP_ESTABLISHED, .id = 1, .client = fuzz_client, .server = *server, .client_port = 50000, .server_port = port};
     struct mmr_frame frame = {.struct_size = sizeof frame, .time_ns = 1, .input = "fuzz", .index = 1};
     struct mmr_packet packet = {.struct_size = sizeof packet, .frame = &frame, .flow = &flow};
     struct proto_flow pf = {.flow = &flow, .parser = parser};
-    m.host = &host;
-    m.cfg = &cfg;
-    m.is_replay = true;
-    if (!m.htp)
-        m.htp = proto_http_config_new();
+    m->host = &host;
+    m->cfg = &cfg;
+    m->is_replay = true;
+    if (!m->htp)
+        m->htp = proto_http_config_new();
     flow.app = parser->app;
     flow.slot[MMR_SLOT_PROTOCOLS] = &pf;
     (void)parser->probe(p, n, 0, port);
     (void)parser->probe(p, n, 1, port);
-    pf.state = parser->open(&m, &flow);
+    pf.state = parser->open(m, &flow);
     if (!pf.state)
         return;
     uint64_t offset[2] = {0, 0};
@@ -86,12 +90,17 @@ static inline void fuzz_parser(const struct proto_parser *parser, uint16_t port,
         offset[dir] += len;
         packet.payload = copy;
         packet.payload_len = (uint32_t)len;
-        ok = parser->data(&m, &pf, &c);
+        ok = parser->data(m, &pf, &c);
         free(copy);
         p += len;
         n -= len;
     }
-    parser->close(&m, pf.state);
+    parser->close(m, pf.state);
+}
+
+static inline void fuzz_parser(const struct proto_parser *parser, uint16_t port, const uint8_t *p, size_t n)
+{
+    fuzz_parser_at(parser, &fuzz_server, port, p, n);
 }
 
 #endif
