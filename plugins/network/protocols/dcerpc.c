@@ -292,14 +292,15 @@ bool rpc_data(struct proto *m, struct proto_flow *pf, struct rpc *r, const struc
                 continue;
             }
         }
-        uint8_t *buf = r->dir[dir].p;
-        if (!buf) {
-            buf = r->dir[dir].p = malloc(65536); /* the length field's range */
-            have = 0; /* as it is: nothing could be kept without it */
+        size_t want = have < PDU_HEAD ? PDU_HEAD : pdu_len(r->dir[dir].p);
+        if (want > r->dir[dir].room) { /* 64 KB at most: the length field's range */
+            uint8_t *more = realloc(r->dir[dir].p, want);
+            if (!more)
+                return false;
+            r->dir[dir].p = more;
+            r->dir[dir].room = want;
         }
-        if (!buf)
-            return false;
-        size_t want = have < PDU_HEAD ? PDU_HEAD : pdu_len(buf);
+        uint8_t *buf = r->dir[dir].p;
         size_t take = want - have < n ? want - have : n;
         memcpy(buf + have, p, take);
         have += take;

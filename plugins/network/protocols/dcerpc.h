@@ -24,7 +24,7 @@ struct rpc {
     char pipe[32]; /* name of the named pipe, "" over TCP */
     struct {       /* PDUs arrive cut anywhere */
         uint8_t *p;
-        size_t n;
+        size_t n, room;
         uint8_t *stub; /* of a request in several fragments */
         size_t n_stub;
     } dir[2];

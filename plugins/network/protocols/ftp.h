@@ -4,7 +4,7 @@
 
 #include "proto.h"
 
-enum { FTP_STEP = 16 * 1024 };
+enum { FTP_STEP = 4 * 1024 };
 #define FTP_EXPECTED_NS INT64_C(120000000000) /* servers wait about as long for a client to connect */
 
 /* A connection to addr, port is to come; the oldest one kept gives way. The entry is valid until FTP_EXPECTED others were made. */

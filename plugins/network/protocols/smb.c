@@ -16,9 +16,19 @@
 
 struct smb_pending *smb_pending_add(struct smb_flow *s, uint64_t mid, uint16_t command, uint32_t tree)
 {
-    struct smb_pending *p = &s->pending[s->next_pending++ % SMB_PENDING];
+    struct smb_pending *p = NULL;
+    unsigned i = 0;
+    for (; i < SMB_PENDING && s->pending[i] && s->pending[i]->is_used; i++)
+        if (!p || s->pending[i]->since < p->since)
+            p = s->pending[i]; /* of 64 that were never answered the oldest gives way */
+    if (i < SMB_PENDING) {
+        if (!s->pending[i])
+            s->pending[i] = malloc(sizeof *p);
+        p = s->pending[i] ? s->pending[i] : &s->unkept;
+    }
     memset(p, 0, sizeof *p);
     p->is_used = true;
+    p->since = ++s->clock;
     p->mid = mid;
     p->command = command;
     p->tree = tree;
@@ -27,10 +37,10 @@ struct smb_pending *smb_pending_add(struct smb_flow *s, uint64_t mid, uint16_t c
 
 struct smb_pending *smb_pending_take(struct smb_flow *s, uint64_t mid, uint16_t command)
 {
-    for (unsigned i = 0; i < SMB_PENDING; i++)
-        if (s->pending[i].is_used && s->pending[i].mid == mid && s->pending[i].command == command) {
-            s->pending[i].is_used = false;
-            return &s->pending[i];
+    for (unsigned i = 0; i < SMB_PENDING && s->pending[i]; i++)
+        if (s->pending[i]->is_used && s->pending[i]->mid == mid && s->pending[i]->command == command) {
+            s->pending[i]->is_used = false;
+            return s->pending[i];
         }
     return NULL;
 }
@@ -287,6 +297,8 @@ static void smb_close(struct proto *m, void *state)
     for (unsigned i = 0; i < SMB_FILES; i++)
         if (s->files[i].is_used)
             forget_file(&s->files[i]);
+    for (unsigned i = 0; i < SMB_PENDING && s->pending[i]; i++)
+        free(s->pending[i]);
     free(s->dir[0].p);
     free(s->dir[1].p);
     free(s);

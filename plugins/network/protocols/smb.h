@@ -24,6 +24,7 @@ struct smb_pending { /* a request whose response tells more */
     uint32_t tree;
     uint16_t command;
     bool is_used;
+    uint64_t since; /* the flow's clock */
     uint8_t file[16];
     uint32_t access, disposition;
     char text[SMB_TEXT]; /* share or file name; user */
@@ -35,8 +36,9 @@ struct smb_flow {
     const struct mmr_packet *packet;
     struct smb_tree trees[SMB_TREES];
     struct smb_file files[SMB_FILES];
-    struct smb_pending pending[SMB_PENDING];
-    uint32_t next_tree, next_pending;
+    struct smb_pending *pending[SMB_PENDING]; /* made when needed, from the first on; used again and again */
+    struct smb_pending unkept;                /* in the place of one there is no memory for: its response tells nothing */
+    uint32_t next_tree;
     uint64_t clock;
     struct { /* one message in the making; beyond its limit bytes are counted only */
         uint8_t *p;
