@@ -119,6 +119,15 @@ static void open_reader(const struct testserver *s, const char *password, const 
         fail_msg("%s", err.text);
 }
 
+static bool read_kept(char *ret, int cap)
+{
+    FILE *f = fopen(kept, "re");
+    bool is_read = f && fgets(ret, cap, f);
+    if (f)
+        (void)fclose(f);
+    return is_read;
+}
+
 static bool has(const char *token, int level)
 {
     for (int i = 0, at; (at = mmr_testhost_find(reader, "notice.answer", i)) >= 0; i++)
@@ -179,17 +188,15 @@ static void what_comes_back_is_passed_on_once(void **state)
     assert_int_equal(mmr_testhost_count(reader, "notice.answer"), 4);
     assert_int_equal(mmr_testhost_refusals(reader, NULL), 0);
 
-    assert_true(access(kept, F_OK) != 0);
-    mmr_testhost_free(reader); /* nothing was committed: after a crash all of it comes again */
-    open_reader(&s, password, NULL);
+    /* nothing was committed: after a crash all of it comes again. A mail that said nothing may be behind it, if it came first */
+    char at[64] = "";
+    bool is_kept = read_kept(at, sizeof at);
+    mmr_testhost_free(reader);
+    open_reader(&s, password, is_kept ? at : NULL);
     assert_true(comes(reply[0], MMR_DELIVERY_CONFIRMED));
     assert_int_equal(mmr_testhost_count(reader, "notice.answer"), 4);
     mmr_plugin_mailbox.sensor->on_committed(mmr_testhost_self(reader, 0), 4);
-    char at[64] = "";
-    FILE *f = fopen(kept, "re");
-    assert_non_null(f);
-    assert_non_null(fgets(at, sizeof at, f));
-    (void)fclose(f);
+    assert_true(read_kept(at, sizeof at));
     mmr_testhost_free(reader);
     open_reader(&s, password, at);
     for (int i = 0; i < 60; i++)
