@@ -129,6 +129,7 @@ static struct sigma_expr *quantified(struct parser *ps, bool is_all)
     size_t n = word_len(ps->p);
     const char *pat = ps->p;
     bool is_them = n == 4 && !strncasecmp(pat, "them", 4);
+    bool has_hidden = *pat == '_'; /* names that start with it are meant only where they are named so */
     size_t stars = 0, found = 0, matches = 0;
     for (size_t i = 0; i < n; i++)
         stars += pat[i] == '*';
@@ -138,7 +139,7 @@ static struct sigma_expr *quantified(struct parser *ps, bool is_all)
     }
     ps->p += n;
     for (const struct sigma_yaml *c = ps->detection->child; c; c = c->next)
-        matches += is_selection(ps->b, c) && (is_them ? c->key[0] != '_' : fits(pat, n, c->key));
+        matches += is_selection(ps->b, c) && (has_hidden || c->key[0] != '_') && (is_them || fits(pat, n, c->key));
     if (!matches || (ps->terms += matches) > TERMS_MAX) {
         sigma_broken(ps->b, ps->node, "condition: `of %.*s` names %s", (int)(n < 60 ? n : 60), pat,
                      matches ? "too many selections" : "no selection");
@@ -146,7 +147,7 @@ static struct sigma_expr *quantified(struct parser *ps, bool is_all)
     }
     struct sigma_expr *e = sigma_expr_new(ps->b, is_all ? EXPR_AND : EXPR_OR, matches);
     for (const struct sigma_yaml *c = ps->detection->child; e && c; c = c->next) {
-        if (!is_selection(ps->b, c) || !(is_them ? c->key[0] != '_' : fits(pat, n, c->key)))
+        if (!is_selection(ps->b, c) || (!has_hidden && c->key[0] == '_') || !(is_them || fits(pat, n, c->key)))
             continue;
         struct sigma_expr *kid = ps->leaf(ps->b, ps->ctx, c->key, strlen(c->key));
         if (!kid)

@@ -12,12 +12,15 @@
 #include <strings.h>
 
 enum {
-    REFS_MAX = 64, GROUP_BY_MAX = 16, CONDITIONS_MAX = 4,
+    REFS_MAX = 64, GROUP_BY_MAX = 16, CONDITIONS_MAX = 4, VALUE_FIELDS_MAX = 8,
     BUCKETS = 1024, WAYS = 8, /* groups alive at once: 8,192 */
     ENTRIES_MAX = 4096,       /* matches remembered for one group */
     TOTAL_MAX = 262144,       /* and for all groups: 6 MiB */
-    GROUP_TEXT = 224, VALUE_TEXT = 160, CHAIN_MAX = 8,
+    GROUP_TEXT = 224, VALUE_SHOWN = 160, CHAIN_MAX = 8,
 };
+
+#define SPAN_MAX_S INT64_C(3155695200) /* hundred years */
+#define TIME_MAX_NS (INT64_MAX - SPAN_MAX_S * 1000000000 - 1) /* the year 2162; with a span added it is still an int64_t */
 
 enum corr_type {
     CORR_EVENT_COUNT, CORR_VALUE_COUNT, CORR_TEMPORAL, CORR_ORDERED, CORR_SUM, CORR_AVG, CORR_MIN, CORR_MAX,
@@ -39,12 +42,13 @@ struct sigma_corr { /* one rule */
     uint32_t n_group;
     const char *group_names[GROUP_BY_MAX];
     uint32_t (*group_fields)[GROUP_BY_MAX]; /* by reference: aliases differ */
-    uint32_t value_field;                   /* UINT32_MAX: none */
+    uint32_t value_fields[VALUE_FIELDS_MAX], n_value_fields; /* value_count: several make one value together */
     struct bound bounds[CONDITIONS_MAX];
     uint32_t n_bounds;
     double percentile;
     struct sigma_expr *expr; /* temporal: a condition over the names */
     bool is_generate, is_at_end; /* is_at_end: can only be judged when the span is over */
+    bool is_named_by_condition;  /* without a list of rules, the condition's names are the rules */
 };
 
 struct entry {
@@ -79,9 +83,26 @@ struct sigma_correlator {
 
 /* ---- reading ---- */
 
+static bool add_ref(struct sigma_build *b, struct sigma_corr *c, const char *name, size_t len)
+{
+    if (c->n_refs == REFS_MAX)
+        return false;
+    c->ref_names[c->n_refs] = mmr_sigma_strndup(&b->s->arena, name, len);
+    b->is_out_of_memory |= !c->ref_names[c->n_refs];
+    if (b->is_out_of_memory)
+        return false;
+    c->n_refs++;
+    return true;
+}
+
 static struct sigma_expr *name_leaf(struct sigma_build *b, void *ctx, const char *name, size_t len)
 {
-    const struct sigma_corr *c = ctx;
+    struct sigma_corr *c = ctx;
+    uint32_t known = 0;
+    while (known < c->n_refs && (strlen(c->ref_names[known]) != len || memcmp(c->ref_names[known], name, len) != 0))
+        known++;
+    if (known == c->n_refs && c->is_named_by_condition)
+        (void)add_ref(b, c, name, len);
     for (uint32_t i = 0; i < c->n_refs; i++)
         if (strlen(c->ref_names[i]) == len && !memcmp(c->ref_names[i], name, len)) {
             struct sigma_expr *e = sigma_expr_new(b, EXPR_ATOM, 0);
@@ -110,13 +131,13 @@ static bool read_timespan(struct sigma_build *b, const struct sigma_yaml *node, 
     static const struct {
         const char *unit;
         int64_t s;
-    } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}, {"M", 2592000}, {"y", 31536000}};
-    for (size_t i = 0; end && n > 0 && n < 1000000 && i < sizeof units / sizeof units[0]; i++)
-        if (!strcmp(end, units[i].unit)) {
+    } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}, {"M", 2629746}, {"y", 31556952}};
+    for (size_t i = 0; end && n > 0 && n <= SPAN_MAX_S && i < sizeof units / sizeof units[0]; i++)
+        if (!strcmp(end, units[i].unit) && n <= SPAN_MAX_S / units[i].s) {
             *ret_ns = (int64_t)n * units[i].s * 1000000000;
             return true;
         }
-    sigma_broken(b, node, "correlation.timespan: expected a number and s, m, h or d, as in 5m");
+    sigma_broken(b, node, "correlation.timespan: expected a number and s, m, h, d, w, M or y, as in 5m, up to 100y");
     return false;
 }
 
@@ -124,14 +145,12 @@ static void read_refs(struct sigma_build *b, struct sigma_corr *c, const struct 
 {
     bool is_list = node && node->type == SIGMA_YAML_LIST;
     for (const struct sigma_yaml *r = is_list ? node->child : node; r; r = is_list ? r->next : NULL) {
-        if (r->type != SIGMA_YAML_TEXT || c->n_refs == REFS_MAX) {
+        if (r->type != SIGMA_YAML_TEXT || !add_ref(b, c, r->text, r->len)) {
             sigma_broken(b, r, "correlation.rules: expected up to %d ids or names of rules", REFS_MAX);
             return;
         }
-        c->ref_names[c->n_refs] = mmr_sigma_strndup(&b->s->arena, r->text, r->len);
-        b->is_out_of_memory |= !c->ref_names[c->n_refs++];
     }
-    if (!c->n_refs)
+    if (!c->n_refs && !c->is_named_by_condition)
         sigma_broken(b, node, "correlation.rules: expected ids or names of rules");
 }
 
@@ -168,10 +187,23 @@ static void read_groups(struct sigma_build *b, struct sigma_corr *c, const struc
     }
 }
 
+/* One field, or for value_count a list of those that make a value together */
+static bool read_value_fields(struct sigma_build *b, struct sigma_corr *c, const struct sigma_yaml *node)
+{
+    bool is_list = node->type == SIGMA_YAML_LIST;
+    if (is_list && c->type != CORR_VALUE_COUNT)
+        return false;
+    for (const struct sigma_yaml *v = is_list ? node->child : node; v; v = is_list ? v->next : NULL) {
+        if (v->type != SIGMA_YAML_TEXT || c->n_value_fields == VALUE_FIELDS_MAX)
+            return false;
+        c->value_fields[c->n_value_fields++] = field(b, v->text);
+    }
+    return c->n_value_fields > 0;
+}
+
 static void read_condition(struct sigma_build *b, struct sigma_corr *c, const struct sigma_yaml *node)
 {
     bool is_sequence = c->type == CORR_TEMPORAL || c->type == CORR_ORDERED;
-    c->value_field = UINT32_MAX;
     if (!node) {
         if (!is_sequence)
             sigma_broken(b, NULL, "correlation.condition is missing; expected one like {gte: 10}");
@@ -197,8 +229,8 @@ static void read_condition(struct sigma_build *b, struct sigma_corr *c, const st
             has_lower |= op >= 2 && op <= 4;
             if ((c->type == CORR_EVENT_COUNT || c->type == CORR_VALUE_COUNT) && bd->value > ENTRIES_MAX)
                 sigma_unsupported(b, "correlation counting over %d", ENTRIES_MAX);
-        } else if (!strcmp(k->key, "field") && k->type == SIGMA_YAML_TEXT) {
-            c->value_field = field(b, k->text);
+        } else if (!strcmp(k->key, "field") && read_value_fields(b, c, k)) {
+            continue;
         } else if (!strcmp(k->key, "percentile") && sigma_text_number(k->text, k->len, &c->percentile)) {
             if (c->percentile < 0 || c->percentile > 100)
                 sigma_broken(b, k, "correlation.condition.percentile: expected 0 to 100");
@@ -208,7 +240,7 @@ static void read_condition(struct sigma_build *b, struct sigma_corr *c, const st
     }
     if (!c->n_bounds)
         sigma_broken(b, node, "correlation.condition: expected gt, gte, lt, lte or eq with a number");
-    if (c->type != CORR_EVENT_COUNT && !is_sequence && c->value_field == UINT32_MAX)
+    if (c->type != CORR_EVENT_COUNT && !is_sequence && !c->n_value_fields)
         sigma_broken(b, node, "correlation.condition.field: which field's values?");
     if (c->type == CORR_PERCENTILE && !sigma_yaml_get(node, "percentile"))
         sigma_unsupported(b, "value_percentile without percentile");
@@ -246,11 +278,13 @@ int sigma_corr_parse(struct sigma_build *b, const struct sigma_yaml *doc)
         return 0;
     }
     c->type = (enum corr_type)t;
-    read_refs(b, c, sigma_yaml_get(map, "rules"));
+    const struct sigma_yaml *rules = sigma_yaml_get(map, "rules"), *condition = sigma_yaml_get(map, "condition");
+    c->is_named_by_condition = !rules && condition && condition->type == SIGMA_YAML_TEXT;
+    read_refs(b, c, rules);
     if (b->rule->pub.error || !read_timespan(b, sigma_yaml_get(map, "timespan"), &c->span_ns))
         return 0;
+    read_condition(b, c, condition);
     read_groups(b, c, map);
-    read_condition(b, c, sigma_yaml_get(map, "condition"));
     const char *generate = sigma_yaml_text(map, "generate");
     if (!generate)
         generate = sigma_yaml_text(doc, "generate");
@@ -290,6 +324,8 @@ static bool resolve(struct mmr_sigma *s, struct sigma_detection *d)
             return complain(s, d, "is no loaded rule; load it together with this file", d->corr->ref_names[i]);
         if (!mmr_sigma_rule_ok(r))
             return complain(s, d, "cannot be used, see there", d->corr->ref_names[i]);
+        if (s->rules[r->index]->corr && s->rules[r->index]->corr->is_at_end)
+            return complain(s, d, "is known only when its span is over; no other correlation can count it", d->corr->ref_names[i]);
         d->corr->refs[i] = r->index;
     }
     return true;
@@ -333,20 +369,26 @@ int sigma_corr_resolve(struct mmr_sigma *s, struct mmr_error *err)
         free(is_used);
         return mmr_fail(err, MMR_ENOMEM, "Sigma correlations: out of memory");
     }
-    uint32_t at = 0;
-    for (size_t r = 0; r < s->n_rules; r++) {
-        k->first_link[r] = at;
+    for (int pass = 0; pass < 2; pass++) { /* counted, then put down */
         for (size_t i = 0; i < s->n_rules; i++) {
             const struct sigma_detection *d = s->rules[i];
-            for (uint32_t j = 0; d->corr && mmr_sigma_rule_ok(&d->pub) && j < d->corr->n_refs; j++)
-                if (d->corr->refs[j] == r) {
-                    k->links[at++] = (struct link){(uint32_t)i, j};
-                    is_used[r] = true;
-                    is_shown[r] |= d->corr->is_generate;
+            for (uint32_t j = 0; d->corr && mmr_sigma_rule_ok(&d->pub) && j < d->corr->n_refs; j++) {
+                uint32_t r = d->corr->refs[j];
+                if (!pass) {
+                    k->first_link[r + 1]++;
+                    continue;
                 }
+                k->links[k->first_link[r]++] = (struct link){(uint32_t)i, j};
+                is_used[r] = true;
+                is_shown[r] |= d->corr->is_generate;
+            }
         }
+        for (size_t r = s->n_rules; pass && r > 0; r--) /* filling moved each start to its end, which is the next one's start */
+            k->first_link[r] = k->first_link[r - 1];
+        for (size_t r = 0; !pass && r < s->n_rules; r++)
+            k->first_link[r + 1] += k->first_link[r];
     }
-    k->first_link[s->n_rules] = at;
+    k->first_link[0] = 0;
     for (size_t r = 0; r < s->n_rules; r++) {
         struct sigma_detection *d = s->rules[r];
         if (is_used[r] && !is_shown[r]) /* specification: without generate only the correlation reports */
@@ -381,12 +423,10 @@ static void forget(struct sigma_correlator *k, struct group *g)
     g->is_used = false;
 }
 
-static struct group *group_of(struct mmr_sigma *s, uint32_t rule, const char *text, size_t len, int64_t now)
+static struct group *group_of(struct mmr_sigma *s, uint32_t rule, uint64_t hash, const char *text, int64_t now)
 {
     struct sigma_correlator *k = s->correlator;
-    uint64_t h = 14695981039346656037u ^ rule;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)text[i]) * 1099511628211u;
+    uint64_t h = (hash ^ rule) * 1099511628211u;
     struct group *set = &k->groups[(h >> 20) % BUCKETS * WAYS], *oldest = set;
     for (size_t i = 0; i < WAYS; i++) {
         struct group *g = &set[i];
@@ -404,7 +444,7 @@ static struct group *group_of(struct mmr_sigma *s, uint32_t rule, const char *te
     oldest->rule = rule;
     oldest->hash = h;
     oldest->first_ns = now;
-    memcpy(oldest->text, text, len + 1);
+    memcpy(oldest->text, text, strlen(text) + 1);
     return oldest;
 }
 
@@ -418,7 +458,7 @@ static void drop_first(struct sigma_correlator *k, struct group *g, uint32_t n)
 static bool remember(struct mmr_sigma *s, struct group *g, const struct entry *e, int64_t span_ns)
 {
     struct sigma_correlator *k = s->correlator;
-    uint32_t old = 0;
+    uint32_t old = 0; /* what no span that holds e holds, too */
     while (old < g->n && g->v[old].time_ns <= e->time_ns - span_ns)
         old++;
     if (old)
@@ -565,14 +605,14 @@ static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view
                  mmr_sigma_hit_fn hit, void *ctx);
 
 /* The condition holds: report, start over, and tell the correlations that build on this one. */
-static void fire(struct mmr_sigma *s, struct group *g, double count, const struct mmr_event_view *view, int64_t time_ns,
-                 mmr_sigma_hit_fn hit, void *ctx)
+static void fire(struct mmr_sigma *s, struct group *g, double count, int64_t first_ns, const struct mmr_event_view *view,
+                 int64_t time_ns, mmr_sigma_hit_fn hit, void *ctx)
 {
     struct sigma_correlator *k = s->correlator;
     const struct sigma_detection *d = s->rules[g->rule];
     char text[GROUP_TEXT];
     memcpy(text, g->text, sizeof text);
-    const struct mmr_sigma_hit h = {.rule = &d->pub, .count = count, .first_ns = g->v[0].time_ns, .group = text};
+    const struct mmr_sigma_hit h = {.rule = &d->pub, .count = count, .first_ns = first_ns, .group = text};
     uint32_t rule = g->rule;
     forget(k, g);
     if (d->pub.is_enabled) {
@@ -603,52 +643,89 @@ static void judge_ended(struct mmr_sigma *s, int64_t now, mmr_sigma_hit_fn hit, 
         if (end > now)
             k->next_end_ns = end < k->next_end_ns ? end : k->next_end_ns;
         else if (is_met(k, c, g, &count))
-            fire(s, g, count, NULL, end, hit, ctx);
+            fire(s, g, count, g->v[0].time_ns, NULL, end, hit, ctx);
         else
             forget(k, g);
     }
 }
 
-static bool group_text(struct mmr_sigma *s, const struct sigma_corr *c, uint32_t ref, const struct mmr_event_view *view,
-                       char text[GROUP_TEXT], size_t *ret_len)
+static uint64_t add_hash(uint64_t h, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)p[i]) * 1099511628211u;
+    return (h ^ 0xff) * 1099511628211u; /* no text has this byte, so "ab", "c" is not "a", "bc" */
+}
+
+/* The event's group: a hash of the whole values, and words for people, which may be cut */
+static bool group_of_event(struct mmr_sigma *s, const struct sigma_corr *c, uint32_t ref, const struct mmr_event_view *view,
+                           char text[GROUP_TEXT], uint64_t *ret_hash)
 {
     size_t n = 0;
+    *ret_hash = 14695981039346656037u;
     for (uint32_t i = 0; i < c->n_group; i++) {
-        char value[VALUE_TEXT];
+        const char *value;
         size_t len;
-        if (!sigma_value_text(s, view, c->group_fields[ref][i], value, sizeof value, &len))
+        if (!sigma_value_text(s, view, c->group_fields[ref][i], &value, &len))
             return false; /* no such field in this event: it belongs to no group */
-        int w = snprintf(text + n, GROUP_TEXT - n, "%s%s=%.*s", n ? ", " : "", c->group_names[i], (int)len, value);
+        *ret_hash = add_hash(*ret_hash, value, len);
+        int w = snprintf(text + n, GROUP_TEXT - n, "%s%s=%.*s", n ? ", " : "", c->group_names[i], (int)(len < VALUE_SHOWN ? len : VALUE_SHOWN), value);
         if (w < 0)
             return false;
         n = (size_t)w < GROUP_TEXT - n ? n + (size_t)w : GROUP_TEXT - 1;
     }
     text[n] = 0;
-    *ret_len = n;
     return true;
 }
 
 static bool entry_value(struct mmr_sigma *s, const struct sigma_corr *c, const struct mmr_event_view *view, uint64_t *ret)
 {
-    char text[VALUE_TEXT];
+    const char *text;
     size_t len;
     double number;
-    *ret = 0;
-    if (c->value_field == UINT32_MAX)
-        return true;
-    if (!sigma_value_text(s, view, c->value_field, text, sizeof text, &len))
-        return false;
-    if (c->type == CORR_VALUE_COUNT) {
-        uint64_t h = 14695981039346656037u;
-        for (size_t i = 0; i < len; i++)
-            h = (h ^ (unsigned char)text[i]) * 1099511628211u;
-        *ret = h;
-        return true;
+    uint64_t h = 14695981039346656037u;
+    for (uint32_t i = 0; i < c->n_value_fields; i++) {
+        if (!sigma_value_text(s, view, c->value_fields[i], &text, &len))
+            return false;
+        if (c->type == CORR_VALUE_COUNT) {
+            h = add_hash(h, text, len);
+            continue;
+        }
+        if (!sigma_text_number(text, len, &number))
+            return false;
+        memcpy(&h, &number, sizeof h);
     }
-    if (!sigma_text_number(text, len, &number))
-        return false;
-    memcpy(ret, &number, sizeof *ret);
+    *ret = h;
     return true;
+}
+
+/* The part of a group that lies within one span: up to the last entry before end_ns */
+static struct group span_of(const struct group *g, int64_t end_ns, int64_t span_ns)
+{
+    struct group part = *g;
+    while (part.n && part.v[part.n - 1].time_ns >= end_ns)
+        part.n--;
+    int64_t last_ns = part.n ? part.v[part.n - 1].time_ns : 0;
+    while (part.n && part.v[0].time_ns <= last_ns - span_ns) {
+        part.v++;
+        part.n--;
+    }
+    return part;
+}
+
+/* Is the condition met by a span that holds the entry at time_ns? The one that ends there, or, where the event comes
+ * late, the last one that still reaches back to it. */
+static bool is_met_at(struct sigma_correlator *k, const struct sigma_corr *c, const struct group *g, int64_t time_ns, double *ret_count,
+                      int64_t *ret_first_ns)
+{
+    const int64_t ends[] = {time_ns + 1, time_ns + c->span_ns};
+    for (size_t i = 0; i < (g->last_ns > time_ns ? 2 : 1); i++) {
+        struct group part = span_of(g, ends[i], c->span_ns);
+        if (is_met(k, c, &part, ret_count)) {
+            *ret_first_ns = part.v[0].time_ns;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view *view, int64_t time_ns,
@@ -659,12 +736,13 @@ static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view
         const struct link *l = &k->links[i];
         const struct sigma_corr *c = s->rules[l->corr]->corr;
         char text[GROUP_TEXT];
-        size_t len;
+        uint64_t hash;
+        int64_t first_ns;
         struct entry e = {.time_ns = time_ns, .ref = l->ref};
         double count;
-        if (!group_text(s, c, l->ref, view, text, &len) || !entry_value(s, c, view, &e.value))
+        if (!group_of_event(s, c, l->ref, view, text, &hash) || !entry_value(s, c, view, &e.value))
             continue;
-        struct group *g = group_of(s, l->corr, text, len, time_ns);
+        struct group *g = group_of(s, l->corr, hash, text, time_ns);
         if (!remember(s, g, &e, c->span_ns))
             continue;
         if (s->member)
@@ -672,8 +750,8 @@ static void feed(struct mmr_sigma *s, uint32_t rule, const struct mmr_event_view
         if (c->is_at_end) {
             int64_t end = g->first_ns + c->span_ns;
             k->next_end_ns = end < k->next_end_ns ? end : k->next_end_ns;
-        } else if (is_met(k, c, g, &count)) {
-            fire(s, g, count, view, time_ns, hit, ctx);
+        } else if (is_met_at(k, c, g, time_ns, &count, &first_ns)) {
+            fire(s, g, count, first_ns, view, time_ns, hit, ctx);
         }
     }
 }
@@ -684,13 +762,19 @@ void mmr_sigma_members(struct mmr_sigma *s, mmr_sigma_member_fn fn, void *ctx)
     s->member_ctx = ctx;
 }
 
+/* An event may say any time */
+static int64_t sane(int64_t time_ns)
+{
+    return time_ns > TIME_MAX_NS ? TIME_MAX_NS : time_ns < -TIME_MAX_NS ? -TIME_MAX_NS : time_ns;
+}
+
 void sigma_corr_feed(struct mmr_sigma *s, const struct mmr_sigma_rule *rule, const struct mmr_event_view *view,
                      int64_t time_ns, mmr_sigma_hit_fn hit, void *ctx)
 {
-    feed(s, rule->index, view, time_ns, hit, ctx);
+    feed(s, rule->index, view, sane(time_ns), hit, ctx);
 }
 
 void sigma_corr_tick(struct mmr_sigma *s, int64_t time_ns, mmr_sigma_hit_fn hit, void *ctx)
 {
-    judge_ended(s, time_ns, hit, ctx);
+    judge_ended(s, sane(time_ns), hit, ctx);
 }

@@ -6,10 +6,12 @@
  * Names are compared without ASCII case (`ProcessGUID` and `ProcessGuid` are one field). A name
  * without a row lives in the event as `unmapped.<Name>`, spelled as the log spells it.
  *
- * Three fields are split by the sensor and put together again by the matcher:
+ * Some fields are split by the sensor and put together again by the matcher:
  *   User, ParentUser, SourceUser, TargetUser   `DOMAIN\name` -> <x>.domain and <x>.name, where <x>.name is
  *                                the row's OCSF name (`user.name` -> `user.domain`)
  *   Hashes, Hash                 `SHA1=..,MD5=..` -> the rows of `sha1`, `md5`, `sha256`, `imphash` of the kind
+ *   c-uri, cs-uri and their parts  from http_request.url.path, .query_string and .hostname; what listens on the network
+ *                                leaves the query in the path
  * Numbers keep their type: `ProcessId` is an integer in the event and matches as decimal text.
  */
 #ifndef MMR_SIGMA_FIELDS_H
@@ -22,6 +24,10 @@ enum { /* what putting the value together needs */
     MMR_SIGMA_PLAIN = 0,
     MMR_SIGMA_ACCOUNT = 1, /* DOMAIN\name: ocsf ends with ".name", its domain is beside it */
     MMR_SIGMA_HASHES = 2,  /* ocsf is the prefix: ocsf + "sha1", "md5", "sha256", "imphash" */
+    MMR_SIGMA_URI = 3,     /* path and query as one text, and the same with the host before it where that is known */
+    MMR_SIGMA_STEM = 4,    /* the path alone */
+    MMR_SIGMA_QUERY = 5,   /* the query alone, and path and query as one: rules for web servers mean either */
+    MMR_SIGMA_EXTENSION = 6, /* what follows the last dot of the path's last part */
 };
 
 struct mmr_sigma_field {

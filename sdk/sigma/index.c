@@ -132,6 +132,10 @@ static bool make_keys(struct maker *mk)
         if (m->key_plain[i] == UINT32_MAX || m->key_unmapped[i] == UINT32_MAX)
             return false;
     }
+    static const char *const url[URL_PARTS] = {"http_request.url.path", "http_request.url.query_string", "http_request.url.hostname"};
+    for (size_t i = 0; i < URL_PARTS; i++)
+        if ((m->key_url[i] = intern(mk, url[i], strlen(url[i]))) == UINT32_MAX)
+            return false;
     for (size_t i = 0; i < rows; i++) {
         static const char *const hashes[] = {"sha1", "md5", "sha256", "imphash"};
         if (!f[i].ocsf)
@@ -564,7 +568,7 @@ int sigma_matcher_build(struct mmr_sigma *s, struct mmr_error *err)
         return mmr_fail(err, MMR_ENOMEM, "Sigma rules: out of memory");
     m->s = s;
     m->arena.max_bytes = SIGMA_MEMORY_MAX;
-    m->has_hs = hs_valid_platform() == HS_SUCCESS;
+    m->has_hs = !s->has_no_hyperscan && hs_valid_platform() == HS_SUCCESS;
     s->stats.has_hyperscan = m->has_hs;
     struct maker mk = {.s = s, .m = m, .scratch = {.max_bytes = SIGMA_MEMORY_MAX}};
     reset_atoms(s);

@@ -115,6 +115,23 @@ static void add_value(struct sigma_matcher *m, const struct mmr_value *v)
     m->values[m->n_values++] = (struct value){.p = p, .len = (uint32_t)n, .has_number = true, .number = number};
 }
 
+/* One text of up to three pieces; NULL, and counted, for lack of room */
+static char *joined(struct sigma_matcher *m, const char *head, const struct mmr_value *a, const char *mid, const struct mmr_value *b, size_t *ret_len)
+{
+    size_t n = strlen(head), k = strlen(mid);
+    *ret_len = n + a->len + k + b->len;
+    char *p = scratch(m, *ret_len);
+    if (!p) {
+        m->s->stats.text_limits++;
+        return NULL;
+    }
+    memcpy(p, head, n);
+    memcpy(p + n, a->p, a->len);
+    memcpy(p + n + a->len, mid, k);
+    memcpy(p + n + a->len + k, b->p, b->len);
+    return p;
+}
+
 /* DOMAIN\name from its two fields */
 static void add_account(struct sigma_matcher *m, const struct mmr_value *name, const struct mmr_value *domain)
 {
@@ -123,15 +140,10 @@ static void add_account(struct sigma_matcher *m, const struct mmr_value *name, c
         add_value(m, name);
         return;
     }
-    char *p = scratch(m, (size_t)domain->len + 1 + name->len);
-    if (!p) {
-        m->s->stats.text_limits++;
-        return;
-    }
-    memcpy(p, domain->p, domain->len);
-    p[domain->len] = '\\';
-    memcpy(p + domain->len + 1, name->p, name->len);
-    add_text(m, p, (size_t)domain->len + 1 + name->len);
+    size_t len;
+    char *p = joined(m, "", domain, "\\", name, &len);
+    if (p)
+        add_text(m, p, len);
 }
 
 /* "SHA1=..,MD5=..", as Sysmon writes it */
@@ -163,6 +175,57 @@ static bool add_hashes(struct sigma_matcher *m, const uint32_t *keys)
     return true;
 }
 
+/* A text of the event, "" where it has none */
+static struct mmr_value text_of(const struct sigma_matcher *m, uint32_t key)
+{
+    const struct mmr_value *v = by_key(m, key);
+    return v && v->type == MMR_VAL_STR ? *v : (struct mmr_value){.p = (const uint8_t *)""};
+}
+
+/* What was asked of a web server, as logs of servers and proxies name it: whole, or a part of it */
+static bool add_url(struct sigma_matcher *m, int form)
+{
+    struct mmr_value path = text_of(m, m->key_url[URL_PATH]), query = text_of(m, m->key_url[URL_QUERY]), host = text_of(m, m->key_url[URL_HOST]);
+    struct mmr_value whole = path;
+    size_t len;
+    if (!path.len && !query.len)
+        return false;
+    if (query.len) {
+        char *p = joined(m, "", &path, "?", &query, &len);
+        if (!p)
+            return false;
+        whole.p = (const uint8_t *)p;
+        whole.len = (uint32_t)len;
+    }
+    const char *text = (const char *)whole.p, *mark = memchr(text, '?', whole.len);
+    size_t stem = mark ? (size_t)(mark - text) : whole.len;
+    switch (form) {
+    case MMR_SIGMA_STEM:
+        add_text(m, text, stem);
+        return true;
+    case MMR_SIGMA_EXTENSION:
+        for (size_t i = stem; i-- > 0 && text[i] != '/';)
+            if (text[i] == '.') {
+                add_text(m, text + i + 1, stem - i - 1);
+                return true;
+            }
+        return false;
+    case MMR_SIGMA_QUERY:
+        if (mark)
+            add_text(m, mark + 1, whole.len - stem - 1);
+        add_text(m, text, whole.len);
+        return true;
+    default:
+        add_text(m, text, whole.len);
+        if (host.len && text[0] == '/') {
+            char *p = joined(m, "http://", &host, "", &whole, &len);
+            if (p)
+                add_text(m, p, len);
+        }
+        return true;
+    }
+}
+
 static const struct field_values *values_of(struct sigma_matcher *m, uint32_t field)
 {
     struct field_values *fv = &m->fields[field];
@@ -178,6 +241,8 @@ static const struct field_values *values_of(struct sigma_matcher *m, uint32_t fi
         add_value(m, v);
     else if (row >= 0 && table[row].form == MMR_SIGMA_HASHES)
         fv->is_present = add_hashes(m, m->key_hash[row]);
+    else if (row >= 0 && table[row].form >= MMR_SIGMA_URI)
+        fv->is_present = add_url(m, table[row].form);
     else if (row >= 0 && (v = by_key(m, m->key_row[row])) && table[row].form == MMR_SIGMA_ACCOUNT)
         add_account(m, v, by_key(m, m->key_domain[row]));
     else if (v || (v = by_key(m, m->key_plain[field]))) /* rules may name our own fields */
@@ -231,6 +296,8 @@ static void collect_any(struct sigma_matcher *m)
         if (v)
             add_account(m, v, &f->v);
     }
+    if (text_of(m, m->key_url[URL_QUERY]).len) /* the path and the query, as the line had them */
+        (void)add_url(m, MMR_SIGMA_URI);
     m->any_n = m->n_values - m->any_first;
 }
 
@@ -344,9 +411,8 @@ static void search_value(struct sigma_matcher *m, const struct field_index *ix, 
 
 /* ---- evaluating ---- */
 
-static bool same_text(const struct sigma_matcher *m, uint8_t op, const char *a, size_t n, const char *b, size_t k)
+static bool same_text(uint8_t op, const char *a, size_t n, const char *b, size_t k)
 {
-    (void)m;
     switch (op) {
     case ATOM_PREFIX:
         return n >= k && !memcmp(a, b, k);
@@ -365,7 +431,7 @@ static bool eval_fieldref(struct sigma_matcher *m, const struct sigma_atom *a)
     for (uint32_t i = 0; i < x.n; i++)
         for (uint32_t k = 0; k < y.n; k++) {
             struct value *v = &m->values[x.first + i], *w = &m->values[y.first + k];
-            if (same_text(m, a->compare, a->is_cased ? v->p : folded(m, v), v->len, a->is_cased ? w->p : folded(m, w), w->len))
+            if (same_text(a->compare, a->is_cased ? v->p : folded(m, v), v->len, a->is_cased ? w->p : folded(m, w), w->len))
                 return true;
         }
     return false;
@@ -436,6 +502,8 @@ static bool eval_value(struct sigma_matcher *m, const struct sigma_atom *a, stru
     switch (a->op) {
     case ATOM_PRESENT:
         return v->len > 0;
+    case ATOM_EMPTY:
+        return !v->len;
     case ATOM_RE:
         return eval_regex(m, a, v);
     case ATOM_CIDR:
@@ -461,6 +529,8 @@ static bool eval_atom(struct sigma_matcher *m, uint32_t id)
         is_true = false; /* searched for, and not found */
     } else if (a->op == ATOM_FIELDREF) {
         is_true = eval_fieldref(m, a);
+    } else if (a->op == ATOM_BEFORE) {
+        is_true = (double)mmr_event_get_int(m->view, "time", 0) < a->number;
     } else {
         uint32_t first, n;
         bool is_present = true;
@@ -478,6 +548,8 @@ static bool eval_atom(struct sigma_matcher *m, uint32_t id)
             bool is_empty = !is_present || !n || (n == 1 && !m->values[first].len);
             is_true = a->op == ATOM_EXISTS ? is_present : is_empty;
         }
+        if (a->op == ATOM_EMPTY) /* fields the sensors know are left out of the event when they are empty */
+            is_true = !is_present && m->ctx->row[a->field] >= 0;
         for (uint32_t i = 0; !is_true && i < n; i++)
             is_true = eval_value(m, a, &m->values[first + i]);
     }
@@ -697,8 +769,7 @@ void mmr_sigma_match(struct mmr_sigma *s, const struct mmr_event_view *view, mmr
         }
 }
 
-bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, uint32_t field, char *buf,
-                      size_t cap, size_t *ret_len)
+bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, uint32_t field, const char **ret, size_t *ret_len)
 {
     struct sigma_matcher *m = s->matcher;
     if (m->view != view) /* only of the event being matched */
@@ -707,9 +778,8 @@ bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, ui
     if (!fv->n)
         return false;
     struct value *v = &m->values[fv->first];
-    const char *p = folded(m, v);
-    *ret_len = v->len < cap ? v->len : cap;
-    memcpy(buf, p, *ret_len);
+    *ret = folded(m, v);
+    *ret_len = v->len;
     return true;
 }
 

@@ -14,6 +14,8 @@ enum {
     HS_MIN = 8,                /* fewer literals than this are searched one by one */
 };
 
+enum { URL_PATH, URL_QUERY, URL_HOST, URL_PARTS };
+
 struct value {
     const char *p, *folded; /* folded: NULL until asked for */
     uint32_t len;
@@ -86,6 +88,7 @@ struct sigma_matcher {
     uint32_t *key_row;    /* by row of the field table: its key */
     uint32_t *key_domain; /* by row: the key of the account's domain */
     uint32_t (*key_hash)[4]; /* by row: the keys of sha1, md5, sha256, imphash */
+    uint32_t key_url[URL_PARTS];
 
     struct context contexts[CONTEXTS];
     uint32_t next_context;

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { WALK_DEPTH_MAX = 16, UNSUPPORTED_MAX = 32, LIST_MAX = 256 };
+enum { WALK_DEPTH_MAX = 16, UNSUPPORTED_MAX = 32 };
 
 /* ---- growing tables ---- */
 
@@ -183,7 +183,7 @@ static struct mmr_sigma_strv strings(struct sigma_build *b, const struct sigma_y
     bool is_list = node && node->type == SIGMA_YAML_LIST;
     const struct sigma_yaml *first = is_list ? node->child : node;
     size_t n = 0, cap = 0;
-    for (const struct sigma_yaml *c = first; c && cap < LIST_MAX; c = is_list ? c->next : NULL)
+    for (const struct sigma_yaml *c = first; c; c = is_list ? c->next : NULL)
         cap++;
     const char **v = cap ? mmr_sigma_alloc(&b->s->arena, cap, sizeof *v) : NULL;
     if (cap && !v)
@@ -269,6 +269,14 @@ static void read_logsource(struct sigma_build *b, const struct sigma_yaml *doc)
     b->rule->selector = i;
 }
 
+/* The rules a filter or an exclusion is about: ids and names, or all there are */
+static void read_targets(struct sigma_build *b, const struct sigma_yaml *rules)
+{
+    bool is_word = rules->type == SIGMA_YAML_TEXT && (!strcasecmp(rules->text, "any") || !strcasecmp(rules->text, "all"));
+    b->rule->is_for_any = is_word || (rules->type == SIGMA_YAML_LIST && !rules->child);
+    b->rule->targets = strings(b, rules);
+}
+
 static void read_filter(struct sigma_build *b, const struct sigma_yaml *doc)
 {
     const struct sigma_yaml *f = sigma_yaml_get(doc, "filter"), *rules = sigma_yaml_get(f, "rules");
@@ -277,8 +285,7 @@ static void read_filter(struct sigma_build *b, const struct sigma_yaml *doc)
         sigma_broken(b, f, "a filter needs `rules` (ids, names, or any), selections and `condition`");
         return;
     }
-    b->rule->is_for_any = rules->type == SIGMA_YAML_TEXT && !strcmp(rules->text, "any");
-    b->rule->targets = strings(b, rules);
+    read_targets(b, rules);
     read_logsource(b, doc);
     b->rule->expr = sigma_detection_expr(b, f);
 }
@@ -308,12 +315,11 @@ static void read_exclusion(struct sigma_build *b, const struct sigma_yaml *doc)
         sigma_broken(b, x, "an exclusion needs rules, a selection, owner, reason, and expires as YYYY-MM-DD");
         return;
     }
-    b->rule->is_for_any = rules->type == SIGMA_YAML_TEXT && !strcmp(rules->text, "any");
-    b->rule->targets = strings(b, rules);
+    read_targets(b, rules);
     struct sigma_expr *sel = sigma_detection_expr(b, x), *inverse = sigma_expr_new(b, EXPR_NOT, 1);
     struct sigma_expr *both = sigma_expr_new(b, EXPR_AND, 2), *until = sigma_expr_new(b, EXPR_ATOM, 0);
-    struct sigma_atom a = {.op = ATOM_COMPARE, .compare = CMP_LT, .field = sigma_field_id(b->s, "time", 4), .number = (double)expires};
-    if (!sel || !inverse || !both || !until || a.field == UINT32_MAX)
+    const struct sigma_atom a = {.op = ATOM_BEFORE, .number = (double)expires};
+    if (!sel || !inverse || !both || !until)
         return;
     until->atom = sigma_atom_id(b->s, &a);
     b->is_out_of_memory |= until->atom == UINT32_MAX;
@@ -345,14 +351,39 @@ static int push_rule(struct mmr_sigma *s, struct sigma_detection *d, struct mmr_
 struct adding {
     struct mmr_sigma *s;
     const char *file;
+    struct mmr_sigma_arena *trees;
+    /* rule collections: what `action: global` gives to all that follow, and what `action: repeat` starts from */
+    const struct sigma_yaml *global, *previous;
 };
+
+/* Rule collections (the first Sigma had them): false if the document is no rule by itself; rule: what it is then. */
+static bool collect(struct adding *ad, const struct sigma_yaml *doc, const struct sigma_yaml **rule)
+{
+    const char *action = sigma_yaml_text(doc, "action");
+    bool is_global = action && !strcmp(action, "global"), is_repeat = action && !strcmp(action, "repeat");
+    if (action && !strcmp(action, "reset")) {
+        ad->global = NULL;
+        return false;
+    }
+    if (is_global) {
+        ad->global = doc;
+        return false;
+    }
+    const struct sigma_yaml *base = is_repeat ? ad->previous : ad->global;
+    *rule = base && doc->type == SIGMA_YAML_MAP ? sigma_yaml_merge(ad->trees, base, doc) : doc;
+    ad->previous = *rule;
+    return true;
+}
 
 static int add_document(void *ctx, const struct sigma_yaml *doc, struct mmr_error *err)
 {
     struct adding *ad = ctx;
     struct mmr_sigma *s = ad->s;
-    if (doc->type == SIGMA_YAML_NULL)
-        return 0; /* an empty document between separators */
+    const char *action = sigma_yaml_text(doc, "action");
+    if (doc->type == SIGMA_YAML_NULL || !collect(ad, doc, &doc))
+        return 0; /* an empty document between separators, or one that only says what others have in common */
+    if (!doc)
+        return mmr_fail(err, MMR_ENOMEM, "%s: out of memory for rules", ad->file);
     struct sigma_detection *d = mmr_sigma_alloc(&s->arena, 1, sizeof *d);
     if (!d)
         return mmr_fail(err, MMR_ENOMEM, "%s: out of memory for rules", ad->file);
@@ -360,13 +391,12 @@ static int add_document(void *ctx, const struct sigma_yaml *doc, struct mmr_erro
     d->pub.file = ad->file;
     d->pub.line = doc->line;
     d->pub.title = d->pub.id = "";
-    const char *action = sigma_yaml_text(doc, "action");
     if (doc->type != SIGMA_YAML_MAP) {
         sigma_broken(&b, doc, "a rule is a map with title, logsource and detection");
     } else {
         read_head(&b, doc);
-        if (action)
-            sigma_unsupported(&b, "rule collections (action: %s)", action);
+        if (action && strcmp(action, "repeat") != 0)
+            sigma_unsupported(&b, "action '%s'", action);
         else if (sigma_yaml_get(doc, "correlation"))
             (void)sigma_corr_parse(&b, doc);
         else if (sigma_yaml_get(doc, "filter"))
@@ -395,7 +425,7 @@ int mmr_sigma_add_text(struct mmr_sigma *s, const char *name, const char *text, 
     if (!file)
         return mmr_fail(err, MMR_ENOMEM, "%s: out of memory for rules", name);
     struct mmr_sigma_arena scratch = {.max_bytes = 256 * 1024 * 1024};
-    struct adding ad = {s, file};
+    struct adding ad = {.s = s, .file = file, .trees = &scratch};
     struct mmr_error why = {.struct_size = sizeof why};
     size_t before = s->n_rules;
     int rc = sigma_yaml_parse(&scratch, file, text, len, add_document, &ad, &why);
@@ -436,6 +466,11 @@ static int wanted(const struct dirent *e)
     return e->d_name[0] != '.';
 }
 
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
 static int add_file(struct mmr_sigma *s, const char *path, struct mmr_error *err)
 {
     char *text;
@@ -458,17 +493,10 @@ static int walk(struct mmr_sigma *s, const char *path, int depth, struct mmr_err
     if (depth == WALK_DEPTH_MAX)
         return mmr_fail(err, MMR_ETOOBIG, "rules '%s': folders nested deeper than %d", path, WALK_DEPTH_MAX);
     struct dirent **list;
-    int n = scandir(path, &list, wanted, NULL);
+    int n = scandir(path, &list, wanted, by_bytes);
     if (n < 0)
         return mmr_fail(err, MMR_EIO, "rules '%s': %s", path, strerror(errno));
     int rc = 0;
-    for (int pass = 0; pass < n; pass++) { /* byte order: insertion is fine for a folder's few names */
-        for (int k = pass; k > 0 && strcmp(list[k - 1]->d_name, list[k]->d_name) > 0; k--) {
-            struct dirent *t = list[k];
-            list[k] = list[k - 1];
-            list[k - 1] = t;
-        }
-    }
     for (int i = 0; i < n; i++) {
         char sub[4096];
         int w = snprintf(sub, sizeof sub, "%s/%s", path, list[i]->d_name);
@@ -545,28 +573,23 @@ const struct mmr_sigma_rule *mmr_sigma_get(const struct mmr_sigma *s, size_t i)
     return i < s->n_rules ? &s->rules[i]->pub : NULL;
 }
 
-static struct sigma_detection *find(const struct mmr_sigma *s, const char *id)
+bool mmr_sigma_rule_is(const struct mmr_sigma_rule *r, const char *id)
 {
-    for (size_t i = 0; i < s->n_rules; i++) {
-        const struct mmr_sigma_rule *r = &s->rules[i]->pub;
-        if (!strcasecmp(r->id, id) || (r->name && !strcmp(r->name, id)) || !strcmp(r->title, id))
-            return s->rules[i];
-    }
-    return NULL;
+    return !strcasecmp(r->id, id) || (r->name && !strcmp(r->name, id)) || !strcmp(r->title, id);
 }
 
 const struct mmr_sigma_rule *mmr_sigma_find(const struct mmr_sigma *s, const char *id)
 {
-    const struct sigma_detection *d = find(s, id);
-    return d ? &d->pub : NULL;
+    for (size_t i = 0; i < s->n_rules; i++)
+        if (mmr_sigma_rule_is(&s->rules[i]->pub, id))
+            return &s->rules[i]->pub;
+    return NULL;
 }
 
-bool mmr_sigma_disable(struct mmr_sigma *s, const char *id)
+void mmr_sigma_disable(struct mmr_sigma *s, size_t i)
 {
-    struct sigma_detection *d = find(s, id);
-    if (d)
-        d->pub.is_enabled = false;
-    return d != NULL;
+    if (i < s->n_rules)
+        s->rules[i]->pub.is_enabled = false;
 }
 
 static bool is_target(const struct sigma_detection *f, const struct mmr_sigma_rule *r)
@@ -577,7 +600,17 @@ static bool is_target(const struct sigma_detection *f, const struct mmr_sigma_ru
     return f->is_for_any;
 }
 
-/* A filter's condition is joined with AND to each of its rules of the same logsource. */
+/* Does a filter's logsource mean a rule's? What it leaves open, every rule fits. */
+static bool has_source(const struct mmr_sigma_rule *filter, const struct mmr_sigma_rule *r)
+{
+    const char *const pairs[][2] = {{filter->product, r->product}, {filter->category, r->category}, {filter->service, r->service}};
+    for (size_t i = 0; i < 3; i++)
+        if (pairs[i][0] && (!pairs[i][1] || strcmp(pairs[i][0], pairs[i][1]) != 0))
+            return false;
+    return true;
+}
+
+/* A filter's condition is joined with AND to each of its rules of that logsource. */
 static int apply_filters(struct mmr_sigma *s, struct mmr_error *err)
 {
     for (size_t i = 0; i < s->n_rules; i++) {
@@ -587,7 +620,7 @@ static int apply_filters(struct mmr_sigma *s, struct mmr_error *err)
             continue;
         for (size_t k = 0; k < s->n_rules; k++) {
             struct sigma_detection *r = s->rules[k];
-            if (r->pub.kind != MMR_SIGMA_DETECTION || !r->expr || (!is_exclusion && r->selector != f->selector) || !is_target(f, &r->pub))
+            if (r->pub.kind != MMR_SIGMA_DETECTION || !r->expr || (!is_exclusion && !has_source(&f->pub, &r->pub)) || !is_target(f, &r->pub))
                 continue;
             struct sigma_build b = {.s = s, .rule = r, .file = r->pub.file};
             struct sigma_expr *both = sigma_expr_new(&b, EXPR_AND, 2);
@@ -607,6 +640,11 @@ void mmr_sigma_lazy_windows(struct mmr_sigma *s, void (*woken)(void *ctx, int rc
     s->is_lazy = !s->matcher;
     s->woken = woken;
     s->woken_ctx = ctx;
+}
+
+void mmr_sigma_without_hyperscan(struct mmr_sigma *s)
+{
+    s->has_no_hyperscan = true;
 }
 
 int mmr_sigma_compile(struct mmr_sigma *s, struct mmr_error *err)

@@ -29,6 +29,8 @@ enum {
 enum atom_op {
     ATOM_EXACT, ATOM_PREFIX, ATOM_SUFFIX, ATOM_CONTAINS, ATOM_GLOB, /* text, by the index */
     ATOM_PRESENT, /* '*': there is a value that is not empty */
+    ATOM_EMPTY,   /* '': there is an empty value */
+    ATOM_BEFORE,  /* the event's own time is before number */
     ATOM_RE, ATOM_CIDR, ATOM_COMPARE, ATOM_NULL, ATOM_EXISTS, ATOM_TIME, ATOM_FIELDREF, /* evaluated when asked */
 };
 enum compare_op { CMP_EQ, CMP_LT, CMP_LTE, CMP_GT, CMP_GTE };
@@ -102,7 +104,8 @@ struct mmr_sigma {
     void (*woken)(void *ctx, int rc);
     void *woken_ctx;
     bool is_lazy; /* rules of Windows logs are not in the matcher */
-    uint8_t reserved[7];
+    bool has_no_hyperscan; /* by wish */
+    uint8_t reserved[6];
 };
 
 /* What building one rule needs, and where its complaints go */
@@ -153,8 +156,7 @@ bool sigma_is_asleep(const struct mmr_sigma *s, uint32_t selector);
 int sigma_matcher_build(struct mmr_sigma *s, struct mmr_error *err);
 void sigma_matcher_free(struct sigma_matcher *m);
 
-/* match.c: a field's folded value for correlations, of the event being matched; false: absent */
-bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, uint32_t field, char *buf,
-                      size_t cap, size_t *ret_len);
+/* match.c: a field's folded value for correlations, of the event being matched, valid as long; false: absent */
+bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, uint32_t field, const char **ret, size_t *ret_len);
 
 #endif

@@ -63,6 +63,8 @@ struct mmr_sigma_rule { /* read-only; lives as long as the set */
 };
 /* ok: it compiled (nothing unsupported, no error) */
 bool mmr_sigma_rule_ok(const struct mmr_sigma_rule *r);
+/* is: id is its id, name or title */
+bool mmr_sigma_rule_is(const struct mmr_sigma_rule *r, const char *id);
 
 int mmr_sigma_new(struct mmr_sigma **ret, struct mmr_error *err);
 void mmr_sigma_free(struct mmr_sigma *s); /* accepts NULL */
@@ -80,8 +82,8 @@ int mmr_sigma_add_path(struct mmr_sigma *s, const char *path, struct mmr_error *
 int mmr_sigma_add_text(struct mmr_sigma *s, const char *name, const char *text, size_t len,
                        struct mmr_error *err);
 
-/* Not reported any more, by id, name or title; correlations still see it. false: no such rule. */
-bool mmr_sigma_disable(struct mmr_sigma *s, const char *id);
+/* The rule at index i is not reported any more; correlations still see it. */
+void mmr_sigma_disable(struct mmr_sigma *s, size_t i);
 
 /*
  * mmr_sigma_lazy_windows - before compiling: leave the rules of Windows logs out of the matcher until the first event comes that one
@@ -90,6 +92,9 @@ bool mmr_sigma_disable(struct mmr_sigma *s, const char *id);
  * woken (may be NULL) is told how that went: 0, or MMR_ENOMEM, and then nothing matches any more.
  */
 void mmr_sigma_lazy_windows(struct mmr_sigma *s, void (*woken)(void *ctx, int rc), void *ctx);
+
+/* Before compiling: do without Hyperscan, as on a machine that cannot run it; the same events match, more slowly. */
+void mmr_sigma_without_hyperscan(struct mmr_sigma *s);
 
 /* Resolve filters and correlations, build the matcher. Nothing can be added afterwards. */
 int mmr_sigma_compile(struct mmr_sigma *s, struct mmr_error *err);

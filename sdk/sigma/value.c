@@ -132,8 +132,8 @@ static bool push_pattern(struct item *it, struct sigma_pat p)
         from++;
     while (to > from && p.u[to - 1] == MMR_PAT_ANY)
         to--;
-    if (p.n && from == to) {
-        a.op = ATOM_PRESENT;
+    if (from == to) {
+        a.op = p.n ? ATOM_PRESENT : ATOM_EMPTY;
         a.is_cased = false;
         return push_atom(it, &a);
     }
@@ -435,7 +435,11 @@ static bool one_value(struct item *it, const struct sigma_yaml *v)
         sigma_unsupported(it->b, "a list or map as one value of '%s'", it->node->key ? it->node->key : "keywords");
         return false;
     }
-    if (v->type == SIGMA_YAML_NULL && it->field != SIGMA_ANY_FIELD) {
+    if (it->field == SIGMA_ANY_FIELD && (v->type == SIGMA_YAML_NULL || !v->len)) {
+        sigma_broken(it->b, v, "an empty keyword, which is in every event");
+        return false;
+    }
+    if (v->type == SIGMA_YAML_NULL) {
         const struct sigma_atom a = {.op = ATOM_NULL, .field = it->field};
         return push_atom(it, &a);
     }

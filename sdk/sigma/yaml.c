@@ -279,6 +279,42 @@ const char *sigma_yaml_text(const struct sigma_yaml *map, const char *key)
     return n && n->type == SIGMA_YAML_TEXT ? n->text : NULL;
 }
 
+/* The top of a tree once more, to stand in another map */
+static struct sigma_yaml *twin(struct mmr_sigma_arena *a, const struct sigma_yaml *of)
+{
+    struct sigma_yaml *n = mmr_sigma_alloc(a, 1, sizeof *n);
+    if (n) {
+        *n = *of;
+        n->next = NULL;
+    }
+    return n;
+}
+
+static struct sigma_yaml *merge(struct mmr_sigma_arena *a, const struct sigma_yaml *base, const struct sigma_yaml *over)
+{
+    struct sigma_yaml *m = twin(a, over);
+    if (!m || base->type != SIGMA_YAML_MAP || over->type != SIGMA_YAML_MAP)
+        return m;
+    struct sigma_yaml **at = &m->child;
+    for (const struct sigma_yaml *c = base->child; c; c = c->next, at = &(*at)->next) {
+        const struct sigma_yaml *other = sigma_yaml_get(over, c->key);
+        if (!(*at = other ? merge(a, c, other) : twin(a, c)))
+            return NULL;
+    }
+    for (const struct sigma_yaml *c = over->child; c; c = c->next)
+        if (!sigma_yaml_get(base, c->key)) {
+            if (!(*at = twin(a, c)))
+                return NULL;
+            at = &(*at)->next;
+        }
+    return m;
+}
+
+const struct sigma_yaml *sigma_yaml_merge(struct mmr_sigma_arena *a, const struct sigma_yaml *base, const struct sigma_yaml *over)
+{
+    return merge(a, base, over);
+}
+
 int mmr_sigma_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
                         struct mmr_error *err)
 {

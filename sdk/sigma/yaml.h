@@ -25,7 +25,7 @@ struct sigma_yaml {
     enum sigma_yaml_type type;
     bool is_plain;    /* an unquoted scalar: may stand for a number or a truth value */
     int line, column; /* from 1 */
-    const char *text; /* TEXT: NUL-terminated; NULL has "" */
+    const char *text; /* TEXT: NUL-terminated; NULL: as it is written, or "" */
     size_t len;       /* bytes of TEXT */
     size_t weight;    /* nodes below and including this one */
     const char *key;  /* as an entry of a map, else NULL */
@@ -46,6 +46,13 @@ int sigma_yaml_parse(struct mmr_sigma_arena *a, const char *name, const char *te
 
 const struct sigma_yaml *sigma_yaml_get(const struct sigma_yaml *map, const char *key); /* or NULL */
 const char *sigma_yaml_text(const struct sigma_yaml *map, const char *key); /* a scalar's text, or NULL */
+
+/*
+ * sigma_yaml_merge - base with what over has besides or instead: maps entry by entry, anything else as over has it.
+ *
+ * return  in a, sharing what neither changed; NULL when out of memory
+ */
+const struct sigma_yaml *sigma_yaml_merge(struct mmr_sigma_arena *a, const struct sigma_yaml *base, const struct sigma_yaml *over);
 
 /* Read a whole regular file of at most max bytes. ret: returned, free(), NUL-terminated. */
 int mmr_sigma_read_file(const char *path, size_t max, char **ret, size_t *ret_len,

@@ -93,6 +93,14 @@ static void wildcards_and_escapes(void **state)
         {"exact has no wildcards", SEL("CommandLine|exact: 'a*'"), {CMD("a*")}, true},
         {"empty text", SEL("CommandLine: ''"), {CMD("")}, true},
         {"empty text is not any", SEL("CommandLine: ''"), {CMD("x")}, false},
+        {"empty text: a field the sensors leave out when it is empty", SEL("CommandLine: ''"), {"user.name=x"}, true},
+        {"empty text: no such field in any log of this kind", SEL("Odd: ''"), {"user.name=x"}, false},
+        {"empty text of an unmapped field", SEL("Odd: ''"), {"unmapped.Odd="}, true},
+        {"empty expression", SEL("CommandLine|re: '^$'"), {CMD("")}, true},
+        {"expression over nothing", SEL("CommandLine|re: '^.{0,3}$'"), {CMD("")}, true},
+        {"backslash at the end", SEL("CommandLine: 'C:\\'"), {CMD("C:\\")}, true},
+        {"backslash at the end, then the modifier's star", SEL("CommandLine|startswith: 'C:\\x\\'"), {CMD("c:\\x\\y")}, true},
+        {"backslash at the end is no escape", SEL("CommandLine|startswith: 'C:\\x\\'"), {CMD("c:\\x*")}, false},
         {"null: absent", SEL("CommandLine: null"), {"user.name=x"}, true},
         {"null: present", SEL("CommandLine: null"), {CMD("x")}, false},
     };
@@ -171,6 +179,38 @@ static void typed_values(void **state)
     CHECK(rows);
 }
 
+static void addresses_of_web_requests(void **state)
+{
+    (void)state;
+#define URL "http_request.url."
+#define SPLIT URL "path=/cgi/a.PHP", URL "query_string=id=7&x=/etc/passwd" /* as a web server's log is read */
+#define WHOLE URL "path=/cgi/a.php?id=7&x=/etc/passwd"                     /* as it is seen on the network */
+#define HOST URL "hostname=evil.example"
+    static const struct row rows[] = {
+        {"path in cs-uri-query", SEL("cs-uri-query|contains: '/cgi/a'"), {SPLIT}, true},
+        {"query in cs-uri-query", SEL("cs-uri-query|startswith: 'ID='"), {SPLIT}, true},
+        {"path and query as one", SEL("cs-uri-query|contains: 'a.php?id=7'"), {SPLIT}, true},
+        {"query alone begins after the mark", SEL("cs-uri-query|startswith: '/etc'"), {SPLIT}, false},
+        {"query of a whole address", SEL("cs-uri-query|startswith: 'id='"), {WHOLE}, true},
+        {"no query", SEL("cs-uri-query|contains: '/cgi'"), {URL "path=/cgi/"}, true},
+        {"stem", SEL("cs-uri-stem|endswith: '.php'"), {SPLIT}, true},
+        {"stem of a whole address", SEL("c-uri-stem|endswith: '.php'"), {WHOLE}, true},
+        {"stem is not the query", SEL("cs-uri-stem|contains: 'id='"), {WHOLE}, false},
+        {"uri", SEL("c-uri|contains|all: ['/cgi/', 'passwd']"), {SPLIT}, true},
+        {"uri with its host", SEL("c-uri|contains: 'evil.example/cgi/'"), {WHOLE, HOST}, true},
+        {"uri with its scheme", SEL("c-uri|startswith: 'http://evil.'"), {SPLIT, HOST}, true},
+        {"uri begins with the path", SEL("c-uri|startswith: '/cgi'"), {WHOLE, HOST}, true},
+        {"uri of a proxy's log", SEL("c-uri|startswith: 'http://evil.'"), {URL "path=http://evil.example/x", HOST}, true},
+        {"extension", SEL("c-uri-extension: php"), {SPLIT}, true},
+        {"extension of a whole address", SEL("c-uri-extension: php"), {WHOLE}, true},
+        {"no extension", SEL("c-uri-extension: '*'"), {URL "path=/a.b/c?d.exe"}, false},
+        {"extension as the log has it", SEL("c-uri-extension: exe"), {"unmapped.c-uri-extension=exe", URL "path=/a.php"}, true},
+        {"no address", SEL("c-uri: '*'"), {HOST}, false},
+        {"keyword over path and query", "  k: ['a.php?id=7']\n  condition: k", {SPLIT}, true},
+    };
+    CHECK(rows);
+}
+
 static void conditions_and_keywords(void **state)
 {
     (void)state;
@@ -189,7 +229,8 @@ static void conditions_and_keywords(void **state)
         {"1 of them", ABC "1 of them", {CMD("bb")}, true},
         {"all of them", ABC "all of them", {CMD("aabb")}, true},
         {"1 of pattern", ABC "1 of _*", {CMD("cc")}, true},
-        {"all of pattern", ABC "all of *", {CMD("aabb")}, false},
+        {"all of pattern", ABC "all of *", {CMD("aabb")}, true}, /* without those that begin with _ */
+        {"all of pattern with _", ABC "all of _*", {CMD("aabb")}, false},
         {"not 1 of", ABC "not 1 of them", {CMD("x")}, true},
         {"condition list is or", ABC "[a, b]", {CMD("bb")}, true},
         {"keywords, or", "  k: [aaa, bbb]\n  condition: k", {"message=see BBB here"}, true},
@@ -231,6 +272,8 @@ static void what_is_not_understood_is_named(void **state)
         {"  a: {x|i: many}\n  condition: a", "belong to re"},
         {"  a: {x: []}\n  condition: a", "empty list"},
         {"  a: {x: y}", "without a condition"},
+        {"  a: [x, null]\n  condition: a", "empty keyword"},
+        {"  a:\n    '|contains': ''\n  condition: a", "empty keyword"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct mmr_sigma *s = world_rule(rows[i].detection);
@@ -345,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_modifiers),     cmocka_unit_test(wildcards_and_escapes),
         cmocka_unit_test(encodings),          cmocka_unit_test(typed_values),
+        cmocka_unit_test(addresses_of_web_requests),
         cmocka_unit_test(conditions_and_keywords), cmocka_unit_test(what_is_not_understood_is_named),
         cmocka_unit_test(log_sources_select_events), cmocka_unit_test(rules_of_windows_logs_sleep_until_one_comes),
     };

@@ -96,16 +96,79 @@ static void filters_narrow_their_rules(void **state)
     static const struct {
         const char *rules;
         bool is_filtered;
-    } rows[] = {{"[id-one]", true}, {"[one]", true}, {"any", true}, {"[other]", false}};
-    for (size_t i = 0; i < 4; i++) {
+        const char *source;
+    } rows[] = {
+        {"[id-one]", true, "category: process_creation"}, {"[one]", true, "category: process_creation"},
+        {"any", true, "category: process_creation"},      {"[other]", false, "category: process_creation"},
+        {"All", true, "category: process_creation"},      {"[]", true, "category: process_creation"},
+        {"any", true, "product: windows"}, /* what the filter leaves open, the rule may say */
+        {"any", false, "product: linux"},                 {"any", false, "category: process_creation, service: security"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[800];
-        (void)snprintf(text, sizeof text, "%s---\ntitle: f\nlogsource: {category: process_creation}\nfilter: {rules: %s, selection: {User|startswith: adm_}, condition: not selection}\n",
-                       DOC("one", "CommandLine: a"), rows[i].rules);
+        (void)snprintf(text, sizeof text,
+                       "title: one\nname: one\nid: id-one\nlogsource: {category: process_creation, product: windows}\n"
+                       "detection: {s: {CommandLine: a}, condition: s}\n---\n"
+                       "title: f\nlogsource: {%s}\nfilter: {rules: %s, selection: {User|startswith: adm_}, condition: not selection}\n",
+                       rows[i].source, rows[i].rules);
         struct mmr_sigma *s = world_rules(text);
         assert_int_equal(hits_of(s, 0, "process.cmd_line=a", "user.name=bob"), 1);
         assert_int_equal(hits_of(s, 0, "process.cmd_line=a", "user.name=adm_x"), rows[i].is_filtered ? 0 : 1);
         mmr_sigma_free(s);
     }
+}
+
+static void a_filter_may_name_many_rules(void **state)
+{
+    (void)state;
+    char text[8000] = DOC("one", "CommandLine: a") "---\ntitle: f\nlogsource: {category: process_creation}\nfilter: {rules: [";
+    for (int i = 0; i < 300; i++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "other%d, ", i);
+    (void)strcat(text, "one], selection: {User: bob}, condition: not selection}\n");
+    struct mmr_sigma *s = world_rules(text);
+    assert_int_equal(hits_of(s, 0, "process.cmd_line=a", "user.name=ann"), 1);
+    assert_int_equal(hits_of(s, 0, "process.cmd_line=a", "user.name=bob"), 0);
+    mmr_sigma_free(s);
+}
+
+/* The event's own time decides, not what its log called time */
+static void an_exclusion_ends_whatever_the_log_says(void **state)
+{
+    (void)state;
+    struct mmr_sigma *s = world_rules(DOC("one", "CommandLine: a") "---\nexclusion: {rules: any, selection: {User: bob}, owner: o, reason: r, expires: 1970-01-03}\n");
+    static const int64_t day = INT64_C(86400) * 1000000000;
+    assert_int_equal(hits_of(s, day, "process.cmd_line=a", "user.name=bob"), 0);
+    assert_int_equal(hits_of(s, 3 * day, "process.cmd_line=a", "user.name=bob"), 1);
+    const char *const early[] = {"process.cmd_line=a", "user.name=bob", "unmapped.time=1", NULL};
+    assert_int_equal(world_match(s, "process.start", 3 * day, early).n, 1);
+    const char *const late[] = {"process.cmd_line=a", "user.name=bob", "unmapped.time=never", NULL};
+    assert_int_equal(world_match(s, "process.start", day, late).n, 0);
+    mmr_sigma_free(s);
+}
+
+static void collections_share_what_is_global(void **state)
+{
+    (void)state;
+    struct mmr_sigma *s = world_rules("action: global\ntitle: shared\nlevel: high\ntags: [attack.execution]\n"
+                                      "detection: {s: {CommandLine: a}, condition: s and t}\n---\n"
+                                      "id: first\nlogsource: {category: process_creation}\ndetection: {t: {User: bob}}\n---\n"
+                                      "action: repeat\nid: second\ndetection: {t: {User: ann}}\n---\n"
+                                      "action: reset\n---\n" DOC("alone", "CommandLine: a") "---\naction: unheard\ntitle: u\n");
+    assert_int_equal(mmr_sigma_count(s), 4);
+    for (size_t i = 0; i < 2; i++) {
+        const struct mmr_sigma_rule *r = mmr_sigma_get(s, i);
+        if (!mmr_sigma_rule_ok(r))
+            fail_msg("%s", r->error ? r->error : r->unsupported.v[0]);
+        assert_string_equal(r->id, i ? "second" : "first");
+        assert_string_equal(r->title, "shared");
+        assert_int_equal(r->level, MMR_SIGMA_HIGH);
+    }
+    assert_int_equal(mmr_sigma_get(s, 2)->level, MMR_SIGMA_NO_LEVEL);
+    assert_string_equal(mmr_sigma_get(s, 3)->unsupported.v[0], "action 'unheard'");
+    assert_int_equal(hits_of(s, 0, "process.cmd_line=a", "user.name=bob"), 2);
+    assert_int_equal(hits_of(s, 0, "process.cmd_line=a", "user.name=ann"), 2);
+    assert_int_equal(hits_of(s, 0, "process.cmd_line=a", "user.name=eve"), 1);
+    mmr_sigma_free(s);
 }
 
 static void placeholders_become_their_values(void **state)
@@ -205,6 +268,14 @@ static void correlations_count_and_order(void **state)
         {"condition in words", HEAD("temporal", "[fail, good, odd]") "  condition: fail and (good or odd)\n", "f1:a o2:a", NULL, 1},
         {"and not, at the end", HEAD("temporal", "[fail, good]") "  condition: fail and not good\n", "f1:a o30:a", NULL, 1},
         {"and not, but it came", HEAD("temporal", "[fail, good]") "  condition: fail and not good\n", "f1:a g5:a o30:a", NULL, 0},
+        {"and not, named by the condition alone", "  type: temporal\n  group-by: [User]\n  timespan: 10s\n  condition: fail and odd\n", "f1:a o2:a", NULL, 1},
+        {"named by the condition, one of another", "  type: temporal\n  group-by: [User]\n  timespan: 10s\n  condition: fail and odd\n", "f1:a o2:b", NULL, 0},
+        {"values of two fields", HEAD("value_count", "[fail]") "  condition: {field: [Port, User], gte: 2}\n", "f1:a/1 f2:a/2", "unmapped.Port", 1},
+        {"values of two fields, the same", HEAD("value_count", "[fail]") "  condition: {field: [Port, User], gte: 2}\n", "f1:a/1 f2:a/1", "unmapped.Port", 0},
+        {"late, but within the span", HEAD("event_count", "[fail]") "  condition: {gte: 3}\n", "f12:a f15:a f8:a", NULL, 1},
+        {"late, and the span is too long", HEAD("event_count", "[fail]") "  condition: {gte: 3}\n", "f101:a f102:a f1:a", NULL, 0},
+        {"a log read after another", HEAD("event_count", "[fail]") "  condition: {gte: 3}\n", "f101:a f1:a f2:a f3:a", NULL, 1},
+        {"late, each near one end only", HEAD("event_count", "[fail]") "  condition: {gte: 3}\n", "f20:a f4:a f12:a", NULL, 0},
         {"aliases", HEAD("temporal", "[fail, good]") "  aliases: {User: {fail: User, good: Other}}\n", "f1:a g2:zz/a", "unmapped.Other", 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -246,8 +317,48 @@ static void correlations_chain_but_not_in_circles(void **state)
                     "title: b\nname: b\ncorrelation: {type: temporal, rules: [a], timespan: 1m}\n");
     assert_non_null(mmr_sigma_get(s, 0)->error);
     mmr_sigma_free(s);
+    s = world_rules(DOC("fail", "CommandLine: f") "---\ntitle: few\nname: few\ncorrelation: {type: event_count, rules: [fail], timespan: 1m, condition: {lt: 2}}\n"
+                    "---\ntitle: c\ncorrelation: {type: event_count, rules: [few], timespan: 1h, condition: {gte: 2}}\n");
+    assert_non_null(strstr(mmr_sigma_get(s, 2)->error, "only when its span is over"));
+    mmr_sigma_free(s);
+    s = world_rules(DOC("fail", "CommandLine: f") "---\ntitle: c\ncorrelation: {type: event_count, rules: [fail], timespan: 101y, condition: {gte: 2}}\n");
+    assert_non_null(strstr(mmr_sigma_get(s, 1)->error, "timespan"));
+    mmr_sigma_free(s);
     s = world_rules("title: a\ncorrelation: {type: temporal, rules: [nowhere], timespan: 1m}\n");
     assert_non_null(strstr(mmr_sigma_get(s, 0)->error, "'nowhere' is no loaded rule"));
+    mmr_sigma_free(s);
+}
+
+/* Values are told apart by all of their bytes, and groups too */
+static void long_values_are_whole(void **state)
+{
+    (void)state;
+    char a[400] = "", b[400] = "", extra[420];
+    memset(a, 'x', 300);
+    memcpy(b, a, 301);
+    b[299] = 'y';
+    struct mmr_sigma *s = correlation(HEAD("value_count", "[fail]") "  condition: {field: Path, gte: 2}\n");
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(extra, sizeof extra, "unmapped.Path=%s", i ? b : a);
+        const char *const f[] = {"process.cmd_line=f", "user.name=bob", extra, NULL};
+        assert_int_equal(world_match(s, "process.start", i * S, f).n, (size_t)i);
+    }
+    mmr_sigma_free(s);
+    s = correlation(HEAD("event_count", "[fail]") "  condition: {gte: 2}\n");
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(extra, sizeof extra, "user.name=%s", i % 2 ? b : a);
+        assert_int_equal(hits_of(s, i * S, "process.cmd_line=f", extra), i < 2 ? 0 : 1);
+    }
+    mmr_sigma_free(s);
+}
+
+static void any_time_an_event_may_say_is_taken(void **state)
+{
+    (void)state;
+    struct mmr_sigma *s = correlation("  type: event_count\n  rules: [fail]\n  timespan: 100y\n  condition: {lt: 3}\n");
+    static const int64_t times[] = {INT64_MAX, INT64_MIN, 0, INT64_MAX - 1, INT64_MIN + 1};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        (void)hits_of(s, times[i], "process.cmd_line=f", NULL);
     mmr_sigma_free(s);
 }
 
@@ -309,6 +420,35 @@ static void thousands_of_rules_match_as_one_does(void **state)
     mmr_sigma_free(s);
 }
 
+/* The way without Hyperscan finds the same. */
+static void nothing_depends_on_hyperscan(void **state)
+{
+    (void)state;
+    struct mmr_error err = {.struct_size = sizeof err};
+    static const char *const cmds[] = {"process.cmd_line=w1x w7x", "process.cmd_line=W3Y w11x", "process.cmd_line=aaa12b", "process.cmd_line=\xc3\xa9 w9x", "process.cmd_line="};
+    size_t found[2][5];
+    for (int plain = 0; plain < 2; plain++) {
+        struct mmr_sigma *s = NULL;
+        assert_int_equal(mmr_sigma_new(&s, &err), 0);
+        for (int i = 0; i < 20; i++) {
+            char text[400];
+            int n = snprintf(text, sizeof text, "title: t%d\nlogsource: {category: process_creation}\ndetection: {s: {CommandLine%s%d%s}, condition: s}\n", i,
+                             i % 2 ? "|contains: w" : "|re: 'a+b?|^$|", i, i % 2 ? "x" : "'");
+            assert_int_equal(mmr_sigma_add_text(s, "t", text, (size_t)n, &err), 0);
+        }
+        if (plain)
+            mmr_sigma_without_hyperscan(s);
+        assert_int_equal(mmr_sigma_compile(s, &err), 0);
+        for (size_t i = 0; i < 5; i++)
+            found[plain][i] = world_match(s, "process.start", 0, (const char *const[]){cmds[i], NULL}).n;
+        mmr_sigma_free(s);
+    }
+    static const size_t want[] = {2, 1, 10, 1, 10};
+    for (size_t i = 0; i < 5; i++)
+        if (found[0][i] != want[i] || found[1][i] != want[i])
+            fail_msg("%s: %zu with Hyperscan, %zu without, expected %zu", cmds[i], found[0][i], found[1][i], want[i]);
+}
+
 static void every_public_rule_compiles(void **state)
 {
     (void)state;
@@ -334,10 +474,16 @@ int main(void)
         cmocka_unit_test(a_bad_document_does_not_stop_the_others),
         cmocka_unit_test(metadata_becomes_phase_and_potential),
         cmocka_unit_test(filters_narrow_their_rules),
+        cmocka_unit_test(a_filter_may_name_many_rules),
+        cmocka_unit_test(an_exclusion_ends_whatever_the_log_says),
+        cmocka_unit_test(collections_share_what_is_global),
         cmocka_unit_test(placeholders_become_their_values),
         cmocka_unit_test(correlations_count_and_order),
         cmocka_unit_test(a_correlation_says_its_group_and_count),
         cmocka_unit_test(correlations_chain_but_not_in_circles),
+        cmocka_unit_test(long_values_are_whole),
+        cmocka_unit_test(any_time_an_event_may_say_is_taken),
+        cmocka_unit_test(nothing_depends_on_hyperscan),
         cmocka_unit_test(groups_without_end_are_bounded_and_counted),
         cmocka_unit_test(a_costly_expression_is_given_up_and_counted),
         cmocka_unit_test(thousands_of_rules_match_as_one_does),

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 extern const struct mmr_data_file mmr_data_sigma[];
 
@@ -66,7 +65,7 @@ static void say(const struct mmr_host *host, int level, const char *text)
 static bool is_in(const struct mmr_strv *list, const struct mmr_sigma_rule *r)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (!strcasecmp(list->v[i], r->id) || (r->name && !strcmp(list->v[i], r->name)) || !strcmp(list->v[i], r->title))
+        if (mmr_sigma_rule_is(r, list->v[i]))
             return true;
     return false;
 }
@@ -162,7 +161,7 @@ static int load(const struct mmr_host *host, const struct config *c, struct load
     for (size_t i = 0; !rc && i < mmr_sigma_count(l.rules); i++) {
         const struct mmr_sigma_rule *r = mmr_sigma_get(l.rules, i);
         if (is_in(&c->disable, r) || (c->only.n && !is_in(&c->only, r)))
-            (void)mmr_sigma_disable(l.rules, r->id);
+            mmr_sigma_disable(l.rules, i);
     }
     if (rc) {
         mmr_sigma_free(l.rules);

@@ -174,6 +174,23 @@ static void write_file(char *path, const char *text)
     assert_int_equal(close(fd), 0);
 }
 
+static void a_name_two_rules_have_disables_both(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/mamori-rule-XXXXXX.yml";
+    write_file(path, "title: " VSSADMIN "\nid: 6f4c8c1c-4b7e-4b0e-8a37-0d6c7e3a1b11\nlevel: high\nlogsource: {category: process_creation}\n"
+                     "detection: {s: {CommandLine|contains: shadows}, condition: s}\n");
+    const char *off[] = {"rules", path, "disable", VSSADMIN, NULL}, *on[] = {"rules", path, "only", VSSADMIN, NULL};
+    struct mmr_testhost *th = mmr_testhost_new();
+    int i = add(th, off), k = add(th, on);
+    start_event(th, i, T0, 42, "vssadmin delete shadows /all");
+    assert_int_equal(mmr_testhost_count(th, "finding"), 0);
+    start_event(th, k, T0, 42, "vssadmin delete shadows /all");
+    assert_int_equal(mmr_testhost_count(th, "finding"), 2);
+    mmr_testhost_free(th);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void an_exclusion_holds_until_it_expires(void **state)
 {
     (void)state;
@@ -291,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_reverse_shell_names_who_it_calls),
         cmocka_unit_test(repetitions_of_one_process_are_folded_and_counted),
         cmocka_unit_test(lists_and_level_decide_what_reports),
+        cmocka_unit_test(a_name_two_rules_have_disables_both),
         cmocka_unit_test(an_exclusion_holds_until_it_expires),
         cmocka_unit_test(reload_swaps_the_rules_or_keeps_them),
         cmocka_unit_test(the_largest_event_still_gives_a_finding),
