@@ -274,6 +274,14 @@ static unsigned regex_flags(const struct sigma_atom *a)
            (a->re_flags & PCRE2_MULTILINE ? HS_FLAG_MULTILINE : 0) | (a->re_flags & PCRE2_DOTALL ? HS_FLAG_DOTALL : 0);
 }
 
+/* Its prefilter reads bytes, PCRE2 characters: "é?a" is for one of them two bytes, the second optional. */
+static bool is_ascii(const char *p)
+{
+    while (*p > 0)
+        p++;
+    return !*p;
+}
+
 /* Drop those it cannot read before compiling: one refusal would mean compiling all of them again. */
 static uint32_t readable(const struct maker *mk, int32_t *regexes, uint32_t n)
 {
@@ -282,7 +290,7 @@ static uint32_t readable(const struct maker *mk, int32_t *regexes, uint32_t n)
         const struct sigma_atom *a = &mk->s->atoms[regexes[i]];
         hs_expr_info_t *info = NULL;
         hs_compile_error_t *why = NULL;
-        if (hs_expression_info(a->regex, regex_flags(a), &info, &why) == HS_SUCCESS)
+        if (is_ascii(a->regex) && hs_expression_info(a->regex, regex_flags(a), &info, &why) == HS_SUCCESS)
             regexes[kept++] = regexes[i];
         free(info);
         (void)hs_free_compile_error(why);

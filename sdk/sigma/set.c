@@ -301,7 +301,8 @@ static int64_t day_ns(const char *text)
     tm.tm_year = y - 1900;
     tm.tm_mon = m - 1;
     tm.tm_mday = d;
-    return (int64_t)timegm(&tm) * 1000000000;
+    int64_t s = timegm(&tm);
+    return s < INT64_MAX / 1000000000 ? s * 1000000000 : INT64_MAX; /* "9999-12-31" is for ever */
 }
 
 /* What a person decided to overlook: NOT (selection AND time < expires), joined to its rules */

@@ -137,6 +137,9 @@ static void an_exclusion_ends_whatever_the_log_says(void **state)
     (void)state;
     struct mmr_sigma *s = world_rules(DOC("one", "CommandLine: a") "---\nexclusion: {rules: any, selection: {User: bob}, owner: o, reason: r, expires: 1970-01-03}\n");
     static const int64_t day = INT64_C(86400) * 1000000000;
+    struct mmr_sigma *ever = world_rules(DOC("one", "CommandLine: a") "---\nexclusion: {rules: any, selection: {User: bob}, owner: o, reason: r, expires: 9999-12-31}\n");
+    assert_int_equal(hits_of(ever, INT64_MAX - 1024, "process.cmd_line=a", "user.name=bob"), 0);
+    mmr_sigma_free(ever);
     assert_int_equal(hits_of(s, day, "process.cmd_line=a", "user.name=bob"), 0);
     assert_int_equal(hits_of(s, 3 * day, "process.cmd_line=a", "user.name=bob"), 1);
     const char *const early[] = {"process.cmd_line=a", "user.name=bob", "unmapped.time=1", NULL};
