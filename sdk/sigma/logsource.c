@@ -69,7 +69,7 @@ static const struct sigma_source_row rows[] = {
     CAT(NULL, "webserver", "http.*", NULL, NULL),
     CAT(NULL, "firewall", "flow.* conn.open", NULL, NULL),
     CAT(NULL, "network", "flow.* dns.* http.* tls.* smb.* dcerpc.* krb.* ldap.* ssh.* ftp.* smtp.* dhcp.* arp.* icmp.*", NULL, NULL),
-    CAT(NULL, "antivirus", NULL, "Microsoft-Windows-Windows Defender/Operational", "1006 1015 1116 1117"),
+    CAT(NULL, "antivirus", NULL, "Microsoft-Windows-Windows Defender/Operational", "1006 1015 1116 1117 1118 1119"),
     {NULL, "antivirus", NULL, NULL, NULL, NULL, "clamav|clamd|freshclam|clamscan", NULL, NULL},
     CAT(NULL, "application", NULL, NULL, NULL),
     CAT(NULL, "database", "log.record", NULL, NULL),
@@ -120,7 +120,7 @@ static const struct sigma_source_row rows[] = {
     SVC("kernel-shimengine", "Microsoft-Windows-Kernel-ShimEngine/*|WinEventLog:Microsoft-Windows-Kernel-ShimEngine/*"),
     SVC("ldap", "Microsoft-Windows-LDAP-Client/Debug"), SVC("ldap_debug", "Microsoft-Windows-LDAP-Client/Debug"),
     SVC("lsa-server", "Microsoft-Windows-LSA/Operational"),
-    SVC("microsoft-servicebus-client", "Microsoft-ServiceBus-Client/*"),
+    SVC("microsoft-servicebus-client", "Microsoft-ServiceBus-Client*"),
     SVC("msexchange-management", "MSExchange Management"),
     SVC("ntfs", "Microsoft-Windows-Ntfs/Operational"), SVC("ntlm", "Microsoft-Windows-NTLM/Operational"),
     SVC("openssh", "OpenSSH/Operational"),
@@ -128,7 +128,7 @@ static const struct sigma_source_row rows[] = {
     SVC("printservice-operational", "Microsoft-Windows-PrintService/Operational"),
     SVC("security-mitigations", "Microsoft-Windows-Security-Mitigations/*"),
     SVC("sense", "Microsoft-Windows-SENSE/Operational"),
-    SVC("servicebus-client", "Microsoft-ServiceBus-Client/*"),
+    SVC("servicebus-client", "Microsoft-ServiceBus-Client*"),
     SVC("shell-core", "Microsoft-Windows-Shell-Core/Operational"),
     SVC("smbclient-security", "Microsoft-Windows-SmbClient/Security"),
     SVC("smbclient-connectivity", "Microsoft-Windows-SMBClient/Connectivity"),
@@ -148,7 +148,11 @@ static const struct sigma_source_row rows[] = {
     LNX("auditd", "auditd|audit|audispd|auoms"),
     {"linux", NULL, "syslog", NULL, "syslog*|messages*|journal*|auth*|kern*|cron*|daemon*|secure*", NULL, NULL, NULL, NULL},
     {"linux", NULL, "syslog", "log.record auth.* account.*", NULL, NULL, NULL, NULL, NULL},
+    /* web servers: what they write about themselves; the requests are events of their own, without the server's name */
     {"apache", NULL, NULL, NULL, NULL, NULL, "apache*|httpd*", NULL, NULL}, {"nginx", NULL, NULL, NULL, NULL, NULL, "nginx*", NULL, NULL},
+    {NULL, NULL, "apache", NULL, NULL, NULL, "apache*|httpd*", NULL, NULL}, {NULL, NULL, "nginx", NULL, NULL, NULL, "nginx*", NULL, NULL},
+    {"apache", NULL, "error", NULL, NULL, NULL, "apache*|httpd*", NULL, NULL}, {"nginx", NULL, "error", NULL, NULL, NULL, "nginx*", NULL, NULL},
+    {"apache", NULL, "access", "http.*", NULL, NULL, NULL, NULL, NULL}, {"nginx", NULL, "access", "http.*", NULL, NULL, NULL, NULL, NULL},
     {"modsecurity", NULL, NULL, NULL, NULL, NULL, "apache*|httpd*|nginx*|modsec*", NULL, NULL},
 };
 /* clang-format on */

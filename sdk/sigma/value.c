@@ -7,7 +7,7 @@
 enum {
     MODS_MAX = 12,
     VALUES_MAX = 20000, /* of one entry, after every transformation */
-    DASHES_MAX = 3,     /* 5 to this power variants of one value */
+    DASHES_MAX = 5,     /* 5 to this power variants of one value */
     NAME_MAX_BYTES = 200,
 };
 

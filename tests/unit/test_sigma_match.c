@@ -126,6 +126,7 @@ static void encodings(void **state)
         {"windash en dash", SEL("CommandLine|windash|contains: ' -enc'"), {CMD("ps \xe2\x80\x93" "enc x")}, true},
         {"windash bar", SEL("CommandLine|windash|contains: ' /c'"), {CMD("x \xe2\x80\x95" "c")}, true},
         {"windash two", SEL("CommandLine|windash|contains: ' -a -b'"), {CMD("x /a -b")}, true},
+        {"windash five", SEL("CommandLine|windash|contains: ' -a -b -c -d -e'"), {CMD("x /a -b \xe2\x80\x94" "c /d /e")}, true},
         {"windash leaves words", SEL("CommandLine|windash|contains: 'a-b'"), {CMD("a/b")}, false},
         {"windash all", SEL("CommandLine|contains|all|windash: [' -a', ' -b']"), {CMD("x /b /a")}, true},
     };
@@ -318,6 +319,11 @@ static void log_sources_select_events(void **state)
         {"product alone, network", "{product: linux}", "http.request", {0}, false},
         {"dns", "{category: dns}", "dns.answer", {0}, true},
         {"network dns", "{category: network, service: dns}", "dns.query", {0}, true},
+        {"a web server's own log", "{service: apache}", "log.record", {"metadata.log_provider=apache2"}, true},
+        {"another server's", "{service: nginx}", "log.record", {"metadata.log_provider=apache2"}, false},
+        {"a web server's errors", "{product: nginx, service: error}", "log.record", {"metadata.log_provider=nginx"}, true},
+        {"a web server's requests", "{product: apache, service: access}", "http.request", {0}, true},
+        {"service bus", "{product: windows, service: microsoft-servicebus-client}", "log.record", {"metadata.log_name=Microsoft-ServiceBus-Client"}, true},
         {"network dns, http", "{category: network, service: dns}", "http.request", {0}, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -341,6 +347,18 @@ static void log_sources_select_events(void **state)
 static void note(void *ctx, int rc)
 {
     *(int *)ctx = rc ? -1 : *(int *)ctx + 1;
+}
+
+/* Rules for antivirus in general name what Defender's events say under other names. */
+static void antivirus_rules_read_defender(void **state)
+{
+    (void)state;
+    static const char *const threat[] = {"metadata.log_name=Microsoft-Windows-Windows Defender/Operational", "metadata.event_code=1116",
+                                         "unmapped.Threat Name=HackTool:Win32/Mimikatz.A", "unmapped.Path=file:_C:\\Users\\Public\\m.exe", NULL};
+    struct mmr_sigma *s = world_rules("title: t\nlogsource: {category: antivirus}\n"
+                                      "detection: {a: {Signature|contains: MIMIKATZ, Filename|contains: '\\Users\\Public\\'}, condition: a}\n");
+    assert_int_equal(world_match(s, "log.record", 0, threat).n, 1);
+    mmr_sigma_free(s);
 }
 
 static void rules_of_windows_logs_sleep_until_one_comes(void **state)
@@ -393,7 +411,7 @@ int main(void)
         cmocka_unit_test(encodings),          cmocka_unit_test(typed_values),
         cmocka_unit_test(addresses_of_web_requests),
         cmocka_unit_test(conditions_and_keywords), cmocka_unit_test(what_is_not_understood_is_named),
-        cmocka_unit_test(log_sources_select_events), cmocka_unit_test(rules_of_windows_logs_sleep_until_one_comes),
+        cmocka_unit_test(antivirus_rules_read_defender), cmocka_unit_test(log_sources_select_events), cmocka_unit_test(rules_of_windows_logs_sleep_until_one_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
