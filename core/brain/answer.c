@@ -214,10 +214,16 @@ static struct json_object *status_json(struct mmr_live *l)
     return o;
 }
 
+struct undoing {
+    struct mmr_live *l;
+    uint64_t n;
+};
+
 static int undo_one(void *ctx, const struct mmr_action_rec *a)
 {
-    struct mmr_live *l = ctx;
-    mmr_live_order(l, a, MMR_ACT_UNDO);
+    struct undoing *u = ctx;
+    mmr_live_order(u->l, a, MMR_ACT_UNDO);
+    u->n++;
     return 0;
 }
 
@@ -254,8 +260,9 @@ void mmr_live_request(struct mmr_live *l, const struct mmr_message *m)
         o = status_json(l);
     } else if (strcmp(command, "block.undo-all") == 0) {
         o = json_object_new_object();
-        status = mmr_store_actions_each(mmr_persist_db(l->persist), 0, true, undo_one, l, &err) ? 3 : 0;
-        add_int(o, "undone", l->n_undo);
+        struct undoing u = {.l = l};
+        status = mmr_store_actions_each(mmr_persist_db(l->persist), 0, true, undo_one, &u, &err) ? 3 : 0;
+        add_int(o, "undone", u.n);
     } else if (strcmp(command, "block.undo") == 0) {
         o = json_object_new_object();
         status = undo(l, text, o);

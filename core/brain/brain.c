@@ -250,7 +250,8 @@ static void trim(struct mmr_live *l)
     if (l->trimmed_ns && now - l->trimmed_ns < TRIM_EVERY_S * MMR_NS_PER_S)
         return;
     l->trimmed_ns = now;
-    if (mmr_persist_trim(l->persist, mmr_clock_wall_ns() - DELIVERED_KEPT_DAYS * INT64_C(86400) * MMR_NS_PER_S, &err) != 0)
+    mmr_autofree char *wanted = mmr_live_forwarders(l);
+    if (wanted && mmr_persist_trim(l->persist, wanted, mmr_clock_wall_ns() - DELIVERED_KEPT_DAYS * INT64_C(86400) * MMR_NS_PER_S, &err) != 0)
         mmr_log(MMR_LOG_ERR, "outbox.not_trimmed", "reason=\"%s\"", err.text);
 }
 

@@ -7,6 +7,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,8 +64,8 @@ void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags)
         mmr_live_make_up(l, a->id, MMR_RESULT_REFUSED, why);
         return;
     }
-    if (flags & MMR_ACT_UNDO && l->n_undo < MMR_LIVE_UNDO_MAX)
-        l->undo[l->n_undo++] = a->id;
+    if (flags & MMR_ACT_UNDO)
+        mmr_undone_put(&l->undone, a->id);
     int r = mmr_action_encode(a, map, sizeof map, &map_len);
     const struct mmr_action order = {.struct_size = sizeof order, .flags = flags, .id = a->id, .verb = mmr_verb_name(a->verb),
                                      .ttl_ms = a->ttl_ms, .msgpack = map, .len = r ? 0 : map_len};
@@ -111,6 +112,8 @@ void mmr_live_reconcile(struct mmr_live *l, uint32_t slot)
 
 /* ---- forwarders ---- */
 
+_Static_assert((int)MMR_INCIDENT_RECORD_MAX <= (int)MMR_LOCAL_RECORD_MAX, "a record of the largest incident reaches its forwarder");
+
 static void read_takes(const struct mmr_live *l, struct mmr_forwarding *f)
 {
     char path[128];
@@ -120,6 +123,21 @@ static void read_takes(const struct mmr_live *l, struct mmr_forwarding *f)
         f->takes_incident |= strcmp(v.v[i], "incident") == 0;
         f->takes_receipt |= strcmp(v.v[i], "receipt") == 0;
     }
+}
+
+char *mmr_live_forwarders(const struct mmr_live *l)
+{
+    char *all = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&all, &len);
+    if (!f)
+        return NULL;
+    for (size_t i = 0; i < mmr_config_instances(l->config); i++) /* not all of them forward: a name too many harms nobody */
+        if (mmr_config_instance(l->config, i)->is_enabled)
+            (void)fprintf(f, "%s\n", mmr_config_instance(l->config, i)->name);
+    if (l->uplink)
+        (void)fprintf(f, "%s\n", MMR_UPLINK_FORWARDER);
+    return fclose(f) == 0 ? all : (free(all), NULL);
 }
 
 static struct mmr_forwarding *forwarding_of(struct mmr_live *l, uint32_t slot, uint32_t index)
@@ -146,19 +164,30 @@ struct offer {
     struct mmr_live *l;
     struct mmr_forwarding *f;
     int64_t now_ns;
-    uint64_t unwanted[MMR_LIVE_INFLIGHT_MAX]; /* rows of a kind it does not take */
-    uint32_t n_unwanted;
+    struct {
+        uint64_t seq;
+        const char *why;
+    } never[MMR_LIVE_INFLIGHT_MAX]; /* rows it will not get */
+    uint32_t n_never;
 };
+
+static int leave_out(struct offer *o, uint64_t seq, const char *why)
+{
+    if (o->n_never == MMR_LIVE_INFLIGHT_MAX)
+        return 1;
+    o->never[o->n_never].seq = seq;
+    o->never[o->n_never++].why = why;
+    return 0;
+}
 
 static int offer_row(void *ctx, const struct mmr_outbox_row *row)
 {
     struct offer *o = ctx;
     uint32_t at = 0;
-    if ((!o->f->takes_incident && strcmp(row->kind, "incident") == 0) || (!o->f->takes_receipt && strcmp(row->kind, "receipt") == 0)) {
-        if (o->n_unwanted < MMR_LIVE_INFLIGHT_MAX)
-            o->unwanted[o->n_unwanted++] = row->seq;
-        return 0;
-    }
+    if ((!o->f->takes_incident && strcmp(row->kind, "incident") == 0) || (!o->f->takes_receipt && strcmp(row->kind, "receipt") == 0))
+        return leave_out(o, row->seq, "not taken");
+    if (row->len > MMR_LOCAL_RECORD_MAX) /* none is made so large any more; an older version's must not stop those behind it */
+        return leave_out(o, row->seq, "larger than a message to a plugin may be");
     while (at < o->f->n && o->f->seq[at] != row->seq)
         at++;
     if (at < o->f->n && o->now_ns - o->f->since_ns[at] < FORWARD_RETRY_S * MMR_NS_PER_S)
@@ -190,8 +219,8 @@ void mmr_live_forward(struct mmr_live *l)
             o.f = forwarding_of(l, s, i);
             if (o.f && now >= o.f->rest_until_ns && (o.f->takes_incident || o.f->takes_receipt))
                 (void)mmr_store_outbox_pending(mmr_persist_db(l->persist), o.f->name, MMR_LIVE_INFLIGHT_MAX, offer_row, &o, &err);
-            for (uint32_t k = 0; k < o.n_unwanted; k++)
-                (void)mmr_persist_forwarded(l->persist, o.f->name, o.unwanted[k], MMR_DELIVERY_FAILED, mmr_clock_wall_ns(), "not taken", &err);
+            for (uint32_t k = 0; k < o.n_never; k++)
+                (void)mmr_persist_forwarded(l->persist, o.f->name, o.never[k].seq, MMR_DELIVERY_FAILED, mmr_clock_wall_ns(), o.never[k].why, &err);
         }
 }
 

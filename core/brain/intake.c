@@ -87,12 +87,8 @@ static void take_receipt(struct mmr_live *l, const char *node, uint64_t id, cons
     int64_t *const times[] = {&r.applied_ns, &r.verified_ns, &r.expires_ns, &r.revoked_ns};
     for (size_t k = 0; k < sizeof times / sizeof times[0]; k++)
         *times[k] += *times[k] ? l->ahead_ns : 0; /* 0 but with a simulated clock */
-    for (uint32_t i = 0; i < l->n_undo; i++)
-        if (l->undo[i] == id && (r.result == MMR_RESULT_APPLIED || r.result == MMR_RESULT_ALREADY)) {
-            r.revoked_ns = mmr_clock_wall_ns();
-            l->undo[i] = l->undo[--l->n_undo];
-            break;
-        }
+    if ((r.result == MMR_RESULT_APPLIED || r.result == MMR_RESULT_ALREADY) && mmr_undone_take(&l->undone, id))
+        r.revoked_ns = mmr_clock_wall_ns();
     if (mmr_pipeline_receipt(l->pipeline, id, &r, mmr_clock_wall_ns(), &err) != 0 && !r.revoked_ns)
         mmr_log(MMR_LOG_INFO, "receipt.unknown", "node=%s action=%016llx what=\"nobody waits for it\"", node, (unsigned long long)id);
 }

@@ -12,6 +12,7 @@
 #include "brain/seats.h"
 #include "brain/selftest.h"
 #include "brain/sights.h"
+#include "brain/undone.h"
 #include "brain/setup.h"
 #include "brain/watch.h"
 #include "brain/weekly.h"
@@ -23,7 +24,7 @@ struct event;
 struct event_base;
 struct json_object;
 
-enum { MMR_LIVE_MADE_UP_MAX = 256, MMR_LIVE_INFLIGHT_MAX = 128, MMR_LIVE_FORWARDERS_MAX = 16, MMR_LIVE_UNDO_MAX = 256 };
+enum { MMR_LIVE_MADE_UP_MAX = 256, MMR_LIVE_INFLIGHT_MAX = 128, MMR_LIVE_FORWARDERS_MAX = 16 };
 
 struct mmr_membership;
 struct mmr_uplink;
@@ -71,8 +72,7 @@ struct mmr_live {
     uint64_t next_part; /* number of the next finding that is kept for the correlation rules */
     struct mmr_made_up made_up[MMR_LIVE_MADE_UP_MAX];
     uint32_t n_made_up;
-    uint64_t undo[MMR_LIVE_UNDO_MAX]; /* orders to take back whose receipt is awaited */
-    uint32_t n_undo;
+    struct mmr_undone undone;
     struct mmr_forwarding forwarder[MMR_LIVE_FORWARDERS_MAX];
     uint32_t n_forwarder;
     bool has_news;  /* committed rows wait for forwarders */
@@ -138,6 +138,7 @@ void mmr_live_order(void *ctx, const struct mmr_action_rec *a, unsigned flags);
 bool mmr_live_try(void *ctx, const struct mmr_action_rec *a, unsigned flags); /* a self-test's order: outside the books */
 void mmr_live_make_up(struct mmr_live *l, uint64_t id, enum mmr_result result, const char *detail);
 void mmr_live_reconcile(struct mmr_live *l, uint32_t slot);
+char *mmr_live_forwarders(const struct mmr_live *l); /* all that are configured, as mmr_persist_trim() takes them; free(); NULL: no memory */
 void mmr_live_forward(struct mmr_live *l);
 void mmr_live_forwarded(struct mmr_live *l, uint32_t slot, uint32_t index, uint64_t seq, const void *bytes, size_t len);
 

@@ -126,9 +126,23 @@ static bool is_news(struct mmr_persist *p, const struct mmr_action_rec *a)
             return true;
         k->id = a->id;
         HASH_ADD(hh, p->known, id, sizeof k->id, k);
+        p->health.known = HASH_COUNT(p->known);
     }
     k->state = state;
     return true;
+}
+
+/* Of a closed incident nothing is news any more. */
+static void forget_actions(struct mmr_persist *p, const struct mmr_incident *i)
+{
+    for (uint32_t n = 0; n < i->n_actions; n++) {
+        struct known_action *k;
+        HASH_FIND(hh, p->known, &i->actions[n].id, sizeof i->actions[n].id, k);
+        if (k)
+            HASH_DEL(p->known, k);
+        free(k);
+    }
+    p->health.known = HASH_COUNT(p->known);
 }
 
 /* ---- puts ---- */
@@ -137,6 +151,7 @@ static int apply(struct mmr_persist *p, const struct put *x, struct mmr_error *e
 {
     const char *text = (const char *)x->bytes;
     struct mmr_action_rec a;
+    int r;
     switch (x->what) {
     case PUT_INCIDENT: return mmr_store_incident_put(p->db, &x->row, err);
     case PUT_EVIDENCE: return mmr_evidence_append(p->evidence, x->name, x->time_ns, text, x->len, NULL, err);
@@ -145,7 +160,9 @@ static int apply(struct mmr_persist *p, const struct put *x, struct mmr_error *e
     case PUT_LEVEL: return mmr_store_outbox_level(p->db, x->name, x->seq, x->level, x->time_ns, text, err);
     case PUT_STATE: return mmr_db_set(p->db, x->name, x->bytes, x->len, err);
     case PUT_NO_STATE: return mmr_db_drop(p->db, x->name, err);
-    case PUT_TRIM: return mmr_store_outbox_trim(p->db, x->time_ns, err);
+    case PUT_TRIM:
+        r = mmr_store_outbox_retire(p->db, text, x->time_ns, err);
+        return r ? r : mmr_store_outbox_trim(p->db, x->time_ns, err);
     case PUT_ACTION:
         memcpy(&a, x->bytes, sizeof a);
         return mmr_store_action_put(p->db, &a, err);
@@ -172,6 +189,17 @@ static void free_put(struct put *x)
     if (x)
         free(x->title);
     free(x);
+}
+
+/* *at out of the list. */
+static void drop_put(struct mmr_persist *p, struct put **at)
+{
+    struct put *x = *at;
+    *at = x->next;
+    if (!*at)
+        p->puts_end = at;
+    p->kept_bytes -= sizeof *x + x->len;
+    free_put(x);
 }
 
 static bool is_stores_fault(int r)
@@ -284,13 +312,15 @@ int mmr_persist_incident(struct mmr_persist *p, const struct mmr_incident *i, en
         row.is_closed = true;
     r = put_incident(p, &row, err);
     if (!r)
-        r = mmr_incident_to_json(i, (int)activity, &json, err);
+        r = mmr_incident_to_record(i, (int)activity, &json, err);
     if (!r && (change || activity != MMR_ACTIVITY_UPDATE))
         r = put_text(p, PUT_EVIDENCE, "incident.class", false, now_ns, json, err);
     if (!r)
         r = put_actions(p, i, now_ns, err);
     if (!r && i->class_current != MMR_CLASS_OF_PENDING)
         r = put_text(p, PUT_OUTBOX, "incident", i->class_current == MMR_CLASS_OF_SEVERE, now_ns, json, err);
+    if (activity == MMR_ACTIVITY_CLOSE)
+        forget_actions(p, i);
     p->health.incidents++;
     return r;
 }
@@ -309,7 +339,8 @@ int mmr_persist_order(struct mmr_persist *p, const struct mmr_action_rec *a, uns
                    "\"instance\":\"%s\",\"incident\":\"%016llx\",\"attempt\":%u}",
                    (unsigned long long)a->id, mmr_verb_name(a->verb), flags & MMR_ACT_UNDO ? "true" : "false",
                    mmr_side_name(a->side), target, a->node, a->instance, (unsigned long long)a->incident, a->attempt);
-    (void)is_news(p, a);
+    if (!(flags & MMR_ACT_UNDO)) /* its incident may be closed, and nobody would forget it then */
+        (void)is_news(p, a);
     int r = put_action(p, a, err);
     return r ? r : put_text(p, PUT_EVIDENCE, "action.ordered", false, now_ns, json, err);
 }
@@ -344,9 +375,9 @@ int mmr_persist_note(struct mmr_persist *p, const char *kind, const char *json, 
     return put_text(p, PUT_EVIDENCE, kind, false, now_ns, json, err);
 }
 
-int mmr_persist_trim(struct mmr_persist *p, int64_t before_ns, struct mmr_error *err)
+int mmr_persist_trim(struct mmr_persist *p, const char *wanted, int64_t before_ns, struct mmr_error *err)
 {
-    return put(p, new_put(PUT_TRIM, "", before_ns, NULL, 0), err);
+    return put_text(p, PUT_TRIM, "", false, before_ns, wanted, err);
 }
 
 int mmr_persist_state(struct mmr_persist *p, const char *key, const void *value, size_t len, struct mmr_error *err)
@@ -403,8 +434,17 @@ int mmr_persist_retry(struct mmr_persist *p, struct mmr_error *err)
         return 0;
     mmr_db_rollback(p->db);
     int r = mmr_db_begin(p->db, err);
-    for (struct put *x = p->puts; x && !r; x = x->next)
+    for (struct put **at = &p->puts; *at && !r;) {
+        struct put *x = *at;
         r = apply(p, x, err);
+        if (r && !is_stores_fault(r)) { /* kept untried; no disk will ever take it, and it must not hold up what will be */
+            mmr_log(MMR_LOG_ERR, "store.refused", "what=%s reason=\"%s\"", x->name[0] ? x->name : "record", err->text);
+            drop_put(p, at);
+            r = 0;
+            continue;
+        }
+        at = &x->next;
+    }
     if (!r && p->is_over) /* is there room at all? */
         r = mmr_db_set(p->db, "store.probe", "", 0, err);
     if (r)

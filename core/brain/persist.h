@@ -14,6 +14,7 @@ struct mmr_persist;
 struct mmr_persist_health { /* for status */
     bool is_failing;
     uint64_t incidents, actions, commits, failures;
+    uint32_t known; /* actions of open incidents whose last written state is remembered */
     char error[248];
 };
 
@@ -31,8 +32,8 @@ int mmr_persist_lease(struct mmr_persist *p, const struct mmr_action_rec *a, str
 int mmr_persist_received(struct mmr_persist *p, const uint8_t epoch[16], uint32_t lane, uint64_t upto, struct mmr_error *err);
 uint64_t mmr_persist_upto(struct mmr_persist *p, const uint8_t epoch[16], uint32_t lane);
 int mmr_persist_note(struct mmr_persist *p, const char *kind, const char *json, int64_t now_ns, struct mmr_error *err);
-/* In this batch: rows for forwarders that all of them are done with and that are older go (mmr_store_outbox_trim). */
-int mmr_persist_trim(struct mmr_persist *p, int64_t before_ns, struct mmr_error *err);
+/* In this batch: rows for forwarders that all of them are done with and that are older go (mmr_store_outbox_retire, _trim). */
+int mmr_persist_trim(struct mmr_persist *p, const char *wanted, int64_t before_ns, struct mmr_error *err);
 /* A piece of state (mmr_db_set), in this batch; NULL, 0: it goes. key: under 64 bytes */
 int mmr_persist_state(struct mmr_persist *p, const char *key, const void *value, size_t len, struct mmr_error *err);
 int mmr_persist_forwarder(struct mmr_persist *p, const char *name, struct mmr_error *err); /* rows are kept for it from now on */

@@ -1,6 +1,7 @@
 /* site_conf.c - endpoints and key files of the site link. */
 #include "brain/site_conf.h"
 
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <errno.h>
@@ -45,30 +46,13 @@ static int path_of(const char *dir, const char *name, char *buf, size_t cap, str
     return n > 0 && (size_t)n < cap ? 0 : mmr_fail(err, MMR_ECONFIG, "'%.60s…/%s' is too long", dir, name);
 }
 
-static int sync_dir_of(const char *path)
-{
-    char dir[600];
-    (void)snprintf(dir, sizeof dir, "%s", path);
-    char *slash = strrchr(dir, '/');
-    if (slash)
-        *(slash == dir ? slash + 1 : slash) = '\0';
-    mmr_autoclose int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -1 : fsync(fd);
-}
-
 int mmr_site_write_public(const char *path, const struct mmr_public_keys *pub, struct mmr_error *err)
 {
-    char line[MMR_PUBLIC_TEXT_MAX], part[600];
-    int n = snprintf(part, sizeof part, "%s.new", path);
-    if (n < 0 || (size_t)n >= sizeof part)
-        return mmr_fail(err, MMR_EIO, "public keys '%.60s…': the path is too long", path);
-    (void)unlink(part); /* of a run that was cut short */
+    char line[MMR_PUBLIC_TEXT_MAX + 1];
     mmr_public_keys_format(pub, line);
-    mmr_autoclose int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0 || fchmod(fd, 0644) != 0 || dprintf(fd, "%s\n", line) < 0 || fsync(fd) != 0 || rename(part, path) != 0 ||
-        sync_dir_of(path) != 0)
-        return mmr_fail(err, MMR_EIO, "public keys '%.200s': %s", path, strerror(errno));
-    return 0;
+    const size_t len = strlen(line);
+    memcpy(line + len, "\n", 2);
+    return mmr_file_replace("public keys", path, 0644, line, len + 1, err);
 }
 
 int mmr_site_read_keys(const char *state_dir, struct mmr_keys *ret, struct mmr_error *err)
@@ -118,7 +102,7 @@ int mmr_site_keys_next(const char *state_dir, struct mmr_keys *ret, struct mmr_e
         r = mmr_keys_new(ret, err);
     if (!r)
         r = mmr_keys_save(ret, path, err);
-    if (!r && sync_dir_of(path) != 0)
+    if (!r && mmr_sync_folder_of(path) != 0)
         r = mmr_fail(err, MMR_EIO, "'%.200s': %s", path, strerror(errno));
     return r;
 }
@@ -139,7 +123,7 @@ int mmr_site_keys_switch(const char *state_dir, struct mmr_error *err)
     if (r)
         return r;
     (void)unlink(old);
-    if (link(key, old) != 0 || rename(next, key) != 0 || sync_dir_of(key) != 0) /* node.key is there at every instant */
+    if (link(key, old) != 0 || rename(next, key) != 0 || mmr_sync_folder_of(key) != 0) /* node.key is there at every instant */
         r = mmr_fail(err, MMR_EIO, "'%.200s': %s", key, strerror(errno));
     if (!r)
         r = mmr_site_write_public(pub, &k.pub, err);

@@ -1,6 +1,7 @@
 /* keys.c - key pairs and their files. One line of text: the name of the format, then hexadecimal parts. */
 #include "bus/keys.h"
 
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <errno.h>
@@ -34,20 +35,6 @@ static char *put_hex(char *p, const uint8_t *b, size_t n)
     return p + 2 * n;
 }
 
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t r = write(fd, p, n);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r <= 0)
-            return -1;
-        p += r;
-        n -= (size_t)r;
-    }
-    return fsync(fd);
-}
-
 static int save(const struct mmr_keys *keys, const char *path, bool is_replaced, struct mmr_error *err)
 {
     char line[SECRET_LINE + 1], temp[4096], *p = line;
@@ -68,7 +55,7 @@ static int save(const struct mmr_keys *keys, const char *path, bool is_replaced,
         return mmr_fail(err, e == EEXIST ? MMR_EPERM : MMR_EIO, "keys '%s': %s", temp, strerror(e));
     }
     int r = 0;
-    if (fchmod(fd, 0600) != 0 || write_all(fd, line, (size_t)(p - line)) != 0)
+    if (fchmod(fd, 0600) != 0 || mmr_write_all(fd, line, (size_t)(p - line)) != 0 || fsync(fd) != 0)
         r = mmr_fail(err, MMR_EIO, "keys '%s': %s", temp, strerror(errno));
     else if (is_replaced && rename(temp, path) != 0)
         r = mmr_fail(err, MMR_EIO, "keys '%s': %s", path, strerror(errno));

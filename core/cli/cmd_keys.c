@@ -2,6 +2,7 @@
 #include "bus/keys.h"
 #include "cli/command.h"
 #include "config/sources.h"
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <errno.h>
@@ -27,17 +28,10 @@ static int path_in(const char *dir, const char *name, char buf[PATH_CAP], struct
 
 static int write_public(const char *dir, const char *line, struct mmr_error *err)
 {
-    char path[PATH_CAP], temp[PATH_CAP];
+    char path[PATH_CAP], text[MMR_PUBLIC_TEXT_MAX + 1];
+    const int n = snprintf(text, sizeof text, "%s\n", line);
     int r = path_in(dir, "node.pub", path, err);
-    if (!r)
-        r = path_in(dir, "node.pub.new", temp, err);
-    if (r)
-        return r;
-    (void)unlink(temp); /* of a run that was cut short */
-    mmr_autoclose int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0 || fchmod(fd, 0644) != 0 || dprintf(fd, "%s\n", line) < 0 || fsync(fd) != 0 || rename(temp, path) != 0)
-        return mmr_fail(err, MMR_EIO, "'%s': %s", path, strerror(errno));
-    return 0;
+    return r ? r : mmr_file_replace("public keys", path, 0644, text, (size_t)n, err);
 }
 
 /* The old file stays under another name: whoever still has its public half can be told which one that was. */

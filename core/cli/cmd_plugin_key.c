@@ -3,6 +3,7 @@
 #include "trust/keyring.h"
 #include "trust/place.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/id.h"
 #include "util/scope.h"
 
@@ -50,12 +51,12 @@ static int new_pair(const char *name)
         return bad(err.text, MMR_EXIT_FAILED);
     mmr_sign_secret_public(&s, &k);
     size_t n = mmr_sign_secret_format(&s, text);
-    r = mmr_place_write("secret key", sec, 0600, text, n, &err);
+    r = mmr_file_replace("secret key", sec, 0600, text, n, &err);
     sodium_memzero(text, sizeof text);
     mmr_sign_secret_done(&s);
     n = mmr_sign_key_format(&k, text);
     if (r == 0)
-        r = mmr_place_write("public key", pub, 0644, text, n, &err);
+        r = mmr_file_replace("public key", pub, 0644, text, n, &err);
     if (r)
         return bad(err.text, MMR_EXIT_FAILED);
     mmr_sign_id_text(k.id, id);
@@ -83,7 +84,7 @@ static int save(const struct asked *a, const struct mmr_ring_key *k, struct mmr_
     int r = mmr_ring_key_format(k, text, &len, err);
     if (r == 0)
         r = ring_path(a, k->file, &path, err);
-    return r ? r : mmr_place_write("key", path, 0644, text, len, err);
+    return r ? r : mmr_file_replace("key", path, 0644, text, len, err);
 }
 
 static int add(const struct asked *a, const char *file)

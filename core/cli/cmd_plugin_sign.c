@@ -3,6 +3,7 @@
 #include "cli/site.h"
 #include "trust/place.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <errno.h>
@@ -95,7 +96,7 @@ static int sign(const struct mmr_config *c, const char *file, const struct mmr_s
     if (r == 0 && asprintf(&out, "%s.minisig", file) < 0)
         r = mmr_fail(err, MMR_ENOMEM, "out of memory");
     if (r == 0)
-        r = mmr_place_write("signature", out, 0644, text, len, err);
+        r = mmr_file_replace("signature", out, 0644, text, len, err);
     if (r)
         return r;
     mmr_sign_id_text(secret->id, id);

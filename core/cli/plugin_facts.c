@@ -7,6 +7,7 @@
 #include "plugin/load.h"
 #include "plugin/sandbox.h"
 #include "util/json.h"
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <errno.h>
@@ -96,19 +97,6 @@ static struct json_object *describe(const struct mmr_plugin *p)
     return o;
 }
 
-static void put_all(int fd, const char *text, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        text += n;
-        len -= (size_t)n;
-    }
-}
-
 /* In the child: nothing of the file runs before the privileges are gone. */
 static void answer(int fd, const char *name, int to)
 {
@@ -127,7 +115,7 @@ static void answer(int fd, const char *name, int to)
     else if ((o = json_object_new_object()) != NULL)
         mmr_cli_json_str(o, "error", err.text);
     const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-    put_all(to, text, strlen(text));
+    (void)mmr_write_all(to, text, strlen(text)); /* who does not read it sees that it is not whole */
 }
 
 static size_t read_answer(int from, char *buf)

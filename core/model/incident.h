@@ -98,6 +98,13 @@ int mmr_incident_unpack(const uint8_t *p, size_t len, struct mmr_incident **ret,
  * ret_json  returned; free() it
  */
 int mmr_incident_to_json(const struct mmr_incident *i, int activity_id, char **ret_json, struct mmr_error *err);
+/*
+ * mmr_incident_to_record - the same, in at most MMR_INCIDENT_RECORD_MAX bytes: what is kept as evidence and handed to forwarders.
+ * Of an incident that is larger (long command lines, many of them) each text is cut, unmapped.mamori.texts_cut_to says to how many
+ * bytes; where that is not enough, all but its oldest evidence is left out and counted in evidence_left_out.
+ */
+enum { MMR_INCIDENT_RECORD_MAX = 128 * 1024 };
+int mmr_incident_to_record(const struct mmr_incident *i, int activity_id, char **ret_json, struct mmr_error *err);
 /* The Detection Finding (2004) of one finding, and the Remediation Activity (7001 to 7004) of one receipt. */
 int mmr_finding_to_json(const struct mmr_finding *f, char **ret_json, struct mmr_error *err);
 int mmr_action_to_json(const struct mmr_action_rec *a, const struct mmr_incident *i, char **ret_json,

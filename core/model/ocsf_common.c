@@ -42,10 +42,36 @@ struct json_object *mmr_js_array(struct mmr_js *w, struct json_object *to, const
     return inside(w, to, key, json_object_new_array());
 }
 
+/* The text within the writer's limit; cut between two characters. */
+static struct json_object *text_of(const struct mmr_js *w, const char *text)
+{
+    static const char ellipsis[] = "\xe2\x80\xa6";
+    size_t n = strlen(text), kept = n;
+    if (!w->text_max)
+        return json_object_new_string(text);
+    if (kept > w->text_max)
+        for (kept = w->text_max; kept && ((unsigned char)text[kept] & 0xc0) == 0x80;)
+            kept--;
+    char *copy = malloc(kept + sizeof ellipsis);
+    if (!copy)
+        return NULL;
+    for (size_t k = 0; k < kept; k++) /* each would be six bytes of JSON */
+        copy[k] = (unsigned char)text[k] < 0x20 ? '?' : text[k];
+    memcpy(copy + kept, kept < n ? ellipsis : "", kept < n ? sizeof ellipsis : 1);
+    struct json_object *o = json_object_new_string(copy);
+    free(copy);
+    return o;
+}
+
 void mmr_js_text(struct mmr_js *w, struct json_object *to, const char *key, const char *text)
 {
     if (text && text[0])
-        mmr_js_add(w, to, key, json_object_new_string(text));
+        mmr_js_add(w, to, key, text_of(w, text));
+}
+
+void mmr_js_push_text(struct mmr_js *w, struct json_object *array, const char *text)
+{
+    mmr_js_push(w, array, text_of(w, text));
 }
 
 void mmr_js_int(struct mmr_js *w, struct json_object *to, const char *key, int64_t v)

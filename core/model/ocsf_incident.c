@@ -4,6 +4,7 @@
 #include "util/id.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CLASS_INCIDENT = 2005, ATTACKS_MAX = 32 };
@@ -46,7 +47,7 @@ static struct json_object *evidence(struct mmr_js *w, const struct mmr_evidence 
     mmr_js_text(w, o, "phase", mmr_phase_name(f->phase));
     struct json_object *attack = mmr_js_array(w, o, "attack");
     for (uint32_t k = 0; k < f->n_attack; k++)
-        mmr_js_push(w, attack, json_object_new_string(f->attack[k]));
+        mmr_js_push_text(w, attack, f->attack[k]);
     mmr_js_text(w, o, "what", f->what ? f->what : f->title);
     mmr_js_text(w, o, "host", f->host);
     endpoint(w, o, "src", &f->src, f->src_port);
@@ -122,7 +123,8 @@ static struct json_object *action(struct mmr_js *w, const struct mmr_action_rec 
     return o;
 }
 
-static void own(struct mmr_js *w, const struct mmr_incident *i)
+/* n_evidence: so many of its evidence are shown, the oldest. */
+static void own(struct mmr_js *w, const struct mmr_incident *i, uint32_t n_evidence)
 {
     struct json_object *m = mmr_js_object(w, mmr_js_object(w, w->root, "unmapped"), "mamori");
     unsigned sides = 0;
@@ -147,10 +149,12 @@ static void own(struct mmr_js *w, const struct mmr_incident *i)
     addrs(w, m, "attackers", i->attackers, i->n_attackers);
     addrs(w, m, "victims", i->victims, i->n_victims);
     a = mmr_js_array(w, m, "evidence");
-    for (uint32_t k = 0; k < i->n_evidence; k++)
+    for (uint32_t k = 0; k < n_evidence; k++)
         mmr_js_push(w, a, evidence(w, &i->evidence[k]));
-    if (i->evicted)
-        mmr_js_int(w, m, "evidence_left_out", i->evicted);
+    if (i->evicted || n_evidence < i->n_evidence)
+        mmr_js_int(w, m, "evidence_left_out", (int64_t)i->evicted + i->n_evidence - n_evidence);
+    if (w->text_max)
+        mmr_js_int(w, m, "texts_cut_to", (int64_t)w->text_max);
     a = mmr_js_array(w, m, "joined_by");
     for (uint32_t k = 0; k < i->n_joins; k++) {
         struct json_object *j = json_object_new_object();
@@ -163,16 +167,16 @@ static void own(struct mmr_js *w, const struct mmr_incident *i)
         mmr_js_push(w, a, action(w, &i->actions[k]));
     a = mmr_js_array(w, m, "why");
     for (uint32_t k = 0; k < i->n_why; k++)
-        mmr_js_push(w, a, json_object_new_string(i->why[k]));
+        mmr_js_push_text(w, a, i->why[k]);
     if (i->is_exercise)
         mmr_js_add(w, m, "exercise", json_object_new_boolean(1));
 }
 
-static void finding_list(struct mmr_js *w, const struct mmr_incident *i)
+static void finding_list(struct mmr_js *w, const struct mmr_incident *i, uint32_t n_evidence)
 {
     struct json_object *list = mmr_js_array(w, w->root, "finding_info_list");
     char uid[MMR_UUID_TEXT_MAX];
-    for (uint32_t k = 0; k < i->n_evidence; k++) {
+    for (uint32_t k = 0; k < n_evidence; k++) {
         const struct mmr_finding *f = i->evidence[k].finding;
         struct json_object *o = json_object_new_object();
         assert(f); /* evidence is its finding */
@@ -202,9 +206,10 @@ static void all_attacks(struct mmr_js *w, const struct mmr_incident *i)
     mmr_js_attacks(w, w->root, ids, n);
 }
 
-int mmr_incident_to_json(const struct mmr_incident *i, int activity_id, char **ret_json, struct mmr_error *err)
+static int write(const struct mmr_incident *i, int activity_id, size_t text_max, uint32_t evidence_max, char **ret_json, struct mmr_error *err)
 {
-    struct mmr_js w = {0};
+    struct mmr_js w = {.text_max = text_max};
+    const uint32_t n_evidence = i->n_evidence < evidence_max ? i->n_evidence : evidence_max;
     char uid[MMR_UUID_TEXT_MAX], text[256];
     const struct mmr_finding *main_one = NULL;
     for (uint32_t k = 0; k < i->n_evidence; k++) /* the gravest, then the furthest along, tells the story */
@@ -224,7 +229,34 @@ int mmr_incident_to_json(const struct mmr_incident *i, int activity_id, char **r
     mmr_js_text(&w, mmr_js_object(&w, w.root, "assignee_group"), "name", "provider-soc");
     all_attacks(&w, i);
     mmr_js_metadata(&w, uid, "incident", uid, i->updated_ns);
-    finding_list(&w, i);
-    own(&w, i);
+    finding_list(&w, i, n_evidence);
+    own(&w, i, n_evidence);
     return mmr_js_end(&w, ret_json, err);
+}
+
+int mmr_incident_to_json(const struct mmr_incident *i, int activity_id, char **ret_json, struct mmr_error *err)
+{
+    return write(i, activity_id, 0, UINT32_MAX, ret_json, err);
+}
+
+int mmr_incident_to_record(const struct mmr_incident *i, int activity_id, char **ret_json, struct mmr_error *err)
+{
+    /* 48: a UUID and a time are whole; 16 of each ceiling's worst are below the limit */
+    static const struct {
+        size_t text_max;
+        uint32_t evidence_max;
+    } tries[] = {{0, UINT32_MAX}, {1024, UINT32_MAX}, {256, UINT32_MAX}, {48, UINT32_MAX}, {48, 16}};
+    for (size_t k = 0; k < sizeof tries / sizeof tries[0]; k++) {
+        char *json = NULL;
+        int r = write(i, activity_id, tries[k].text_max, tries[k].evidence_max, &json, err);
+        if (r)
+            return r;
+        if (strlen(json) <= MMR_INCIDENT_RECORD_MAX) {
+            *ret_json = json;
+            return 0;
+        }
+        free(json);
+    }
+    return mmr_fail(err, MMR_ETOOBIG, "incident %016llx does not fit a record of %d bytes, however it is cut", (unsigned long long)i->id,
+                    MMR_INCIDENT_RECORD_MAX);
 }

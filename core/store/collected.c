@@ -356,7 +356,7 @@ int mmr_collected_severe(struct mmr_db *db, const char *site, uint32_t limit, in
     return r;
 }
 
-int mmr_collected_trim(struct mmr_db *db, int64_t done_before_ns, int64_t before_ns, struct mmr_error *err)
+int mmr_collected_trim(struct mmr_db *db, const char *wanted, int64_t done_before_ns, int64_t before_ns, struct mmr_error *err)
 {
     static const char *const sql[] = {
         "DELETE FROM collected WHERE at < ?1",
@@ -371,5 +371,6 @@ int mmr_collected_trim(struct mmr_db *db, int64_t done_before_ns, int64_t before
         if ((r = mmr_db_done(db, s, 0, "trimming what was collected", err)) != 0)
             return r;
     }
-    return mmr_store_outbox_trim(db, done_before_ns, err);
+    int r = mmr_store_outbox_retire(db, wanted, before_ns, err);
+    return r ? r : mmr_store_outbox_trim(db, done_before_ns, err);
 }

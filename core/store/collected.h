@@ -79,7 +79,8 @@ int mmr_collected_checkpoint(struct mmr_db *db, const char *site, const struct m
 int mmr_collected_evidence(struct mmr_db *db, const char *site, uint64_t *ret_seq, int64_t *ret_time_ns, char *ret_doubt, struct mmr_error *err);
 
 /* What every outlet is done with goes when it is older than done_before_ns; the memory of records (a later repetition would count
- * again) and incidents that are closed when older than before_ns. */
-int mmr_collected_trim(struct mmr_db *db, int64_t done_before_ns, int64_t before_ns, struct mmr_error *err);
+ * again), incidents that are closed, and what waits for an outlet that is not configured any more (wanted: mmr_store_outbox_retire)
+ * when older than before_ns. */
+int mmr_collected_trim(struct mmr_db *db, const char *wanted, int64_t done_before_ns, int64_t before_ns, struct mmr_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "store/private.h"
 
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <errno.h>
@@ -64,23 +65,6 @@ void mmr_chain_signed_bytes(uint64_t seq, int64_t time_ns, const uint8_t hash[MM
 
 /* ---- key ---- */
 
-static int write_file(const char *path, const void *p, size_t len, mode_t mode,
-                      struct mmr_error *err)
-{
-    mmr_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0 || write(fd, p, len) != (ssize_t)len || fsync(fd) < 0)
-        return mmr_fail(err, MMR_EIO, "writing '%.150s': %s", path, strerror(errno));
-    return 0;
-}
-
-static int sync_dir(const char *dir, struct mmr_error *err)
-{
-    mmr_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) < 0)
-        return mmr_fail(err, MMR_EIO, "syncing '%.150s': %s", dir, strerror(errno));
-    return 0;
-}
-
 static int read_seed(const char *path, uint8_t seed[crypto_sign_SEEDBYTES], struct mmr_error *err)
 {
     struct stat st;
@@ -100,24 +84,34 @@ static int read_seed(const char *path, uint8_t seed[crypto_sign_SEEDBYTES], stru
     return 0;
 }
 
-static int make_key(const char *dir, const char *key_path, uint8_t seed[crypto_sign_SEEDBYTES],
-                    struct mmr_error *err)
+static int write_public(const char *dir, const uint8_t pk[crypto_sign_PUBLICKEYBYTES], struct mmr_error *err)
 {
-    uint8_t pk[crypto_sign_PUBLICKEYBYTES], sk[crypto_sign_SECRETKEYBYTES];
-    mmr_autofree char *pub_path = NULL;
-    if (asprintf(&pub_path, "%s/" MMR_CHAIN_PUB_FILE, dir) < 0) {
-        pub_path = NULL;
+    mmr_autofree char *path = NULL;
+    if (asprintf(&path, "%s/" MMR_CHAIN_PUB_FILE, dir) < 0) {
+        path = NULL;
         return mmr_fail(err, MMR_ENOMEM, "signing key: out of memory");
     }
+    return mmr_file_replace("public key", path, 0644, pk, crypto_sign_PUBLICKEYBYTES, err);
+}
+
+/* The public half first: where the secret one is, the other is there, too. */
+static int make_key(const char *dir, const char *key_path, uint8_t seed[crypto_sign_SEEDBYTES], struct mmr_error *err)
+{
+    uint8_t pk[crypto_sign_PUBLICKEYBYTES], sk[crypto_sign_SECRETKEYBYTES];
     randombytes_buf(seed, crypto_sign_SEEDBYTES);
     (void)crypto_sign_seed_keypair(pk, sk, seed);
     sodium_memzero(sk, sizeof sk);
-    (void)unlink(pub_path); /* of a key whose secret half is gone: nothing was signed with it, the
-                               log is empty */
-    int r = write_file(key_path, seed, crypto_sign_SEEDBYTES, 0600, err);
-    if (r == 0)
-        r = write_file(pub_path, pk, sizeof pk, 0644, err);
-    return r == 0 ? sync_dir(dir, err) : r;
+    int r = write_public(dir, pk, err);
+    return r ? r : mmr_file_replace("signing key", key_path, 0600, seed, crypto_sign_SEEDBYTES, err);
+}
+
+static bool has_public(const char *dir)
+{
+    mmr_autofree char *path = NULL;
+    struct stat st;
+    if (asprintf(&path, "%s/" MMR_CHAIN_PUB_FILE, dir) < 0)
+        path = NULL;
+    return path && stat(path, &st) == 0 && st.st_size == crypto_sign_PUBLICKEYBYTES;
 }
 
 static int ask_head(struct mmr_db *db, uint64_t *ret_seq, uint8_t hash[MMR_EVIDENCE_HASH],
@@ -164,7 +158,7 @@ int mmr_evidence_open(struct mmr_db *db, struct mmr_evidence_log **ret, struct m
         return mmr_fail(err, MMR_EPERM,
                         "signing key '%.100s' is missing beside a log of %llu records; restore it",
                         path, (unsigned long long)seq);
-    if (r == MMR_ENOENT)
+    if (r == MMR_ENOENT || (r == MMR_EBADMSG && seq == 0)) /* cut short when it was made: nothing is signed with it */
         r = make_key(mmr_db_dir(db), path, seed, err);
     if (r < 0)
         return r;
@@ -174,6 +168,10 @@ int mmr_evidence_open(struct mmr_db *db, struct mmr_evidence_log **ret, struct m
     e->db = db;
     (void)crypto_sign_seed_keypair(e->public, e->secret, seed);
     sodium_memzero(seed, sizeof seed);
+    if (!has_public(mmr_db_dir(db)) && (r = write_public(mmr_db_dir(db), e->public, err)) != 0) {
+        mmr_evidence_close(e);
+        return r;
+    }
     *ret = e;
     return 0;
 }

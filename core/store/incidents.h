@@ -80,5 +80,12 @@ int mmr_store_outbox_count(struct mmr_db *db, const char *forwarder, uint64_t *r
                            struct mmr_error *err);
 /* Delete rows every registered forwarder is done with and that are older than before_ns. */
 int mmr_store_outbox_trim(struct mmr_db *db, int64_t before_ns, struct mmr_error *err);
+/*
+ * mmr_store_outbox_retire - what is older than before_ns no longer waits for a forwarder that is not configured any more; until then
+ * it does, for it may come back. For a configured one rows wait as long as it takes.
+ *
+ * wanted  the configured forwarders, each followed by a newline: "file\nwebhook\n"
+ */
+int mmr_store_outbox_retire(struct mmr_db *db, const char *wanted, int64_t before_ns, struct mmr_error *err);
 
 #endif

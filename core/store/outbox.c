@@ -142,6 +142,20 @@ int mmr_store_outbox_count(struct mmr_db *db, const char *forwarder, uint64_t *r
     return 0;
 }
 
+int mmr_store_outbox_retire(struct mmr_db *db, const char *wanted, int64_t before_ns, struct mmr_error *err)
+{
+    sqlite3_stmt *s;
+    int r = mmr_db_write(db,
+                         "DELETE FROM todo WHERE instr(char(10) || ?1, char(10) || forwarder || char(10)) = 0"
+                         " AND seq IN (SELECT seq FROM outbox WHERE at < ?2)",
+                         &s, err);
+    if (r < 0)
+        return r;
+    (void)sqlite3_bind_text(s, 1, wanted, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(s, 2, before_ns);
+    return mmr_db_done(db, s, 0, "trimming the outbox", err);
+}
+
 int mmr_store_outbox_trim(struct mmr_db *db, int64_t before_ns, struct mmr_error *err)
 {
     static const char *const sql[] = {

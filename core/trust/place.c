@@ -116,37 +116,6 @@ int mmr_place_read(const char *what, const char *path, size_t max, char **ret_te
     return 0;
 }
 
-static int put(int fd, const char *p, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        p += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd);
-}
-
-int mmr_place_write(const char *what, const char *path, unsigned mode, const void *bytes, size_t len, struct mmr_error *err)
-{
-    mmr_autofree char *temp = NULL;
-    if (asprintf(&temp, "%s.new", path) < 0) {
-        temp = NULL;
-        return mmr_fail(err, MMR_ENOMEM, "%s '%s': out of memory", what, path);
-    }
-    (void)unlink(temp); /* one that was left by an end in the middle */
-    mmr_autoclose int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0 || fchmod(fd, mode) != 0 || put(fd, bytes, len) != 0 || rename(temp, path) != 0) {
-        int e = errno;
-        (void)unlink(temp);
-        return mmr_fail(err, MMR_EIO, "%s '%s' could not be written: %s", what, path, strerror(e));
-    }
-    return 0;
-}
-
 int mmr_place_hash(int fd, char ret_sha256[MMR_SHA256_TEXT], uint8_t ret_blake2b[MMR_BLAKE2B_512], struct mmr_error *err)
 {
     crypto_hash_sha256_state sha;

@@ -21,9 +21,6 @@ int mmr_place_open(const char *what, const char *path, int64_t max, int *ret_fd,
 /* The same, and its bytes with a NUL behind them. ret_text returned; free() */
 int mmr_place_read(const char *what, const char *path, size_t max, char **ret_text, size_t *ret_len, struct mmr_error *err);
 
-/* Write a file whole or not at all (a new one is renamed over the old one). errors MMR_EIO */
-int mmr_place_write(const char *what, const char *path, unsigned mode, const void *bytes, size_t len, struct mmr_error *err);
-
 enum { MMR_SHA256_TEXT = 65, MMR_BLAKE2B_512 = 64 };
 /* Both hashes of a descriptor's bytes from its beginning, each may be NULL; its offset does not move.
  * errors MMR_EIO */

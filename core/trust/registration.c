@@ -2,6 +2,7 @@
 #include "trust/registration.h"
 
 #include "trust/record.h"
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <errno.h>
@@ -148,7 +149,7 @@ int mmr_registration_save(const char *dir, const struct mmr_registration *g, str
         r = mmr_registration_format(g, buf, &len, err);
     if (r == 0 && mkdir(dir, 0755) != 0 && errno != EEXIST)
         r = mmr_fail(err, MMR_EIO, "folder of registrations '%s': %s", dir, strerror(errno));
-    return r ? r : mmr_place_write("registration", path, 0644, buf, len, err);
+    return r ? r : mmr_file_replace("registration", path, 0644, buf, len, err);
 }
 
 int mmr_registration_remove(const char *dir, const char *id, struct mmr_error *err)

@@ -157,7 +157,10 @@ static void trim(struct mmr_collector *c)
     if (c->trimmed_ns && mono - c->trimmed_ns < TRIM_EVERY_S * MMR_NS_PER_S)
         return;
     c->trimmed_ns = mono;
-    if (mmr_collected_trim(c->db, wall - DONE_KEPT_S * MMR_NS_PER_S, wall - mmr_config_int(c->config, "collector.keep") * MMR_NS_PER_MS, &err) != 0)
+    char wanted[128] = "";
+    for (size_t i = 0, n = 0; i < c->n_outlets; i++)
+        n += (size_t)snprintf(wanted + n, sizeof wanted - n, "%s\n", c->outlet[i]->ops->name);
+    if (mmr_collected_trim(c->db, wanted, wall - DONE_KEPT_S * MMR_NS_PER_S, wall - mmr_config_int(c->config, "collector.keep") * MMR_NS_PER_MS, &err) != 0)
         mmr_collector_fail(c, &err);
 }
 

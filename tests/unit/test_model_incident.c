@@ -1,5 +1,6 @@
 /* The incident: order, ceilings, and the way into the store and back. */
 #include "model/incident.h"
+#include "util/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -162,12 +163,96 @@ static void damaged_bytes_are_refused_or_harmless(void **state)
     mmr_incident_free(a);
 }
 
+/* Everything at its ceiling; line: what happened, and the command line. */
+static struct mmr_incident *largest(const char *line, const char *text)
+{
+    struct mmr_incident *i = mmr_incident_new(78, NULL);
+    for (unsigned k = 0; k < MMR_INCIDENT_EVIDENCE_MAX; k++) {
+        struct mmr_finding f = {.kind = "finding", .rule = text, .title = text, .what = line, .host = text, .proto = "tcp", .domain = text,
+                                .url = text, .user = text, .file = text, .input = text, .side = MMR_SIDE_ENDPOINT, .phase = MMR_PHASE_SPREAD,
+                                .id = {(uint8_t)k}, .time_ns = k, .estimate_ns = 1, .index = UINT64_MAX,
+                                .process = {.name = text, .path = text, .cmd_line = line, .parent_name = text, .pid = 1}};
+        assert_true(mmr_addr_parse("2001:db8:1111:2222:3333:4444:5555:6666", 38, &f.src));
+        f.dst = f.src;
+        f.src_port = f.dst_port = 65535;
+        while (f.n_attack < MMR_FINDING_ATTACKS_MAX)
+            f.attack[f.n_attack++] = "T1021.002";
+        struct mmr_evidence e = {.finding = mmr_finding_copy(&f), .count = 1000000, .last_ns = INT64_C(1790000000000000000)};
+        assert_non_null(e.finding);
+        assert_int_equal(mmr_incident_insert_evidence(i, &e, NULL), 0);
+    }
+    for (unsigned k = 0; k < MMR_INCIDENT_JOINS_MAX; k++) {
+        char v[300];
+        (void)snprintf(v, sizeof v, "%u%.290s", k, text);
+        assert_int_equal(mmr_incident_add_join(i, MMR_ENT_HOST, v, NULL), 0);
+    }
+    for (unsigned k = 0; k < MMR_INCIDENT_ACTIONS_MAX; k++) {
+        struct mmr_action_rec a = {.id = k + 1, .verb = MMR_VERB_KILL_PROCESS, .side = MMR_SIDE_ENDPOINT, .state = MMR_STATE_PROVED,
+                                   .receipt = {.result = MMR_RESULT_APPLIED, .verified = MMR_VERIFIED_CONFIRMED, .expires_ns = INT64_C(1790000000000000000)}};
+        (void)snprintf(a.reason, sizeof a.reason, "%s", text);
+        (void)snprintf(a.receipt.detail, sizeof a.receipt.detail, "%s", text);
+        (void)snprintf(a.target.text, sizeof a.target.text, "%s", text);
+        (void)snprintf(a.target.host, sizeof a.target.host, "%s", text);
+        assert_int_equal(mmr_incident_add_action(i, &a, NULL), 0);
+    }
+    for (unsigned k = 0; k < MMR_INCIDENT_WHY_MAX; k++)
+        mmr_incident_why(i, "%u%s", k, text);
+    return i;
+}
+
+static void a_record_is_never_larger_than_what_takes_it(void **state)
+{
+    static const struct {
+        const char *why;
+        char fill;
+        size_t len;
+        bool is_cut, is_left_out;
+        bool is_everywhere;
+    } rows[] = {{"short texts", 'x', 20, false, false, true}, {"long command lines", 'x', 4000, true, false, false}, {"all texts long", 'x', 4000, true, true, true},
+                {"quotes and backslashes", '\\', 4000, true, true, true}, {"control bytes, six as JSON", '\x01', 4000, true, true, true}};
+    (void)state;
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        char *text = calloc(1, rows[k].len + 1), *json = NULL;
+        struct mmr_error err = {.struct_size = sizeof err};
+        assert_non_null(text);
+        memset(text, rows[k].fill, rows[k].len);
+        struct mmr_incident *i = largest(text, rows[k].is_everywhere ? text : "cmd.exe");
+        if (mmr_incident_to_record(i, 1, &json, &err) != 0)
+            fail_msg("%s: %s", rows[k].why, err.text);
+        if (strlen(json) > MMR_INCIDENT_RECORD_MAX)
+            fail_msg("%s: %zu bytes", rows[k].why, strlen(json));
+        if ((strstr(json, "\"texts_cut_to\":") != NULL) != rows[k].is_cut)
+            fail_msg("%s: texts are %scut", rows[k].why, rows[k].is_cut ? "not " : "");
+        if ((strstr(json, "\"evidence_left_out\":") != NULL) != rows[k].is_left_out)
+            fail_msg("%s: evidence was %sleft out", rows[k].why, rows[k].is_left_out ? "not " : "");
+        free(json);
+        free(text);
+        mmr_incident_free(i);
+    }
+}
+
+static void a_cut_text_ends_between_two_characters(void **state)
+{
+    char text[4000], *json = NULL;
+    (void)state;
+    for (size_t k = 0; k + 3 < sizeof text; k += 3)
+        memcpy(text + k, "\xe5\xae\x88", 3);
+    text[sizeof text - 4] = '\0';
+    struct mmr_incident *i = largest(text, text);
+    assert_int_equal(mmr_incident_to_record(i, 1, &json, NULL), 0);
+    assert_non_null(strstr(json, "\xe5\xae\x88\xe2\x80\xa6\""));
+    assert_true(mmr_is_utf8(json, strlen(json)));
+    free(json);
+    mmr_incident_free(i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evidence_is_kept_in_order_of_time),   cmocka_unit_test(past_the_ceiling_the_commonest_goes),
         cmocka_unit_test(joins_and_hosts_are_said_once),       cmocka_unit_test(packed_comes_back_whole),
-        cmocka_unit_test(damaged_bytes_are_refused_or_harmless),
+        cmocka_unit_test(damaged_bytes_are_refused_or_harmless), cmocka_unit_test(a_record_is_never_larger_than_what_takes_it),
+        cmocka_unit_test(a_cut_text_ends_between_two_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "plugin/describe.h"
 #include "plugin/replay.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -522,6 +523,45 @@ static void a_long_silence_costs_bounded_work(void **state)
     mmr_runtime_free(rt);
 }
 
+struct asker {
+    const struct mmr_host *host;
+    _Atomic bool is_over;
+    _Atomic uint64_t asked;
+    bool went_back;
+};
+
+static void *ask_the_time(void *ctx)
+{
+    struct asker *k = ctx;
+    for (int64_t now, last = T0; !k->is_over; last = now, k->asked++) {
+        now = k->host->now_ns(k->host->impl, MMR_CLOCK_WALL);
+        k->went_back |= now < last;
+    }
+    return NULL;
+}
+
+/* now_ns() is [any]: under the thread sanitizer this shows that it may be. */
+static void the_time_of_replay_may_be_asked_from_any_thread(void **state)
+{
+    (void)state;
+    struct owner o;
+    struct mmr_runtime *rt = world(&o, false);
+    struct mmr_error err = {.struct_size = sizeof err};
+    struct self *s = mmr_runtime_self(rt, (uint32_t)add(rt, &sensor, "a", "0ms", NULL, &err));
+    struct asker k = {.host = s->host};
+    pthread_t t;
+    mmr_runtime_begin(rt, T0);
+    assert_int_equal(pthread_create(&t, NULL, ask_the_time, &k), 0);
+    int64_t at = T0;
+    for (uint64_t i = 0; i < 1000 || k.asked < 1000; i++)
+        mmr_runtime_advance(rt, ++at);
+    k.is_over = true;
+    assert_int_equal(pthread_join(t, NULL), 0);
+    assert_false(k.went_back);
+    assert_int_equal(mmr_runtime_now_ns(rt), at);
+    mmr_runtime_free(rt);
+}
+
 static void a_timer_set_again_moves_and_negative_stops_it(void **state)
 {
     (void)state;
@@ -731,6 +771,7 @@ int main(void)
         cmocka_unit_test(an_instance_that_cannot_be_created_leaves_nothing),
         cmocka_unit_test(timers_fire_in_order_of_time_then_instance),
         cmocka_unit_test(a_long_silence_costs_bounded_work),
+        cmocka_unit_test(the_time_of_replay_may_be_asked_from_any_thread),
         cmocka_unit_test(a_timer_set_again_moves_and_negative_stops_it),
         cmocka_unit_test(reload_applies_whole_or_not_at_all),
         cmocka_unit_test(actions_reach_only_who_declares_the_verb),

@@ -360,6 +360,32 @@ struct seen {
     int level[16];
     int n;
 };
+/* The disk was full, or the power went, while the key was made: the next start goes on. */
+static void a_key_that_was_cut_short_is_made_again_while_nothing_is_signed(void **state)
+{
+    struct world *w = *state;
+    char key[128], pub[128];
+    (void)snprintf(key, sizeof key, "%s/evidence.key", w->dir);
+    (void)snprintf(pub, sizeof pub, "%s/evidence.pub", w->dir);
+    int fd = open(key, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    write_log(w->dir, 20);
+    assert_int_equal(verify(w->dir).checkpoints, 2);
+    OK(unlink(pub)); /* it follows from the secret half */
+    struct mmr_db *db = open_db(w->dir);
+    struct mmr_evidence_log *log = NULL;
+    OK(mmr_evidence_open(db, &log, &err));
+    mmr_evidence_close(log);
+    struct mmr_evidence_report r = verify(w->dir);
+    assert_int_equal(r.bad_seq, 0);
+    assert_int_equal(r.checkpoints, 2);
+    OK(truncate(key, 5)); /* beside a log it is not made anew: what it signed would be nobody's */
+    struct mmr_error err = {.struct_size = sizeof err};
+    assert_int_equal(mmr_evidence_open(db, &log, &err), MMR_EBADMSG);
+    mmr_db_close(db);
+}
+
 static int see(void *ctx, const struct mmr_outbox_row *row)
 {
     struct seen *s = ctx;
@@ -402,6 +428,32 @@ static void the_outbox_gives_severe_first_and_each_once(void **state)
     OK(mmr_db_commit(db, &err));
     OK(mmr_store_outbox_count(db, "file", &pending, &err));
     assert_int_equal(pending, 1); /* what is not delivered is never trimmed */
+    mmr_db_close(db);
+}
+
+static void what_waits_for_a_forwarder_that_was_taken_away_goes_in_the_end(void **state)
+{
+    struct world *w = *state;
+    struct mmr_db *db = open_db(w->dir);
+    uint64_t gone = 0, file = 0;
+    struct seen s = {0};
+    OK(mmr_store_outbox_register(db, "file", true, &err));
+    OK(mmr_store_outbox_register(db, "fil", true, &err)); /* a part of another's name is not that one */
+    OK(mmr_store_outbox_add(db, "incident", true, 10, "a", 1, NULL, &err));
+    OK(mmr_store_outbox_add(db, "incident", true, 200, "b", 1, NULL, &err));
+    OK(mmr_store_outbox_retire(db, "webhook\nfile\n", 100, &err));
+    OK(mmr_store_outbox_trim(db, 100, &err));
+    OK(mmr_db_commit(db, &err));
+    OK(mmr_store_outbox_count(db, "fil", &gone, &err));
+    assert_int_equal(gone, 1); /* what is young waits: it may be configured again */
+    OK(mmr_store_outbox_count(db, "file", &file, &err));
+    assert_int_equal(file, 2);
+    OK(mmr_store_outbox_retire(db, "", 300, &err));
+    OK(mmr_store_outbox_trim(db, 300, &err));
+    OK(mmr_db_commit(db, &err));
+    OK(mmr_store_outbox_register(db, "new", true, &err));
+    OK(mmr_store_outbox_pending(db, "new", 0, see, &s, &err));
+    assert_int_equal(s.n, 0); /* nothing of it is left in the store */
     mmr_db_close(db);
 }
 
@@ -490,7 +542,9 @@ int main(void)
         T(a_key_others_can_read_or_that_is_gone_is_refused),
         T(kill_9_loses_and_doubles_nothing_acknowledged),
         T(a_full_disk_breaks_the_batch_and_nothing_else),
+        T(a_key_that_was_cut_short_is_made_again_while_nothing_is_signed),
         T(the_outbox_gives_severe_first_and_each_once),
+        T(what_waits_for_a_forwarder_that_was_taken_away_goes_in_the_end),
         T(actions_come_back_as_they_were),
         T(older_revisions_and_lower_numbers_change_nothing),
     };

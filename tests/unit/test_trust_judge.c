@@ -5,6 +5,7 @@
 #include "trust/bundled.h"
 #include "trust/trust.h"
 
+#include "util/file.h"
 #include "util/scope.h"
 
 #include <fcntl.h>
@@ -40,7 +41,7 @@ static void say(void *ctx, const char *line)
 static void put(const char *path, const void *bytes, size_t len)
 {
     struct mmr_error err = {.struct_size = sizeof err};
-    if (mmr_place_write("test", path, 0644, bytes, len, &err) != 0)
+    if (mmr_file_replace("test", path, 0644, bytes, len, &err) != 0)
         fail_msg("%s", err.text);
 }
 
