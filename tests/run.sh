@@ -9,6 +9,7 @@ log=$build/test-logs
 mkdir -p "$log"
 # The address sanitizer's 256 MiB of kept freed memory would carry a plugin host past the supervisor's memory limit.
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99:quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=exitcode=99:second_deadlock_stack=1
 export MMR_BUILD_DIR=$(cd "$build" && pwd)
 
 # Fields are split by US (0x1f), which keeps empty arguments.
@@ -59,6 +60,8 @@ run_one() { # name, timeout, command...: writes its log and a result file
   read -r passed failed skipped < <(count_cases "$log/$name.log")
   if [ $((passed + failed + skipped)) -eq 0 ]; then
     case $rc in 0) passed=1 ;; 77) skipped=1 ;; *) failed=1 ;; esac
+  elif grep -q 'WARNING: ThreadSanitizer' "$log/$name.log"; then # perhaps of a process it started: its status says nothing
+    failed=$((failed + 1))
   elif [ $rc -ne 0 ] && [ "$failed" -eq 0 ] && ! { [ $rc -eq 77 ] && [ "$skipped" -gt 0 ]; }; then
     failed=1 # a sanitizer's report, a crash or the time limit after the cases
   fi

@@ -95,7 +95,7 @@ struct mmr_runtime {
     struct mmr_rt_queue queue;
     uint8_t *stamp_buf, *read_buf; /* one event each: being stamped, being read */
     /* time */
-    int64_t now_ns; /* virtual */
+    _Atomic int64_t now_ns; /* virtual; instances may ask for it from any thread */
     bool has_begun;
     struct mmr_rt_timer **heap;
     size_t n_timers, cap_timers;

@@ -79,7 +79,7 @@ struct mmr_testhost {
     size_t n_listeners;
     struct offer offers[MAX_OFFERS];
     size_t n_offers;
-    int64_t wall_ns;
+    _Atomic int64_t wall_ns; /* instances may ask for the time from any thread */
     bool is_real, is_routing;
     int wake_fd;
     int emit_code;

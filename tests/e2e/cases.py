@@ -26,3 +26,10 @@ def until(what, limit_s=60, every_s=0.1):
             return r
         time.sleep(every_s)
     return None
+
+
+def races(log):
+    """Says what a thread sanitizer wrote into the log of a process that was started: tests/run.sh counts it as a failure."""
+    at = log.find("WARNING: ThreadSanitizer")
+    if at >= 0:
+        print(log[at:at + 20000], flush=True)

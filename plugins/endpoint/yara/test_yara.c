@@ -266,7 +266,7 @@ static void a_wrong_rule_is_refused_with_its_place(void **state)
 struct fake {
     int fd;
     size_t bytes;
-    int asked;
+    _Atomic int asked; /* by the other thread */
     bool is_short; /* answers before it has everything, and closes */
 };
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from cases import case, finish, until  # noqa: E402
+from cases import case, finish, races, until  # noqa: E402
 
 SENSORS = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "journal", "usb", "log", "authfail", "sigma", "yara", "contain")
 AGREED = {"defence": {"mode": "auto", "auto_actions_agreed": ["all"], "per_minute": 100000, "per_hour": 1000000}}
@@ -117,4 +117,5 @@ class Lab:
                 self.p.kill()
                 self.p.wait()
         subprocess.run(["ip", "netns", "del", self.ns], capture_output=True)
+        races(self.log())
         shutil.rmtree(self.dir, ignore_errors=True)
