@@ -6,6 +6,7 @@
 #include "plugin/host.h"
 
 #include "bus/local.h"
+#include "plugin/ahead.h"
 #include "plugin/describe.h"
 #include "plugin/host_paths.h"
 #include "plugin/host_pending.h"
@@ -669,6 +670,7 @@ static void on_beat(void *ctx, struct mmr_beat *b)
     b->n = (uint32_t)h->n;
     for (uint32_t i = 0; i < b->n; i++)
         mmr_runtime_counters(h->rt, i, &b->counters[i]);
+    mmr_ahead_again();
 }
 
 static const struct mmr_tether_ops link_ops = {.message = on_message, .end = on_end, .beat = on_beat};

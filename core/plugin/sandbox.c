@@ -1,6 +1,8 @@
 /* sandbox.c - least privilege for plugin hosts: limits, user, capabilities; then files and calls, each in its own file. */
 #include "plugin/sandbox.h"
 
+#include "plugin/ahead.h"
+
 #include <sys/capability.h>
 
 #include <errno.h>
@@ -13,8 +15,6 @@
 #include <unistd.h>
 
 #define GIB (INT64_C(1) << 30)
-
-enum { AHEAD = -10 }; /* nice value */
 
 static const struct {
     uint32_t need;
@@ -65,6 +65,13 @@ static int set_limit(int which, rlim_t value, const char *name, struct mmr_error
     return 0;
 }
 
+/* Others wait in a call for what such a plugin says, or go on doing harm until it stops them. Not a program: it would not know of the budget. */
+static bool goes_ahead(const struct mmr_sandbox *s)
+{
+    const uint32_t holds = MMR_NEED_FANOTIFY | MMR_NEED_KILL;
+    return (s->needs & holds) == holds && !s->exec_fd;
+}
+
 static int set_limits(const struct mmr_sandbox *s, struct mmr_error *err)
 {
     int r = set_limit(RLIMIT_CORE, 0, "core dumps", err);
@@ -72,7 +79,7 @@ static int set_limits(const struct mmr_sandbox *s, struct mmr_error *err)
         r = set_limit(RLIMIT_NOFILE, 4096, "descriptors", err);
     if (r == 0)
         r = set_limit(RLIMIT_MSGQUEUE, 0, "message queues", err);
-    if (r == 0)
+    if (r == 0 && !goes_ahead(s))
         r = set_limit(RLIMIT_RTPRIO, 0, "real-time priority", err);
     if (r == 0 && !(s->needs & MMR_NEED_FILES_RW)) /* one file; a disk is not filled by one that grows without end */
         r = set_limit(RLIMIT_FSIZE, 4 * GIB, "file size", err);
@@ -149,21 +156,14 @@ static int die_with_parent(struct mmr_error *err)
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 ? 0 : mmr_fail(err, MMR_EIO, "sandbox: parent-death signal: %s", strerror(errno));
 }
 
-/* Others wait in a call for what such a plugin says, or go on doing harm until it stops them: it does not stand in line. */
-static void go_ahead(uint32_t needs)
-{
-    const uint32_t holds = MMR_NEED_FANOTIFY | MMR_NEED_KILL;
-    if ((needs & holds) == holds)
-        (void)setpriority(PRIO_PROCESS, 0, AHEAD); /* refused without CAP_SYS_NICE: then it is as quick as others */
-}
-
 int mmr_sandbox_enter(const struct mmr_sandbox *s, struct mmr_sandbox_report *ret, struct mmr_error *err)
 {
     struct mmr_sandbox_report report = {.landlock = 0};
     int r = set_limits(s, err);
     if (r)
         return r;
-    go_ahead(s->needs);
+    if (goes_ahead(s))
+        mmr_ahead_start();
     shrink_bounding_set(s->needs);
     r = change_user(s, err);
     if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

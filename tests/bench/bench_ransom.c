@@ -9,6 +9,7 @@
 #include "testhost.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,7 +108,6 @@ static pid_t run(const char *program, const char *what)
     pid_t pid = fork();
     if (pid == 0) {
         (void)setpgid(0, 0);
-        (void)setpriority(PRIO_PROCESS, 0, 0);
         (void)execl(program, "program", what, dir, (char *)NULL);
         _exit(127);
     }
@@ -181,7 +181,8 @@ int main(int argc, char **argv)
     (void)snprintf(line, sizeof line, "cp /proc/%d/exe '%s'", (int)getpid(), program);
     if (system(line) != 0)
         return 1;
-    (void)setpriority(PRIO_PROCESS, 0, -10); /* as its host has it (core/plugin/sandbox.c) */
+    const struct sched_param first = {.sched_priority = 1};
+    (void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first); /* as its host is (core/plugin/ahead.c) */
     make_files();
     printf("{\"what\":\"ransom floor: nobody watches\",\"files_per_s\":%.0f}\n", FILES / seconds_of(program, "encrypt", false));
     measure(program, "yes");
