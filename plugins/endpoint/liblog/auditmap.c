@@ -135,6 +135,37 @@ struct verdict {
     int status_id; /* 0: none */
 };
 
+/* Does any PATH record say so? The folder's own record (PARENT) stands before the file's. */
+static bool has_path_of(const struct mmr_audit_group *g, const char *nametype)
+{
+    for (uint32_t i = 0; i < g->n; i++)
+        if (g->f[i].id == MMR_AUDIT_NAMETYPE && mmr_slice_is(val_at(g, i), nametype) && is_of(g, i, "PATH"))
+            return true;
+    return false;
+}
+
+/* Was the file opened to be written? Flags stand in hex, in the second argument or, with a folder before it, in the third. */
+static bool is_opened_to_write(const struct mmr_audit_group *g, struct mmr_slice call)
+{
+    const char *key = mmr_slice_is(call, "openat") ? "a2" : mmr_slice_is(call, "open") ? "a1" : NULL;
+    if (mmr_slice_is(call, "creat"))
+        return true;
+    for (uint32_t i = 0; key && i < g->n; i++) {
+        struct mmr_slice v = val_at(g, i);
+        uint64_t flags = 0;
+        if (!mmr_slice_is(key_at(g, i), key) || !is_of(g, i, "SYSCALL"))
+            continue;
+        for (uint32_t at = 0; at < v.n && at < 16; at++) {
+            int digit = nibble(v.p[at]);
+            if (digit < 0)
+                return false;
+            flags = flags << 4 | (uint64_t)digit;
+        }
+        return (flags & 3) != 0; /* O_WRONLY, O_RDWR */
+    }
+    return false;
+}
+
 #define IS_ANY(s, list) mmr_slice_in((s), (list), sizeof(list) / sizeof((list)[0]))
 
 static struct verdict kind_of(const struct mmr_audit_group *g, const char *call, const char *result, const struct sock *sock)
@@ -186,8 +217,10 @@ static struct verdict kind_of(const struct mmr_audit_group *g, const char *call,
         return (struct verdict){"file.rename", MMR_CLASS_FILE, 5, 0};
     if (IS_ANY(syscall, changes))
         return (struct verdict){"file.change", MMR_CLASS_FILE, 3, 0};
-    if (IS_ANY(syscall, opens) && mmr_slice_is(get(g, "PATH", MMR_AUDIT_NAMETYPE), "CREATE"))
+    if (IS_ANY(syscall, opens) && has_path_of(g, "CREATE"))
         return (struct verdict){"file.create", MMR_CLASS_FILE, 1, 0};
+    if (has_path_of(g, "NORMAL") && is_opened_to_write(g, syscall))
+        return (struct verdict){"file.change", MMR_CLASS_FILE, 3, 0};
     if (IS_ANY(syscall, modules))
         return (struct verdict){"driver.load", MMR_CLASS_KERNEL_EXT, 1, 0};
     return other;
