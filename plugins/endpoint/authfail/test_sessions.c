@@ -1,6 +1,6 @@
 /*
- * test_sessions.c - sshd's lines of one connection together: lines without an address, refused passwords that are judged by
- * what follows, and the recorded files fed whole, in their order.
+ * test_sessions.c - sshd's lines of one connection together: lines without an address, and refused passwords that are judged by
+ * what follows.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,6 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +16,6 @@
 #include <mamori/event.h>
 #include <mamori/plugin.h>
 
-#include "jsonscan.h"
 #include "syslog.h"
 #include "sysmap.h"
 #include "test_world.h"
@@ -129,105 +126,6 @@ static void a_flood_of_connections_does_no_harm(void **state)
     mmr_testhost_free(w.th);
 }
 
-/* ---- recorded lines ---- */
-
-struct row {
-    char *line, host[256];
-    bool is_match, is_both;
-};
-
-static size_t read_rows(const char *path, struct row *rows, size_t max)
-{
-    FILE *f = fopen(path, "rb");
-    char *p = NULL;
-    size_t cap = 0, n = 0;
-    struct mmr_js_doc *d = malloc(sizeof *d);
-    for (ssize_t l; f && n < max && (l = getline(&p, &cap, f)) > 0;) {
-        size_t tn, mn, hn = 0;
-        if (mmr_js_parse(p, (size_t)l, d, NULL) != 0)
-            continue;
-        int32_t e = mmr_js_get(d, 0, "expected");
-        const char *t = mmr_js_text(d, mmr_js_get(d, 0, "line"), &tn), *m = mmr_js_text(d, mmr_js_get(d, e, "match"), &mn);
-        const char *h = mmr_js_text(d, mmr_js_get(d, e, "host"), &hn);
-        char host[256];
-        struct row *r = &rows[n++];
-        *r = (struct row){.line = strndup(t, tn), .is_match = m[0] == 't'};
-        snprintf(host, sizeof host, "%.*s", (int)hn, h ? h : "");
-        canonical(host, r->host);
-    }
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++)
-            rows[i].is_both |= strcmp(rows[i].line, rows[j].line) == 0 && rows[i].is_match != rows[j].is_match;
-    if (f)
-        fclose(f);
-    free(p);
-    free(d);
-    return n;
-}
-
-/* The time of day of a line, all of them in one year: what lies between two lines of a connection is right. */
-static int64_t time_of(const char *line)
-{
-    static const char *const months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char mon[4] = "";
-    int day = 1, h = 0, m = 0, s = 0;
-    const char *at = strchr(line, '-'), *found;
-    if (sscanf(line, "%3s %d %d:%d:%d", mon, &day, &h, &m, &s) == 5 && (found = strstr(months, mon)))
-        return MMR_TH_START_NS + (((found - months) / 3 * 31 + day) * 86400 + h * 3600 + m * 60 + s) * MMR_TH_S;
-    if (at && sscanf(at + 1, "%d-%dT%d:%d:%d", &m, &day, &h, &m, &s) == 5)
-        return MMR_TH_START_NS + (day * 86400 + h * 3600 + m * 60 + s) * MMR_TH_S;
-    return MMR_TH_START_NS;
-}
-
-static void recorded_files_in_their_order(void **state)
-{
-    const char *dir = MMR_SHARED_DIR "/data/endpoint/linux/fail2ban";
-    static struct row rows[1000];
-    struct dirent **list;
-    int n = scandir(dir, &list, NULL, alphasort), files = 0;
-    bool is_verbose = getenv("MMR_TEST_VERBOSE") != NULL, is_bad = false;
-    (void)state;
-    for (int i = 0; i < n; i++) {
-        char path[1024];
-        snprintf(path, sizeof path, "%s/%s", dir, list[i]->d_name);
-        bool is_wanted = strstr(list[i]->d_name, ".jsonl") != NULL;
-        free(list[i]);
-        if (!is_wanted)
-            continue;
-        size_t count = read_rows(path, rows, sizeof rows / sizeof rows[0]);
-        int tp = 0, fp = 0, fn = 0;
-        struct world w = begin();
-        for (size_t k = 0; k < count; k++) {
-            int got = feed(&w, rows[k].line, time_of(rows[k].line));
-            bool is_right = false;
-            for (int e = 0; e < got; e++) {
-                char host[256];
-                canonical(mmr_testhost_text(w.th, e, "src_endpoint.ip"), host);
-                bool is_host = strcmp(host, rows[k].host) == 0 || strcmp(mmr_testhost_text(w.th, e, "src_endpoint.hostname"), rows[k].host) == 0;
-                is_right |= is_host && rows[k].is_match && rows[k].host[0];
-            }
-            if (!rows[k].is_both) {
-                tp += rows[k].is_match && is_right;
-                fn += rows[k].is_match && !is_right;
-                fp += got && !is_right;
-                if (is_verbose && (rows[k].is_match || got) && !is_right)
-                    printf("  %s (%d findings): %s wanted '%s'\n", rows[k].is_match ? "missed" : "false", got, rows[k].line, rows[k].host);
-            }
-            free(rows[k].line);
-        }
-        mmr_testhost_free(w.th);
-        double precision = tp + fp ? (double)tp / (tp + fp) : 0, recall = tp + fn ? (double)tp / (tp + fn) : 0;
-        printf("%-24s tp %3d fp %2d fn %2d: precision %.3f recall %.3f\n", strrchr(path, '/') + 1, tp, fp, fn, precision, recall);
-        is_bad |= precision < 0.98 || recall < 0.98;
-        files++;
-    }
-    if (n >= 0)
-        free(list);
-    if (!files)
-        skip();
-    assert_false(is_bad);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,7 +133,6 @@ int main(void)
         cmocka_unit_test(a_password_pam_refused_counts_by_what_follows),
         cmocka_unit_test(a_name_that_looks_like_a_line_blames_nobody_else),
         cmocka_unit_test(a_flood_of_connections_does_no_harm),
-        cmocka_unit_test(recorded_files_in_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
