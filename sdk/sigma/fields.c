@@ -18,6 +18,9 @@ static const struct mmr_sigma_field rows[] = {
     {"c-uri-query", "http_request.url.query_string", NULL, NULL, MMR_SIGMA_QUERY},
     {"c-uri-stem", "http_request.url.path", NULL, NULL, MMR_SIGMA_STEM},
     {"c-useragent", "http_request.user_agent", NULL, NULL, MMR_SIGMA_PLAIN},
+    {"certificate.issuer", "tls.certificate.issuer", "tls.*", NULL, MMR_SIGMA_PLAIN},
+    {"certificate.serial", "tls.certificate.serial_number", "tls.*", NULL, MMR_SIGMA_SERIAL},
+    {"certificate.subject", "tls.certificate.subject", "tls.*", NULL, MMR_SIGMA_PLAIN},
     {"Channel", "metadata.log_name", NULL, NULL, MMR_SIGMA_PLAIN},
     {"ClientAddress", "src_endpoint.ip", NULL, NULL, MMR_SIGMA_PLAIN},
     {"ClientPort", "src_endpoint.port", NULL, NULL, MMR_SIGMA_PLAIN},
@@ -52,6 +55,7 @@ static const struct mmr_sigma_field rows[] = {
     {"dst_ip", "dst_endpoint.ip", NULL, NULL, MMR_SIGMA_PLAIN},
     {"dst_mac", "dst_endpoint.mac", NULL, NULL, MMR_SIGMA_PLAIN},
     {"dst_port", "dst_endpoint.port", NULL, NULL, MMR_SIGMA_PLAIN},
+    {"endpoint", "unmapped.interface", "dcerpc.*", NULL, MMR_SIGMA_PLAIN},
     {"EventID", "metadata.event_code", NULL, NULL, MMR_SIGMA_PLAIN},
     {"exe", "process.file.path", NULL, NULL, MMR_SIGMA_PLAIN},
     {"Filename", "unmapped.Path", NULL, "1006", MMR_SIGMA_PLAIN},
@@ -85,7 +89,8 @@ static const struct mmr_sigma_field rows[] = {
     {"md5", "process.file.hashes.md5", NULL, NULL, MMR_SIGMA_PLAIN},
     {"Message", "message", NULL, NULL, MMR_SIGMA_PLAIN},
     {"method", "http_request.http_method", "http.*", NULL, MMR_SIGMA_PLAIN},
-    {"name", "file.path", "file.*", NULL, MMR_SIGMA_PLAIN},
+    {"name", "file.path", "file.* smb.*", NULL, MMR_SIGMA_PLAIN},
+    {"named_pipe", "unmapped.pipe", "dcerpc.*", NULL, MMR_SIGMA_PLAIN},
     {"network.protocol", "app_name", NULL, NULL, MMR_SIGMA_PLAIN},
     {"network.transport", "connection_info.protocol_name", NULL, NULL, MMR_SIGMA_PLAIN},
     {"NewProcessId", "process.pid", NULL, NULL, MMR_SIGMA_PLAIN},
@@ -97,6 +102,7 @@ static const struct mmr_sigma_field rows[] = {
     {"ParentProcessId", "process.parent_process.pid", NULL, NULL, MMR_SIGMA_PLAIN},
     {"ParentProcessName", "process.parent_process.file.path", NULL, NULL, MMR_SIGMA_PLAIN},
     {"ParentUser", "process.parent_process.user.name", NULL, NULL, MMR_SIGMA_ACCOUNT},
+    {"path", "unmapped.share", "smb.*", NULL, MMR_SIGMA_PLAIN},
     {"pid", "process.pid", NULL, NULL, MMR_SIGMA_PLAIN},
     {"ppid", "process.parent_process.pid", NULL, NULL, MMR_SIGMA_PLAIN},
     {"ProcessCommandLine", "process.cmd_line", NULL, NULL, MMR_SIGMA_PLAIN},
@@ -233,34 +239,6 @@ const struct mmr_sigma_field *mmr_sigma_field_find(const char *kind, const char 
             return f->ocsf ? f : NULL;
     }
     return NULL;
-}
-
-const char *mmr_sigma_field_to_ocsf_code(const char *kind, const char *code, const char *name)
-{
-    const struct mmr_sigma_field *f = mmr_sigma_field_find(kind, code, name, strlen(name));
-    return f ? f->ocsf : NULL;
-}
-
-const char *mmr_sigma_field_to_ocsf(const char *kind, const char *name)
-{
-    return mmr_sigma_field_to_ocsf_code(kind, NULL, name);
-}
-
-const char *mmr_sigma_field_from_ocsf(const char *kind, const char *ocsf)
-{
-    if (!strncmp(ocsf, "unmapped.", 9))
-        return ocsf + 9;
-    const char *found = NULL; /* Windows' own names start with a capital and are preferred */
-    for (size_t i = 0; i < ROWS; i++) {
-        if (!rows[i].ocsf || rows[i].code || strcmp(rows[i].ocsf, ocsf) != 0 ||
-            !kind_in(rows[i].kinds, kind))
-            continue;
-        if (rows[i].name[0] >= 'A' && rows[i].name[0] <= 'Z')
-            return rows[i].name;
-        if (!found)
-            found = rows[i].name;
-    }
-    return found;
 }
 
 const struct mmr_sigma_field *mmr_sigma_fields(size_t *ret_n)

@@ -28,6 +28,7 @@ enum { /* what putting the value together needs */
     MMR_SIGMA_STEM = 4,    /* the path alone */
     MMR_SIGMA_QUERY = 5,   /* the query alone, and path and query as one: rules for web servers mean either */
     MMR_SIGMA_EXTENSION = 6, /* what follows the last dot of the path's last part */
+    MMR_SIGMA_SERIAL = 7,  /* hexadecimal digits, with and without the zeros in front */
 };
 
 struct mmr_sigma_field {
@@ -48,13 +49,6 @@ struct mmr_sigma_field {
  */
 const struct mmr_sigma_field *mmr_sigma_field_find(const char *kind, const char *code,
                                                    const char *name, size_t name_len);
-
-/* The OCSF name, or NULL: the field is `unmapped.<name>`. */
-const char *mmr_sigma_field_to_ocsf(const char *kind, const char *name);
-const char *mmr_sigma_field_to_ocsf_code(const char *kind, const char *code, const char *name);
-
-/* The first log name of an OCSF name in this kind, or NULL. `unmapped.X` gives X. */
-const char *mmr_sigma_field_from_ocsf(const char *kind, const char *ocsf);
 
 /* All rows, sorted by name without case; rows of one name: the special ones first. */
 const struct mmr_sigma_field *mmr_sigma_fields(size_t *ret_n);

@@ -27,8 +27,6 @@ static void *take(struct maker *mk, size_t n, size_t size)
     return mmr_sigma_alloc(&mk->m->arena, n ? n : 1, size);
 }
 
-uint64_t sigma_hash(uint64_t h, unsigned char c); /* shared with match.c */
-
 bool sigma_is_asleep(const struct mmr_sigma *s, uint32_t selector)
 {
     return s->is_lazy && s->selectors[selector].os == SIGMA_OS_WINDOWS;
@@ -362,7 +360,6 @@ static int make_index(struct maker *mk, struct mmr_error *err)
     }
     for (uint32_t f = 0; f < slots; f++) {
         struct field_index *ix = &mk->m->index[f];
-        ix->has_any = anchored[f] || literal[f] || regex[f];
         if (anchored[f]) {
             for (ix->table_cap = 16; ix->table_cap < anchored[f] * 2;)
                 ix->table_cap *= 2;

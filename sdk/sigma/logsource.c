@@ -16,6 +16,7 @@ struct sigma_source_row {
 
 #define SYSMON "Microsoft-Windows-Sysmon/Operational|Linux-Sysmon/Operational|ForwardedEvents|Sysmon"
 #define PS "Microsoft-Windows-PowerShell/Operational|PowerShellCore/Operational"
+#define SEEN "flow.* dns.* http.* tls.* smb.* dcerpc.* krb.* ldap.* ssh.* ftp.* smtp.* dhcp.* arp.* icmp.*" /* by the network sensor */
 #define CAT(p, c, k, ch, co) {p, c, NULL, k, ch, co, NULL, NULL, NULL}
 #define BUT(c, k, not) {NULL, c, NULL, k, NULL, NULL, NULL, NULL, not}
 #define SVC(s, ch) {"windows", NULL, s, NULL, ch, NULL, NULL, NULL, NULL}
@@ -68,7 +69,7 @@ static const struct sigma_source_row rows[] = {
     CAT(NULL, "proxy", "http.*", NULL, NULL),
     CAT(NULL, "webserver", "http.*", NULL, NULL),
     CAT(NULL, "firewall", "flow.* conn.open", NULL, NULL),
-    CAT(NULL, "network", "flow.* dns.* http.* tls.* smb.* dcerpc.* krb.* ldap.* ssh.* ftp.* smtp.* dhcp.* arp.* icmp.*", NULL, NULL),
+    CAT(NULL, "network", SEEN, NULL, NULL),
     CAT(NULL, "antivirus", NULL, "Microsoft-Windows-Windows Defender/Operational", "1006 1015 1116 1117 1118 1119"),
     {NULL, "antivirus", NULL, NULL, NULL, NULL, "clamav|clamd|freshclam|clamscan", NULL, NULL},
     CAT(NULL, "application", NULL, NULL, NULL),
@@ -78,6 +79,7 @@ static const struct sigma_source_row rows[] = {
     /* findings of mamori itself, for correlations in the brain */
     {"mamori", NULL, "finding", "finding", NULL, NULL, NULL, NULL, NULL},
     /* the network sensor's records under the names of a well-known network monitor */
+    {"zeek", NULL, NULL, SEEN, NULL, NULL, NULL, NULL, NULL},
     {"zeek", NULL, "dce_rpc", "dcerpc.*", NULL, NULL, NULL, NULL, NULL},
     {"zeek", NULL, "dns", "dns.*", NULL, NULL, NULL, NULL, NULL},
     {"zeek", NULL, "http", "http.*", NULL, NULL, NULL, NULL, NULL},

@@ -9,12 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-uint64_t sigma_hash(uint64_t h, unsigned char c);
-uint64_t sigma_hash(uint64_t h, unsigned char c)
-{
-    return (h + c + 1) * UINT64_C(0x9E3779B97F4A7C15);
-}
-
 /* ---- the event's fields ---- */
 
 /* Rules name a field without the blanks it has in the log ("Threat Name": specification, Field Usage). */
@@ -146,6 +140,16 @@ static void add_account(struct sigma_matcher *m, const struct mmr_value *name, c
         add_text(m, p, len);
 }
 
+static void add_serial(struct sigma_matcher *m, const struct mmr_value *v)
+{
+    add_value(m, v);
+    size_t zeros = 0;
+    while (v->type == MMR_VAL_STR && zeros + 1 < v->len && v->p[zeros] == '0')
+        zeros++;
+    if (zeros)
+        add_text(m, (const char *)v->p + zeros, v->len - zeros);
+}
+
 /* "SHA1=..,MD5=..", as Sysmon writes it */
 static bool add_hashes(struct sigma_matcher *m, const uint32_t *keys)
 {
@@ -241,10 +245,12 @@ static const struct field_values *values_of(struct sigma_matcher *m, uint32_t fi
         add_value(m, v);
     else if (row >= 0 && table[row].form == MMR_SIGMA_HASHES)
         fv->is_present = add_hashes(m, m->key_hash[row]);
-    else if (row >= 0 && table[row].form >= MMR_SIGMA_URI)
+    else if (row >= 0 && table[row].form >= MMR_SIGMA_URI && table[row].form <= MMR_SIGMA_EXTENSION)
         fv->is_present = add_url(m, table[row].form);
     else if (row >= 0 && (v = by_key(m, m->key_row[row])) && table[row].form == MMR_SIGMA_ACCOUNT)
         add_account(m, v, by_key(m, m->key_domain[row]));
+    else if (v && table[row].form == MMR_SIGMA_SERIAL)
+        add_serial(m, v);
     else if (v || (v = by_key(m, m->key_plain[field]))) /* rules may name our own fields */
         add_value(m, v);
     fv->is_present |= v && v->type != MMR_VAL_NIL;
@@ -781,15 +787,4 @@ bool sigma_value_text(struct mmr_sigma *s, const struct mmr_event_view *view, ui
     *ret = folded(m, v);
     *ret_len = v->len;
     return true;
-}
-
-void mmr_sigma_correlate(struct mmr_sigma *s, const struct mmr_sigma_rule *rule,
-                         const struct mmr_event_view *view, int64_t time_ns, mmr_sigma_hit_fn hit,
-                         void *ctx)
-{
-    if (!s->matcher || !s->correlator)
-        return;
-    begin(s->matcher, view);
-    sigma_corr_tick(s, time_ns, hit, ctx);
-    sigma_corr_feed(s, rule, view, time_ns, hit, ctx);
 }

@@ -35,7 +35,6 @@ struct anchored { /* a prefix, suffix or whole value in the hash table of a fiel
 };
 
 struct field_index {
-    bool has_any; /* some atom of this field is in the index */
     uint32_t *prefix_lens, *suffix_lens; /* ascending; whole values count as prefixes */
     uint32_t n_prefix_lens, n_suffix_lens;
     struct anchored *table;
@@ -108,6 +107,11 @@ struct sigma_matcher {
     uint32_t any_first, any_n; /* all text values, for keywords */
     bool has_any_values;
 };
+
+static inline uint64_t sigma_hash(uint64_t h, unsigned char c) /* of anchored texts, from their anchor on */
+{
+    return (h + c + 1) * UINT64_C(0x9E3779B97F4A7C15);
+}
 
 enum { STATE_FALSE = 0, STATE_TRUE = 1, STATE_MAYBE = 2 };
 

@@ -124,11 +124,6 @@ typedef void (*mmr_sigma_hit_fn)(void *ctx, const struct mmr_sigma_hit *hit);
 void mmr_sigma_match(struct mmr_sigma *s, const struct mmr_event_view *view, mmr_sigma_hit_fn hit,
                      void *ctx);
 
-/* Feed correlations with a rule's match found elsewhere (a finding of another node). */
-void mmr_sigma_correlate(struct mmr_sigma *s, const struct mmr_sigma_rule *rule,
-                         const struct mmr_event_view *view, int64_t time_ns, mmr_sigma_hit_fn hit,
-                         void *ctx);
-
 /*
  * Told of each match that a correlation took into one of its groups, before what it completes is told as a hit. group as
  * in struct mmr_sigma_hit, borrowed; span_ns: the correlation's.

@@ -90,6 +90,28 @@ bool sigma_text_fold(const char *p, size_t len, char *out)
     return has_high;
 }
 
+size_t sigma_text_not_utf8(const char *p, size_t len)
+{
+    static const struct {
+        uint8_t first, last, n, low, high; /* first byte, length, second byte */
+    } rows[] = {{0x00, 0x7f, 1, 0, 0},       {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf}, {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f},
+                {0xee, 0xef, 3, 0x80, 0xbf}, {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f}};
+    const unsigned char *s = (const unsigned char *)p;
+    size_t at = 0, n_rows = sizeof rows / sizeof rows[0];
+    while (at < len) {
+        size_t r = 0;
+        while (r < n_rows && (s[at] < rows[r].first || s[at] > rows[r].last))
+            r++;
+        if (r == n_rows || rows[r].n > len - at || (rows[r].n > 1 && (s[at + 1] < rows[r].low || s[at + 1] > rows[r].high)))
+            return at;
+        for (size_t k = 2; k < rows[r].n; k++)
+            if ((s[at + k] & 0xc0) != 0x80)
+                return at;
+        at += rows[r].n;
+    }
+    return len;
+}
+
 bool sigma_pat_parse(struct mmr_sigma_arena *a, const char *p, size_t len, bool has_wild,
                    struct sigma_pat *ret)
 {

@@ -21,6 +21,9 @@
  */
 bool sigma_text_fold(const char *p, size_t len, char *out);
 
+/* The offset of the first byte that is no UTF-8 (RFC 3629, section 4), or len. */
+size_t sigma_text_not_utf8(const char *p, size_t len);
+
 /* A pattern: one unit a byte, or a wildcard. */
 enum { MMR_PAT_ANY = 0x100 /* '*' */, MMR_PAT_ONE = 0x101 /* '?': one character */ };
 struct sigma_pat {

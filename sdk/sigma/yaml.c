@@ -1,6 +1,8 @@
 /* yaml.c - libfyaml's event stream turned into our own small tree, with every limit checked on the way. */
 #include "sigma/yaml.h"
 
+#include "sigma/text.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -115,8 +117,8 @@ static int scalar(struct builder *b, const struct fy_event *ev)
         return mmr_fail(b->err, MMR_ENOMEM, "%s: out of memory", b->name);
     n->text = text;
     n->len = len;
-    n->is_plain = !ev->scalar.value || fy_scalar_token_get_style(ev->scalar.value) == FYSS_PLAIN;
-    n->type = n->is_plain && is_null(text, len) ? SIGMA_YAML_NULL : SIGMA_YAML_TEXT;
+    bool is_plain = !ev->scalar.value || fy_scalar_token_get_style(ev->scalar.value) == FYSS_PLAIN; /* quoted, it is text */
+    n->type = is_plain && is_null(text, len) ? SIGMA_YAML_NULL : SIGMA_YAML_TEXT;
     if (memchr(text, 0, len))
         return fail_at(b, MMR_EBADMSG, n->line, n->column, "a NUL byte in text");
     int rc = attach(b, n);
@@ -223,6 +225,13 @@ int sigma_yaml_parse(struct mmr_sigma_arena *a, const char *name, const char *te
     struct builder b = {.a = a, .name = name, .err = err};
     if (len > MMR_SIGMA_FILE_MAX)
         return mmr_fail(err, MMR_ETOOBIG, "%s: %zu bytes; a rule file may have 4 MiB", name, len);
+    size_t bad = sigma_text_not_utf8(text, len); /* libfyaml 0.7 never returns from a directive cut within a letter */
+    if (bad < len) {
+        int line = 1;
+        for (size_t i = 0; i < bad; i++)
+            line += text[i] == '\n';
+        return mmr_fail(err, MMR_EBADMSG, "%s:%d:1: holds bytes that are not UTF-8; save the file as UTF-8", name, line);
+    }
     struct fy_diag_cfg dc;
     fy_diag_cfg_default(&dc);
     dc.fp = NULL;

@@ -23,7 +23,6 @@ enum sigma_yaml_type { SIGMA_YAML_NULL, SIGMA_YAML_TEXT, SIGMA_YAML_LIST, SIGMA_
 
 struct sigma_yaml {
     enum sigma_yaml_type type;
-    bool is_plain;    /* an unquoted scalar: may stand for a number or a truth value */
     int line, column; /* from 1 */
     const char *text; /* TEXT: NUL-terminated; NULL: as it is written, or "" */
     size_t len;       /* bytes of TEXT */

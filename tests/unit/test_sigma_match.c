@@ -324,6 +324,8 @@ static void log_sources_select_events(void **state)
         {"a web server's errors", "{product: nginx, service: error}", "log.record", {"metadata.log_provider=nginx"}, true},
         {"a web server's requests", "{product: apache, service: access}", "http.request", {0}, true},
         {"service bus", "{product: windows, service: microsoft-servicebus-client}", "log.record", {"metadata.log_name=Microsoft-ServiceBus-Client"}, true},
+        {"a network monitor's logs, whichever", "{product: zeek}", "ldap.search", {0}, true},
+        {"no network monitor's log", "{product: zeek}", "process.start", {0}, false},
         {"network dns, http", "{category: network, service: dns}", "http.request", {0}, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -347,6 +349,35 @@ static void log_sources_select_events(void **state)
 static void note(void *ctx, int rc)
 {
     *(int *)ctx = rc ? -1 : *(int *)ctx + 1;
+}
+
+/* What the network sensor saw, under the names of a network monitor's logs */
+static void a_network_monitors_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *service, *selection, *kind;
+        const char *fields[4];
+        bool want;
+    } rows[] = {
+        {"dce_rpc", "endpoint: svcctl, operation: CreateServiceW, named_pipe|contains: ntsvcs", "dcerpc.call",
+         {"unmapped.interface=svcctl", "unmapped.operation=CreateServiceW", "unmapped.pipe=ntsvcs"}, true},
+        {"smb_files", "path|endswith: '\\IPC$', name|startswith: PSEXESVC", "smb.open", {"unmapped.share=\\\\srv\\IPC$", "file.path=PSEXESVC-x"}, true},
+        {"x509", "certificate.serial: 8BB00EE", "tls.server", {"tls.certificate.serial_number=08bb00ee"}, true},
+        {"x509", "certificate.serial: 08BB00EE", "tls.server", {"tls.certificate.serial_number=08bb00ee"}, true},
+        {"x509", "certificate.serial: BB00EE", "tls.server", {"tls.certificate.serial_number=08bb00ee"}, false},
+        {"http", "uri: /wsman, method: POST, id.resp_p: 5985", "http.request", {"http_request.url.path=/wsman", "http_request.http_method=POST", "dst_endpoint.port:=5985"}, true},
+        {"dns", "query|endswith: .onion.to, qtype_name: A", "dns.query", {"query.hostname=x.onion.to", "query.type=A"}, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "title: t\nlogsource: {product: zeek, service: %s}\ndetection: {a: {%s}, condition: a}\n", rows[i].service, rows[i].selection);
+        struct mmr_sigma *s = world_rules(text);
+        assert_true(mmr_sigma_rule_ok(mmr_sigma_get(s, 0)));
+        if ((world_match(s, rows[i].kind, 0, rows[i].fields).n == 1) != rows[i].want)
+            fail_msg("%s: {%s}", rows[i].service, rows[i].selection);
+        mmr_sigma_free(s);
+    }
 }
 
 /* Rules for antivirus in general name what Defender's events say under other names. */
@@ -411,7 +442,7 @@ int main(void)
         cmocka_unit_test(encodings),          cmocka_unit_test(typed_values),
         cmocka_unit_test(addresses_of_web_requests),
         cmocka_unit_test(conditions_and_keywords), cmocka_unit_test(what_is_not_understood_is_named),
-        cmocka_unit_test(antivirus_rules_read_defender), cmocka_unit_test(log_sources_select_events), cmocka_unit_test(rules_of_windows_logs_sleep_until_one_comes),
+        cmocka_unit_test(a_network_monitors_names), cmocka_unit_test(antivirus_rules_read_defender), cmocka_unit_test(log_sources_select_events), cmocka_unit_test(rules_of_windows_logs_sleep_until_one_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
