@@ -1,4 +1,4 @@
-/* match.h - the compiled matcher. Built by index.c, run by match.c; included by those two only. */
+/* match.h - the compiled matcher. Built by index.c, run by match.c with values.c and origin.c; included by those four only. */
 #ifndef MMR_SIGMA_MATCH_H
 #define MMR_SIGMA_MATCH_H
 
@@ -112,6 +112,22 @@ static inline uint64_t sigma_hash(uint64_t h, unsigned char c) /* of anchored te
 {
     return (h + c + 1) * UINT64_C(0x9E3779B97F4A7C15);
 }
+
+/* values.c */
+void sigma_fill_slots(struct sigma_matcher *m); /* once an event, before the others */
+const struct field_values *sigma_values_of(struct sigma_matcher *m, uint32_t field);
+void sigma_collect_any(struct sigma_matcher *m); /* all values, for keywords: any_first, any_n */
+void sigma_fold_value(struct sigma_matcher *m, struct value *v);
+
+static inline const char *sigma_folded(struct sigma_matcher *m, struct value *v)
+{
+    if (!v->folded)
+        sigma_fold_value(m, v);
+    return v->folded;
+}
+
+/* origin.c: the context of the event in m->view */
+struct context *sigma_context_of(struct sigma_matcher *m);
 
 enum { STATE_FALSE = 0, STATE_TRUE = 1, STATE_MAYBE = 2 };
 

@@ -126,7 +126,7 @@ __attribute__((format(printf, 3, 4))) void sigma_broken(struct sigma_build *b, c
                                                         const char *fmt, ...);
 struct sigma_expr *sigma_expr_new(struct sigma_build *b, enum expr_type type, size_t n);
 
-/* value.c: one "field|modifiers: values" */
+/* item.c: one "field|modifiers: values" */
 struct sigma_expr *sigma_item(struct sigma_build *b, const struct sigma_yaml *item);
 /* a list of keywords, or one */
 struct sigma_expr *sigma_keywords(struct sigma_build *b, const struct sigma_yaml *node);
@@ -139,8 +139,10 @@ typedef struct sigma_expr *(*sigma_leaf_fn)(struct sigma_build *b, void *ctx, co
 struct sigma_expr *sigma_condition_parse(struct sigma_build *b, const struct sigma_yaml *text,
                                          sigma_leaf_fn leaf, void *ctx, const struct sigma_yaml *detection);
 
-/* correlate.c */
+/* corr_read.c */
 int sigma_corr_parse(struct sigma_build *b, const struct sigma_yaml *doc);
+
+/* correlate.c */
 int sigma_corr_resolve(struct mmr_sigma *s, struct mmr_error *err);
 void sigma_corr_free(struct sigma_correlator *c);
 void sigma_corr_feed(struct mmr_sigma *s, const struct mmr_sigma_rule *rule, const struct mmr_event_view *view,

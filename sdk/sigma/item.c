@@ -1,4 +1,4 @@
-/* value.c - one entry of a selection, "field|modifiers: values", turned into comparisons. */
+/* item.c - one entry of a selection, "field|modifiers: values", turned into comparisons. */
 #include "sigma/set.h"
 
 #include <stdio.h>
