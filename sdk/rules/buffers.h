@@ -20,7 +20,7 @@ enum app_id {
 };
 enum { DIR_TO_SERVER = 1, DIR_TO_CLIENT = 2, DIR_BOTH = 3 };
 enum { BUF_MULTI = 1 << 0 /* several values in one message: each sticky keyword starts anew */,
-       BUF_LOWER = 1 << 1 /* the parser gives it in lower case */,
+       BUF_ANYCASE = 1 << 1 /* host names and hex digits: contents mean them in either case */,
        BUF_PACKET = 1 << 2 /* cut from the packet, not from a message */,
        BUF_UNSEEN = 1 << 3 /* no parser of ours gives it yet: a rule with it could never match, so it is refused by
                             * name. Drop the flag when the protocols plugin fills the buffer */ };

@@ -74,8 +74,11 @@ bool mmr_byte_test(const struct chain *c, const struct byte_op *op, const uint8_
     uint64_t v, want = var_or(c, op->var_value, op->value), bytes = var_or(c, op->var_bytes, op->bytes);
     size_t at, used;
     bool is_true;
-    if (bytes == 0 || bytes > 23 || !place(c, op, len, pos, (size_t)bytes, &at) ||
-        !number_at(c, op, p + at, (size_t)bytes, &v, &used))
+    if (bytes > 23 || (bytes == 0 && !op->base) || !place(c, op, len, pos, (size_t)bytes, &at))
+        return false;
+    if (bytes == 0) /* as many digits as there are */
+        bytes = len - at < 23 ? len - at : 23;
+    if (!number_at(c, op, p + at, (size_t)bytes, &v, &used))
         return false;
     switch (op->op) {
     case NUM_EQ: is_true = v == want; break;

@@ -93,6 +93,17 @@ static struct step *last(struct parse *p, const char *name)
     return NULL;
 }
 
+int mmr_parse_any_case(struct parse *p, struct step *s)
+{
+    uint8_t low[RULE_CONTENT_MAX];
+    const uint8_t *b = s->p;
+    s->flags |= S_NOCASE;
+    for (uint32_t i = 0; i < s->len; i++)
+        low[i] = (uint8_t)(b[i] >= 'A' && b[i] <= 'Z' ? b[i] + 32 : b[i]);
+    s->p = mmr_parse_keep(p, low, s->len);
+    return s->p ? 0 : p->err.code;
+}
+
 static int kw_nocase(struct parse *p, const struct keyword *k, struct text arg)
 {
     struct step *s = last(p, k->name);
@@ -106,15 +117,7 @@ static int kw_nocase(struct parse *p, const struct keyword *k, struct text arg)
         s->offset = 0;
         s->depth = (int32_t)s->len;
     }
-    if (k->arg == S_NOCASE) {
-        uint8_t low[RULE_CONTENT_MAX];
-        const uint8_t *b = s->p;
-        for (uint32_t i = 0; i < s->len; i++)
-            low[i] = (uint8_t)(b[i] >= 'A' && b[i] <= 'Z' ? b[i] + 32 : b[i]);
-        if (!(s->p = mmr_parse_keep(p, low, s->len)))
-            return p->err.code;
-    }
-    return 0;
+    return k->arg == S_NOCASE ? mmr_parse_any_case(p, s) : 0;
 }
 
 static int kw_place(struct parse *p, const struct keyword *k, struct text arg) /* depth offset distance within */

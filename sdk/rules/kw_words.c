@@ -172,13 +172,13 @@ static int words(struct parse *p, const struct keyword *k, struct text arg, cons
     return whole(p, buf, re + 8 - n_head);
 }
 
-/* The hello's version (tls.version) or the record's that carries it (ssl_version). */
+/* Both ask for the hello's version; the record that carries a hello mostly says 1.0, whatever is spoken. */
 static int kw_version(struct parse *p, const struct keyword *k, struct text arg)
 {
     static const struct word_row rows[] = {
         {"sslv2", "SSLv2"}, {"sslv3", "SSLv3"}, {"tls1.0", "TLSv1"}, {"tls1.1", "TLS 1\\.1"}, {"tls1.2", "TLS 1\\.2"},
         {"tls1.3", "TLS 1\\.3"}, {"1.0", "TLSv1"}, {"1.1", "TLS 1\\.1"}, {"1.2", "TLS 1\\.2"}, {"1.3", "TLS 1\\.3"}};
-    return words(p, k, arg, rows, sizeof rows / sizeof rows[0], k->arg ? "tls.record_version" : "tls.version",
+    return words(p, k, arg, rows, sizeof rows / sizeof rows[0], "tls.version",
                  "1.0 to 1.3, or tls1.0 to tls1.3, sslv2, sslv3");
 }
 

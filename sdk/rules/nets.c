@@ -152,6 +152,17 @@ static bool parse_uint(const char *s, size_t len, unsigned max, unsigned *ret)
     return v <= max;
 }
 
+/* IPv4 addresses stand among the others (::ffff:0:0/96): a network such as ::/0 means none of them. */
+static bool push_v6(struct list *l, const struct mmr_addr *lo, const struct mmr_addr *hi, bool is_v4)
+{
+    struct mmr_addr first = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, last = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 255, 255, 255, 255}};
+    if (is_v4 || cmp(lo, &first) >= 0 || cmp(hi, &last) <= 0)
+        return push(l, lo, hi);
+    prev(&first);
+    (void)next(&last);
+    return push(l, lo, &first) && push(l, &last, hi);
+}
+
 static int add_addr(struct list *l, const char *s, size_t len, struct mmr_error *err)
 {
     struct mmr_addr lo, hi;
@@ -188,7 +199,7 @@ static int add_addr(struct list *l, const char *s, size_t len, struct mmr_error 
         if (!parse_ip(dash + 1, len - head - 1, &hi, &is_v4b) || is_v4 != is_v4b || cmp(&lo, &hi) > 0)
             return mmr_fail(err, MMR_EINVAL, "'%.*s' is no range of addresses", (int)(len > 60 ? 60 : len), s);
     }
-    return push(l, &lo, &hi) ? 0 : mmr_fail(err, MMR_ENOMEM, "address list: out of memory");
+    return push_v6(l, &lo, &hi, is_v4) ? 0 : mmr_fail(err, MMR_ENOMEM, "address list: out of memory");
 }
 
 static int add_port(struct list *l, const char *s, size_t len, struct mmr_error *err)

@@ -418,9 +418,14 @@ static int build_groups(struct parse *p)
                                          : NULL;
         if (!steps || (p->groups[g].n_transforms && !tr))
             return mmr_fail(&p->err, MMR_ENOMEM, "rule: out of memory");
-        for (uint32_t i = 0; i < p->n_steps; i++)
-            if (p->steps[i].group == g)
-                steps[k++] = p->steps[i].s;
+        bool is_any_case = mmr_buf_kind(p->groups[g].buf)->flags & BUF_ANYCASE && !p->groups[g].n_transforms;
+        for (uint32_t i = 0; i < p->n_steps; i++) {
+            if (p->steps[i].group != g)
+                continue;
+            if (is_any_case && p->steps[i].s.type == STEP_CONTENT && mmr_parse_any_case(p, &p->steps[i].s) < 0)
+                return p->err.code;
+            steps[k++] = p->steps[i].s;
+        }
         groups[n] = (struct group){.buf = p->groups[g].buf, .n_steps = (uint16_t)count, .steps = steps,
                                    .n_transforms = p->groups[g].n_transforms, .transforms = tr};
         for (uint32_t i = 0; i < count; i++)

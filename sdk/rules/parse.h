@@ -62,6 +62,7 @@ int mmr_parse_new_var(struct parse *p, struct text name);          /* index; neg
 int mmr_parse_group(struct parse *p, unsigned buf, bool is_fresh); /* index; negative */
 int mmr_parse_unsupported(struct parse *p, struct text name);       /* notes the keyword; the rule is refused at its end */
 const void *mmr_parse_keep(struct parse *p, const void *v, size_t len);
+int mmr_parse_any_case(struct parse *p, struct step *content);      /* from now on it matches in any case */
 
 /*
  * mmr_rule_parse - one line into a checked rule in the set's arena.

@@ -175,6 +175,13 @@ static void chains_mean_what_the_language_says(void **state)
         unsigned want;
     } rows[] = {
         {R("content:\"abc\";"), "xxabcxx", 1},
+        {"alert ip 0.0.0.0/0 any -> 198.51.100.0/24 any (sid:1;)", "x", 1},
+        {"alert ip ::/0 any -> any any (sid:1;)", "x", 0}, /* the datagram is IPv4's */
+        {"alert ip 8000::/1 any -> any any (sid:1;)", "x", 0},
+        {"alert ip !::/0 any -> any any (sid:1;)", "x", 1},
+        {"alert ip [::/0,0.0.0.0/0] any -> any any (sid:1;)", "x", 1},
+        {R("content:\"n=\"; byte_test:0,=,12,0,relative,string,dec;"), "n=12;", 1},
+        {R("content:\"n=\"; byte_test:0,=,12,0,relative,string,dec;"), "n=", 0},
         {R("content:\"ABC\";"), "xxabcxx", 0},
         {R("content:\"ABC\"; nocase;"), "xxaBcxx", 1},
         {R("content:\"abc\"; depth:5;"), "xxabc", 1},
@@ -312,6 +319,8 @@ static void streams_are_seen_across_segments_and_once(void **state)
         {"alert tcp any any -> any any (content:\"ab\"; content:!\"end\"; sid:1;)", 0}, /* judged when complete */
         {"alert tcp any any -> any any (content:\"ab\"; content:!\"zzz\"; sid:1;)", 1},
         {"alert tcp any any -> any any (content:\"xx\"; depth:2; sid:1;)", 1},
+        {"alert tcp any any -> any any (content:\"end\"; stream_size:server,=,1; sid:1;)", 1}, /* by sequence numbers: its SYN */
+        {"alert tcp any any -> any any (content:\"end\"; stream_size:server,=,0; sid:1;)", 0},
         {"alert tcp any any -> any any (content:\"end\"; flow:established,to_client; sid:1;)", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -86,7 +86,7 @@ static void words_and_numbers_mean_what_the_language_says(void **state)
     (void)state;
     static const char *const cert[] = {"tls.cert_subject=C=JP, CN=a.test", "tls.cert_issuer=CN=ca", "tls.cert_fingerprint=aa:bb",
                                        "tls.cert_not_before=1445852105", "tls.cert_not_after=1767225599", "tls.cert_time=expired", NULL};
-    static const char *const hello[] = {"tls.version=TLS 1.2", "tls.record_version=TLSv1", "tls.state=client_hello", NULL};
+    static const char *const hello[] = {"tls.version=TLS 1.2", "tls.state=client_hello", NULL};
     static const char *const types[] = {"dns.rrtype=1", "dns.rrtype=28", "dns.rrtype=1", NULL};
     static const char *const all_a[] = {"dns.rrtype=1", "dns.rrtype=1", NULL};
     static const char *const none[] = {"dns.opcode=0", NULL};
@@ -98,6 +98,7 @@ static void words_and_numbers_mean_what_the_language_says(void **state)
     static const char *const uri[] = {"http.uri=/get?q=aGVsbG8&x", NULL};
     static const char *const file[] = {"file.data=x", "http.uri=/", NULL}, *const bare[] = {"http.uri=/", NULL};
     static const char *const bounce[] = {"ftp.command=PORT", "ftp.bounce=yes", NULL}, *const port[] = {"ftp.command=PORT", NULL};
+    static const char *const serial[] = {"tls.cert_serial=0A:FE", NULL}, *const length[] = {"http.content_len=1456", NULL};
     static const char *const abc[] = {"http.host=abc", NULL};
     static const char *const abd[] = {"http.host=abd", NULL};
     static const char *const abcd[] = {"http.host=abcd", NULL};
@@ -130,8 +131,8 @@ static void words_and_numbers_mean_what_the_language_says(void **state)
         {TLS("tls_cert_valid;"), "tls", 1, cert, 0},
         {TLS("tls.version:1.2;"), "tls", 0, hello, 1},
         {TLS("tls.version:!1.2;"), "tls", 0, hello, 0},
-        {TLS("ssl_version:tls1.0,tls1.1;"), "tls", 0, hello, 1},
-        {TLS("ssl_version:tls1.2;"), "tls", 0, hello, 0},
+        {TLS("ssl_version:tls1.0,tls1.1;"), "tls", 0, hello, 0},
+        {TLS("ssl_version:tls1.0,tls1.2;"), "tls", 0, hello, 1},
         {TLS("ssl_version:!sslv3;"), "tls", 0, hello, 1},
         {TLS("ssl_state:client_hello;"), "tls", 0, hello, 1},
         {TLS("ssl_state:server_hello|client_hello;"), "tls", 0, hello, 1},
@@ -187,6 +188,12 @@ static void words_and_numbers_mean_what_the_language_says(void **state)
         {HTTP("http.host; entropy: value = 0;"), "http", 0, aaaa, 1},
         {HTTP("http.host; entropy: value < 9, bytes 5;"), "http", 0, abcd, 0}, /* too short */
         {HTTP("http.host; content:\"a\"; prefilter; bypass;"), "http", 0, a, 1},
+        {HTTP("http.host; content:\"A\";"), "http", 0, a, 1}, /* names of hosts and hex digits: in any case */
+        {TLS("tls.cert_serial; content:\"0a:fe\";"), "tls", 1, serial, 1},
+        {TLS("tls.cert_serial; content:!\"a\"; bsize:5;"), "tls", 1, serial, 0},
+        {TLS("tls.cert_fingerprint; content:\"AA:BB\"; startswith;"), "tls", 1, cert, 1},
+        {HTTP("http.content_len; byte_test:0,>,1000,0,string,dec;"), "http", 0, length, 1}, /* 0: as many digits as there are */
+        {HTTP("http.content_len; byte_test:0,>,1456,0,string,dec;"), "http", 0, length, 0},
         {"alert smtp any any -> any any (email.cc; content:\"d@\"; sid:1;)", "smtp", 0, cc, 1},
         {"alert smtp any any -> any any (email.received; content:\"y\"; sid:1;)", "smtp", 0,
          received, 1},

@@ -109,19 +109,22 @@ static bool is_cookie(const htp_header_t *h)
     return bstr_cmp_c_nocase(h->name, "cookie") == 0 || bstr_cmp_c_nocase(h->name, "set-cookie") == 0;
 }
 
-/* http.header ("Name: value\r\n" without cookies) and http.header_names ("\r\nName\r\n…\r\n"). */
+static void put_header(struct scratch *s, const htp_header_t *h, bool is_cookie_wanted)
+{
+    if (!h || (!is_cookie_wanted && is_cookie(h)))
+        return;
+    put_bstr(s, h->name);
+    put_text(s, ": ");
+    put_bstr(s, h->value);
+    put_text(s, "\r\n");
+}
+
+/* http.header ("Name: value\r\n" without cookies), http.header_names ("\r\nName\r\n…\r\n") and http.start (the first line and every header). */
 static void put_headers(struct scratch *s, struct proto *m, const htp_table_t *headers, const bstr *line)
 {
     size_t n = headers ? htp_table_size(headers) : 0, from = s->n;
-    for (size_t i = 0; i < n; i++) {
-        const htp_header_t *h = htp_table_get_index(headers, i, NULL);
-        if (!h || is_cookie(h))
-            continue;
-        put_bstr(s, h->name);
-        put_text(s, ": ");
-        put_bstr(s, h->value);
-        put_text(s, "\r\n");
-    }
+    for (size_t i = 0; i < n; i++)
+        put_header(s, htp_table_get_index(headers, i, NULL), false);
     proto_buf(m, "http.header", s->p + from, s->n - from);
     from = s->n;
     put_text(s, "\r\n");
@@ -133,12 +136,14 @@ static void put_headers(struct scratch *s, struct proto *m, const htp_table_t *h
         put_text(s, "\r\n");
     }
     put_text(s, "\r\n");
-    size_t names = s->n - from;
-    proto_buf(m, "http.header_names", s->p + from, names);
-    size_t start = s->n;
+    proto_buf(m, "http.header_names", s->p + from, s->n - from);
+    from = s->n;
     put_bstr(s, line);
-    (void)put(s, s->p + from, names);
-    proto_buf(m, "http.start", s->p + start, s->n - start);
+    put_text(s, "\r\n");
+    for (size_t i = 0; i < n; i++)
+        put_header(s, htp_table_get_index(headers, i, NULL), true);
+    put_text(s, "\r\n");
+    proto_buf(m, "http.start", s->p + from, s->n - from);
 }
 
 /* Each header as a value of its own. */
@@ -301,11 +306,11 @@ static void decode_request(struct http_flow *h, struct http_tx *t)
     *body = (struct http_text){.p = plain, .n = n, .cap = n, .total = body->total};
 }
 
-/* filename="x" or filename=x of a Content-Disposition, else what the path ends with. */
+/* filename="x" or filename=x of a Content-Disposition, else the path. */
 static void put_file(struct scratch *s, struct proto *m, const struct http_text *body, const bstr *disposition,
                      size_t uri_len)
 {
-    size_t from = s->n, end = uri_len;
+    size_t from = s->n;
     char number[24];
     const uint8_t *p = NULL;
     size_t n = 0;
@@ -324,12 +329,8 @@ static void put_file(struct scratch *s, struct proto *m, const struct http_text 
         n = len;
     } else {
         const uint8_t *query = memchr(s->p, '?', uri_len);
-        end = query ? (size_t)(query - s->p) : uri_len;
-        size_t at = end;
-        while (at > 0 && s->p[at - 1] != '/')
-            at--;
-        p = s->p + at;
-        n = end - at;
+        p = s->p;
+        n = query ? (size_t)(query - s->p) : uri_len;
     }
     n = put(s, p, n);
     proto_buf(m, "file.name", s->p + from, n);

@@ -127,10 +127,18 @@ static void status_fields(struct mmr_event *ev, uint32_t status)
     mmr_event_int(ev, "status_id", status == 0 ? 1 : 2);
 }
 
+static bool is_pipe_tree(const char *path)
+{
+    size_t len = path ? strlen(path) : 0;
+    return len >= 5 && strcasecmp(path + len - 5, "\\IPC$") == 0;
+}
+
 void smb_tell_tree(struct smb_flow *s, const char *path, uint32_t status)
 {
     s->m->n_bufs = 0;
     proto_buf(s->m, "smb.share", path, strlen(path));
+    if (is_pipe_tree(path))
+        proto_buf(s->m, "smb.named_pipe", path, strlen(path)); /* as the rule language has it */
     proto_tx_send(s->m, s->pf, s->packet, MMR_TO_SERVER, true, "smb", NULL);
     struct mmr_event *ev = proto_event(s->m, s->pf->flow, s->packet, "smb.tree", MMR_CLASS_SMB, 99);
     mmr_event_str(ev, "unmapped.share", path);
@@ -141,12 +149,11 @@ void smb_tell_tree(struct smb_flow *s, const char *path, uint32_t status)
 void smb_tell_open(struct smb_flow *s, const struct smb_pending *p, uint32_t status)
 {
     const char *share = smb_tree_path(s, p->tree);
-    size_t len = share ? strlen(share) : 0;
-    bool is_pipe = len >= 5 && strcasecmp(share + len - 5, "\\IPC$") == 0;
+    bool is_pipe = is_pipe_tree(share);
     s->m->n_bufs = 0;
     proto_buf(s->m, is_pipe ? "smb.named_pipe" : "smb.filename", p->text, strlen(p->text));
     if (share)
-        proto_buf(s->m, "smb.share", share, len);
+        proto_buf(s->m, "smb.share", share, strlen(share));
     proto_tx_send(s->m, s->pf, s->packet, MMR_TO_SERVER, true, "smb", NULL);
     struct mmr_event *ev = proto_event(s->m, s->pf->flow, s->packet, "smb.open", MMR_CLASS_SMB, 1);
     mmr_event_str(ev, "file.path", p->text);

@@ -26,7 +26,7 @@ struct smtp_flow {
     uint32_t n_rcpt, n_bad, n_files, n_received;
     int8_t folded;          /* header whose next line may go on, -1 none */
     char file[TEXT], type[64];
-    bool is_base64, wants_data;
+    bool is_base64, wants_data, wants_tls;
     uint8_t *content; /* of the attachment being read, decoded */
     size_t n_content;
     uint32_t bits;
@@ -225,7 +225,7 @@ static bool on_command(struct proto_flow *pf, struct smtp_flow *s, const char *l
     else if (strcasecmp(line, "DATA") == 0)
         s->wants_data = true;
     else if (strncasecmp(line, "STARTTLS", 8) == 0)
-        pf->is_switching = true;
+        s->wants_tls = !(pf->is_switching = !pf->flow->packets[MMR_TO_CLIENT]); /* an unseen server cannot be waited for */
     else if (line[0] && (line[0] < 'A' || line[0] > 'z') && ++s->n_bad > 32)
         return false;
     if (s->wants_data && strcasecmp(line, "DATA") == 0) {
@@ -244,8 +244,11 @@ static bool smtp_data(struct proto *m, struct proto_flow *pf, const struct mmr_c
     struct lines *l = &s->dir[c->dir];
     const uint8_t *p = c->data;
     size_t left = c->len;
-    if (c->dir == MMR_TO_CLIENT)
+    if (c->dir == MMR_TO_CLIENT) { /* the "220" after STARTTLS is mail's last word: it must not be taken for a new greeting */
+        pf->is_switching = s->wants_tls && c->len >= 3 && memcmp(c->data, "220", 3) == 0;
+        s->wants_tls = s->wants_tls && !c->len;
         return true;
+    }
     if (c->flags & MMR_CHUNK_GAP)
         l->is_over = true;
     while (lines_next(l, &p, &left)) {

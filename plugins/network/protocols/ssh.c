@@ -55,7 +55,7 @@ static void on_line(struct proto *m, struct proto_flow *pf, const struct mmr_chu
     (void)snprintf(s->software[c->dir], sizeof s->software[0], "%s", software);
     m->n_bufs = 0;
     proto_buf(m, "ssh.proto", version, strlen(version));
-    proto_buf(m, "ssh.software", software, strlen(software));
+    proto_buf(m, "ssh.software", software, strcspn(software, " ")); /* what follows is a comment: RFC 4253, section 4.2 */
     proto_tx_send(m, pf, c->packet, c->dir, false, "ssh", NULL);
     struct mmr_event *ev = proto_event(m, pf->flow, c->packet, "ssh.banner", MMR_CLASS_SSH, 1);
     mmr_event_str(ev, "unmapped.from", c->dir == MMR_TO_SERVER ? "client" : "server");
@@ -89,7 +89,7 @@ static void on_kexinit(struct proto *m, struct proto_flow *pf, const struct mmr_
         net_hex(digest, sizeof digest, hash);
         m->n_bufs = 0;
         proto_buf(m, "ssh.proto", s->version[d], strlen(s->version[d]));
-        proto_buf(m, "ssh.software", s->software[d], strlen(s->software[d]));
+        proto_buf(m, "ssh.software", s->software[d], strcspn(s->software[d], " "));
         proto_buf(m, is_server ? "ssh.hassh.server" : "ssh.hassh", hash, 32);
         proto_buf(m, is_server ? "ssh.hassh.server.string" : "ssh.hassh.string", text, at);
         proto_tx_send(m, pf, c->packet, d, false, "ssh", NULL);

@@ -10,7 +10,7 @@ static void a_body_that_is_not_what_it_declares_stays_as_it_is(void **state)
     expect(&w, "http 0 http.request_body={\"a\":12}\n");
     expect(&w, "http 0 http.user_agent=\n"); /* there, and empty */
     expect(&w, "http 0 http.request_header=Content-Encoding: gzip\n");
-    expect(&w, "http 0 file.name=x.php\n");
+    expect(&w, "http 0 file.name=/up/x.php\n");
     expect(&w, "http 0 filesize=8\n");
     text(&w, 1, "HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=\"a b.exe\"; x=1\r\nContent-Length: 2\r\n\r\nok");
     expect(&w, "http 1 file.name=a b.exe\n");
@@ -190,7 +190,7 @@ static size_t certificate_record(uint8_t *out)
     return n;
 }
 
-static void certificates_tell_their_dates_and_hellos_their_record(void **state)
+static void certificates_tell_their_dates_and_hellos_their_version(void **state)
 {
     uint8_t client[5 + 4 + 38 + 3] = {22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3}, server[5 + 4 + 38] = {22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 3};
     uint8_t cert[256];
@@ -202,12 +202,11 @@ static void certificates_tell_their_dates_and_hellos_their_record(void **state)
     server[9 + 36] = 0x2f;
     begin(&w, IPPROTO_TCP, 443, NULL);
     chunk(&w, 0, client, sizeof client, 0);
-    expect(&w, "tls 0 tls.record_version=TLSv1\n");
     expect(&w, "tls 0 tls.version=TLS 1.2\n");
     expect(&w, "tls 0 tls.state=client_hello\n");
     chunk(&w, 1, server, sizeof server, 0);
     chunk(&w, 1, cert, certificate_record(cert), 0);
-    expect(&w, "tls 1 tls.record_version=TLS 1.1\n");
+    expect(&w, "tls 1 tls.version=TLS 1.2\n");
     expect(&w, "tls 1 tls.state=server_hello\n");
     expect(&w, "tls 1 tls.cert_subject=CN=a\n");
     expect(&w, "tls 1 tls.cert_not_before=1420070400\n");
@@ -236,6 +235,79 @@ static void mail_headers_are_told_with_their_folded_lines(void **state)
     expect(&w, "smtp 0 email.subject=hi\n");
     expect(&w, "smtp 0 email.received=from x\n");
     expect(&w, "smtp 0 email.received=from y\n");
+    end(&w);
+}
+
+static void mail_becomes_tls_when_the_server_agrees(void **state)
+{
+    uint8_t hello[5 + 4 + 38 + 3] = {22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3};
+    struct world w;
+    (void)state;
+    hello[9 + 36] = 2; /* one cipher */
+    hello[9 + 38] = 0x2f;
+    hello[9 + 39] = 1; /* no compression */
+    for (int round = 0; round < 3; round++) {
+        begin(&w, IPPROTO_TCP, 25, NULL);
+        w.flow.packets[1] = round == 2 ? 0 : 1; /* the third time only the client's side is seen */
+        text(&w, 0, "EHLO a.test\r\nSTARTTLS\r\n");
+        if (round < 2)
+            text(&w, 1, round ? "220 2.0.0 Ready to start TLS\r\n" : "454 4.7.0 TLS not available\r\n");
+        if (round)
+            chunk(&w, 0, hello, sizeof hello, 0);
+        else
+            text(&w, 0, "MAIL FROM:<a@a.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n\r\nx\r\n.\r\n");
+        assert_string_equal(w.flow.app, round ? "tls" : "smtp");
+        expect(&w, round ? "tls 0 tls.version=TLS 1.2\n" : "smtp 0 smtp.mail_from=a@a.test\n");
+        end(&w);
+    }
+}
+
+static void software_is_told_without_its_comment(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_TCP, 22, NULL);
+    text(&w, 1, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n");
+    expect(&w, "ssh 1 ssh.software=OpenSSH_9.2p1\n");
+    end(&w);
+}
+
+static void the_first_line_and_all_headers_are_the_start(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w, IPPROTO_TCP, 80, NULL);
+    text(&w, 0, "GET /a HTTP/1.1\r\nHost:  h\r\nCookie: c=1\r\n\r\n");
+    expect(&w, "http 0 http.start=GET /a HTTP/1.1\r\nHost: h\r\nCookie: c=1\r\n\r\n\n");
+    text(&w, 1, "HTTP/1.1 204 Nothing\r\nServer: s\r\n\r\n");
+    expect(&w, "http 1 http.start=HTTP/1.1 204 Nothing\r\nServer: s\r\n\r\n\n");
+    end(&w);
+}
+
+static void a_tree_of_pipes_is_a_pipe_as_well(void **state)
+{
+    uint8_t ask[4 + 64 + 8 + 18] = {0, 0, 0, 0, 0xfe, 'S', 'M', 'B', 64}, answer[4 + 64 + 16] = {0, 0, 0, 0, 0xfe, 'S', 'M', 'B', 64};
+    static const char path[] = "\\\\h\\IPC$";
+    struct world w;
+    (void)state;
+    ask[3] = sizeof ask - 4;
+    answer[3] = sizeof answer - 4;
+    ask[4 + 12] = answer[4 + 12] = 3; /* tree connect */
+    ask[4 + 24] = answer[4 + 24] = 5; /* message */
+    answer[4 + 16] = 1;               /* a response */
+    answer[4 + 36] = 1;               /* tree */
+    ask[4 + 64] = 9;
+    ask[4 + 64 + 4] = 64 + 8;
+    ask[4 + 64 + 6] = 2 * (sizeof path - 1);
+    for (size_t i = 0; i < sizeof path - 1; i++)
+        ask[4 + 64 + 8 + 2 * i] = (uint8_t)path[i];
+    answer[4 + 64] = 16;
+    answer[4 + 64 + 2] = 2; /* pipes */
+    begin(&w, IPPROTO_TCP, 445, NULL);
+    chunk(&w, 0, ask, sizeof ask, 0);
+    chunk(&w, 1, answer, sizeof answer, 0);
+    expect(&w, "smb 0 smb.share=\\\\h\\IPC$\n");
+    expect(&w, "smb 0 smb.named_pipe=\\\\h\\IPC$\n");
     end(&w);
 }
 
@@ -316,9 +388,13 @@ int main(void)
         cmocka_unit_test(commands_behind_a_command_are_followed),
         cmocka_unit_test(snmp_tells_version_community_and_kind),
         cmocka_unit_test(what_a_bind_is_called_reaches_the_call),
-        cmocka_unit_test(certificates_tell_their_dates_and_hellos_their_record),
+        cmocka_unit_test(certificates_tell_their_dates_and_hellos_their_version),
         cmocka_unit_test(mail_headers_are_told_with_their_folded_lines),
         cmocka_unit_test(a_port_command_that_names_another_machine_is_told),
+        cmocka_unit_test(mail_becomes_tls_when_the_server_agrees),
+        cmocka_unit_test(software_is_told_without_its_comment),
+        cmocka_unit_test(the_first_line_and_all_headers_are_the_start),
+        cmocka_unit_test(a_tree_of_pipes_is_a_pipe_as_well),
         cmocka_unit_test(files_of_ftp_are_read_where_they_were_announced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

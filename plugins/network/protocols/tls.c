@@ -33,7 +33,6 @@ struct tls_flow {
     uint32_t asked;        /* record length of the last heartbeat request, 0 none */
     bool asked_too_much, has_server, is_server_told;
     char sni[TLS_NAME_MAX];    /* what the client asked for; the rest of its hello is told and forgotten */
-    uint16_t server_record;    /* version of the record that brought the server's hello, 0 none */
     struct tls_hello *server;  /* until it is told */
 };
 
@@ -81,21 +80,14 @@ static void put_random(struct proto *m, const struct tls_hello *h)
         proto_buf(m, "tls.alpn", h->alpns[i], strlen(h->alpns[i]));
 }
 
-static void put_record_version(struct proto *m, uint16_t record, char buf[16])
+static void tell_client(struct proto *m, struct proto_flow *pf, const struct tls_hello *h, const struct mmr_packet *pkt)
 {
-    const char *v = tls_version_name(record, buf);
-    proto_buf(m, "tls.record_version", v, strlen(v));
-}
-
-static void tell_client(struct proto *m, struct proto_flow *pf, const struct tls_hello *h, const struct mmr_packet *pkt, uint16_t record)
-{
-    char version[16], record_version[16];
+    char version[16];
     const char *v = tls_version_name(h->version, version);
     m->n_bufs = 0;
     if (h->sni[0])
         proto_buf(m, "tls.sni", h->sni, strlen(h->sni));
     proto_buf(m, "tls.version", v, strlen(v));
-    put_record_version(m, record, record_version);
     proto_buf(m, "tls.state", "client_hello", 12);
     put_random(m, h);
     proto_buf(m, "ja3.hash", h->ja3_hash, 32);
@@ -156,7 +148,7 @@ static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow 
     static const struct tls_hello unseen;
     const struct tls_hello *server = t->server ? t->server : &unseen;
     const char *sni = t->sni[0] ? t->sni : NULL;
-    char version[16], record_version[16];
+    char version[16];
     struct cert_texts texts;
     const char *v = tls_version_name(server->version, version);
     if (t->is_server_told)
@@ -168,8 +160,6 @@ static void tell_server(struct proto *m, struct proto_flow *pf, struct tls_flow 
     if (sni)
         proto_buf(m, "tls.sni", sni, strlen(sni));
     proto_buf(m, "tls.version", v, strlen(v));
-    if (t->server_record)
-        put_record_version(m, t->server_record, record_version);
     if (t->has_server)
         proto_buf(m, "tls.state", "server_hello", 12);
     put_random(m, server);
@@ -217,18 +207,17 @@ static void on_certificates(struct proto *m, struct proto_flow *pf, struct tls_f
     tell_server(m, pf, t, pkt, has_cert ? &cert : NULL, chain, n_chain);
 }
 
-static void on_client_hello(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, uint16_t record, const uint8_t *p, size_t n)
+static void on_client_hello(struct proto *m, struct proto_flow *pf, struct tls_flow *t, const struct mmr_packet *pkt, const uint8_t *p, size_t n)
 {
     static _Thread_local struct tls_hello h; /* one loop thread */
     if (!tls_client_hello(p, n, false, &h))
         return;
     memcpy(t->sni, h.sni, sizeof t->sni);
-    tell_client(m, pf, &h, pkt, record);
+    tell_client(m, pf, &h, pkt);
 }
 
-static void on_server_hello(struct tls_flow *t, uint16_t record, const uint8_t *p, size_t n)
+static void on_server_hello(struct tls_flow *t, const uint8_t *p, size_t n)
 {
-    t->server_record = record;
     if (!t->is_server_told && (t->server || (t->server = calloc(1, sizeof *t->server))))
         t->has_server = tls_server_hello(p, n, t->server);
 }
@@ -248,9 +237,9 @@ static void on_handshake(struct proto *m, struct proto_flow *pf, struct tls_flow
         if (d->n_hs - at < 4 + len)
             break;
         if (p[0] == CLIENT_HELLO && dir == MMR_TO_SERVER)
-            on_client_hello(m, pf, t, pkt, net_be16(d->head + 1), p + 4, len);
+            on_client_hello(m, pf, t, pkt, p + 4, len);
         else if (p[0] == SERVER_HELLO && dir == MMR_TO_CLIENT)
-            on_server_hello(t, net_be16(d->head + 1), p + 4, len);
+            on_server_hello(t, p + 4, len);
         else if (p[0] == CERTIFICATE)
             on_certificates(m, pf, t, pkt, dir, p + 4, len);
         at += 4 + len;
