@@ -18,6 +18,7 @@ static const struct mmr_incident *settle(struct mmr_scene *s, const char *host, 
     const struct mmr_machine *m = mmr_lab_machine(s->lab, host);
     int64_t begun = mmr_clock_mono_ns(), changed = begun, until = begun + (s->is_chaos ? SETTLE_CHAOS_MS : SETTLE_MS) * MMR_NS_PER_MS;
     uint64_t last = 0;
+    bool is_back = !s->is_chaos; /* the killed parts: what an eye missed while it lay dead it tells when it is back */
     for (;;) {
         struct mmr_story next;
         struct mmr_error err = {.struct_size = sizeof err};
@@ -39,8 +40,12 @@ static const struct mmr_incident *settle(struct mmr_scene *s, const char *host, 
         last = now_is;
         bool is_still = now - changed > QUIET_MS * MMR_NS_PER_MS && now - begun > LEAST_MS * MMR_NS_PER_MS;
         bool is_wanted = i && (i->class_current == want || (s->is_chaos && i->class_current == MMR_CLASS_OF_SEVERE && i->is_contained));
-        if (is_still && is_wanted && !mmr_chaos_is_busy(s))
+        if (is_still && is_wanted && is_back && !mmr_chaos_is_busy(s))
             return i;
+        if (!is_back && !mmr_chaos_is_busy(s) && mmr_site_await(&s->site, 0, &err) == 0) {
+            is_back = true;
+            changed = now;
+        }
         if (now > until || !mmr_lab_sleep(50))
             return i;
     }
