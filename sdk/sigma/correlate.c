@@ -11,8 +11,13 @@
 #include <string.h>
 
 enum {
+#ifdef MMR_SIGMA_SMALL
+    BUCKETS = 2, WAYS = 2,
+    TOTAL_MAX = 16,
+#else
     BUCKETS = 1024, WAYS = 8, /* groups alive at once: 8,192 */
     TOTAL_MAX = 262144,       /* matches remembered for all groups: 6 MiB */
+#endif
     GROUP_TEXT = 224, VALUE_SHOWN = 160, CHAIN_MAX = 8,
 };
 

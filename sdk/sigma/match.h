@@ -7,9 +7,15 @@
 #include <hs/hs.h>
 
 enum {
+#ifdef MMR_SIGMA_SMALL /* the fuzz target: a matcher a run, and limits that are reached */
+    CONTEXTS = 2,
+    VALUES_POOL = 128,
+    SCRATCH_BYTES = 16 * 1024,
+#else
     CONTEXTS = 64,             /* remembered origins: kinds of event seen lately */
     VALUES_POOL = 20 * 1024,   /* values of one event, arrays taken apart (256 fields of 64 items at most) */
     SCRATCH_BYTES = 2 * 1024 * 1024, /* folded copies of one event's text: 128 KiB under each name a rule may use */
+#endif
     FOLD_MAX = 3 * MMR_EVENT_STR_MAX,
     HS_MIN = 8,                /* fewer literals than this are searched one by one */
 };

@@ -184,7 +184,7 @@ bool sigma_pat_match(const uint16_t *u, size_t n, const char *text, size_t len)
             t++;
         } else if (star != SIZE_MAX) {
             i = star;
-            t = ++mark;
+            t = mark += char_len(text + mark, len - mark); /* no '?' begins within a letter */
         } else {
             return false;
         }

@@ -78,6 +78,8 @@ static void wildcards_and_escapes(void **state)
         {"question mark is one", SEL("CommandLine: 'prog?.exe'"), {CMD("progA.exe")}, true},
         {"question mark is not none", SEL("CommandLine: 'prog?.exe'"), {CMD("prog.exe")}, false},
         {"question mark is one character", SEL("CommandLine: 'prog?.exe'"), {CMD("progé.exe")}, true},
+        {"two characters, and there is one of three bytes", SEL("CommandLine: '*?\?xx'"), {CMD("–xx")}, false},
+        {"a star, then two characters", SEL("CommandLine: '*?\?xx'"), {CMD("y–xx")}, true},
         {"escaped star", SEL("CommandLine: 'a\\*c'"), {CMD("a*c")}, true},
         {"escaped star is plain", SEL("CommandLine: 'a\\*c'"), {CMD("abc")}, false},
         {"backslash before a star", SEL("CommandLine: 'C:\\\\*\\x'"), {CMD("C:\\dir\\x")}, true},
