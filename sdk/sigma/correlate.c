@@ -187,7 +187,8 @@ static void forget(struct sigma_correlator *k, struct group *g)
 static struct group *group_of(struct mmr_sigma *s, uint32_t rule, uint64_t hash, const char *text, int64_t now)
 {
     struct sigma_correlator *k = s->correlator;
-    uint64_t h = (hash ^ rule) * 1099511628211u;
+    uint64_t h = (hash ^ rule * UINT64_C(0x9E3779B97F4A7C15)) * UINT64_C(0xD6E8FEB86659FD93);
+    h ^= h >> 32; /* rules that group by the same values must not meet in one set */
     struct group *set = &k->groups[(h >> 20) % BUCKETS * WAYS], *oldest = set;
     for (size_t i = 0; i < WAYS; i++) {
         struct group *g = &set[i];

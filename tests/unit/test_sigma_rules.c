@@ -370,6 +370,28 @@ static void any_time_an_event_may_say_is_taken(void **state)
     mmr_sigma_free(s);
 }
 
+/* Many correlations over the same values keep their groups apart. */
+static void correlations_do_not_crowd_each_other_out(void **state)
+{
+    (void)state;
+    char text[20000] = DOC("fail", "CommandLine: f");
+    for (int i = 0; i < 64; i++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text),
+                       "---\ntitle: c%d\nid: c%d\ncorrelation: {type: event_count, rules: [fail], group-by: [User], timespan: 1m, condition: {gte: 2}}\n", i, i);
+    struct mmr_sigma *s = world_rules(text);
+    for (int i = 0; i < 20; i++) {
+        char user[40];
+        (void)snprintf(user, sizeof user, "user.name=u%d", i);
+        assert_int_equal(hits_of(s, i * S, "process.cmd_line=f", user), 0);
+    }
+    for (int i = 0; i < 20; i++) {
+        char user[40];
+        (void)snprintf(user, sizeof user, "user.name=u%d", i);
+        assert_int_equal(hits_of(s, (20 + i) * S, "process.cmd_line=f", user), 64);
+    }
+    mmr_sigma_free(s);
+}
+
 static void groups_without_end_are_bounded_and_counted(void **state)
 {
     (void)state;
@@ -489,7 +511,7 @@ int main(void)
         cmocka_unit_test(correlations_count_and_order),
         cmocka_unit_test(a_correlation_says_its_group_and_count),
         cmocka_unit_test(correlations_chain_but_not_in_circles),
-        cmocka_unit_test(long_values_are_whole),
+        cmocka_unit_test(correlations_do_not_crowd_each_other_out), cmocka_unit_test(long_values_are_whole),
         cmocka_unit_test(any_time_an_event_may_say_is_taken),
         cmocka_unit_test(nothing_depends_on_hyperscan),
         cmocka_unit_test(groups_without_end_are_bounded_and_counted),
