@@ -644,29 +644,6 @@ int mmr_pipeline_receipt(struct mmr_pipeline *p, uint64_t action_id, const struc
     return 0;
 }
 
-int mmr_pipeline_approve(struct mmr_pipeline *p, uint64_t action_id, bool is_yes, const char *who, int64_t now_ns,
-                         struct mmr_error *err)
-{
-    struct answer a = {.p = p, .like = {.id = action_id}, .now_ns = now_ns};
-    mmr_tracker_each(p->tracker, find_action, &a);
-    struct mmr_incident *i = a.taken ? mmr_tracker_get(p->tracker, a.like.incident) : NULL;
-    struct mmr_action_rec *x = i ? mmr_incident_action(i, action_id) : NULL;
-    if (!x || x->state != MMR_STATE_PLANNED || p->env.policy.is_replay)
-        return mmr_fail(err, MMR_ENOENT, "action %016llx is not waiting for approval", (unsigned long long)action_id);
-    if (is_yes) {
-        x->state = MMR_STATE_ORDERED;
-        x->is_planned_only = false;
-        x->ordered_ns = now_ns;
-        send_order(p, i, x, now_ns);
-    } else {
-        struct mmr_receipt r = {.result = MMR_RESULT_REFUSED};
-        (void)snprintf(r.detail, sizeof r.detail, "refused by %.100s", who);
-        (void)mmr_action_take_receipt(x, &r, now_ns);
-    }
-    step(p, i, now_ns);
-    return 0;
-}
-
 int mmr_pipeline_known_good(struct mmr_pipeline *p, uint64_t incident, const char *who, const char *reason, int64_t now_ns,
                             struct mmr_error *err)
 {

@@ -73,9 +73,6 @@ bool mmr_pipeline_work(struct mmr_pipeline *p, int64_t now_ns, uint32_t most);
 /* The receipt of an order. errors MMR_ENOENT nobody ordered that */
 int mmr_pipeline_receipt(struct mmr_pipeline *p, uint64_t action_id, const struct mmr_receipt *r, int64_t now_ns,
                          struct mmr_error *err);
-/* A person approves (or refuses) a planned order of an incident. errors MMR_ENOENT */
-int mmr_pipeline_approve(struct mmr_pipeline *p, uint64_t action_id, bool is_yes, const char *who, int64_t now_ns,
-                         struct mmr_error *err);
 /*
  * A named person says that this incident is known to be good: what was done against it is taken back; a severe one is
  * withdrawn. errors MMR_ENOENT not open; MMR_EINVAL without name or reason

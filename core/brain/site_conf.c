@@ -102,8 +102,6 @@ int mmr_site_keys_next(const char *state_dir, struct mmr_keys *ret, struct mmr_e
         r = mmr_keys_new(ret, err);
     if (!r)
         r = mmr_keys_save(ret, path, err);
-    if (!r && mmr_sync_folder_of(path) != 0)
-        r = mmr_fail(err, MMR_EIO, "'%.200s': %s", path, strerror(errno));
     return r;
 }
 

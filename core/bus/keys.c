@@ -35,10 +35,11 @@ static char *put_hex(char *p, const uint8_t *b, size_t n)
     return p + 2 * n;
 }
 
-static int save(const struct mmr_keys *keys, const char *path, bool is_replaced, struct mmr_error *err)
+/* The temporary file carries the process's number: one that a power cut left behind is in nobody's way. */
+int mmr_keys_save(const struct mmr_keys *keys, const char *path, struct mmr_error *err)
 {
     char line[SECRET_LINE + 1], temp[4096], *p = line;
-    int n = snprintf(temp, sizeof temp, "%s.new", path);
+    int n = snprintf(temp, sizeof temp, "%s.%ld.new", path, (long)getpid());
     if (n < 0 || (size_t)n >= sizeof temp)
         return mmr_fail(err, MMR_EINVAL, "keys '%.60s…': the path is too long", path);
     memcpy(p, SECRET_HEAD, sizeof SECRET_HEAD - 1);
@@ -48,37 +49,17 @@ static int save(const struct mmr_keys *keys, const char *path, bool is_replaced,
     *p++ = ' ';
     p = put_hex(p, keys->sign_secret, MMR_SIGN_SECRET);
     *p++ = '\n';
-    mmr_autoclose int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        int e = errno;
-        sodium_memzero(line, sizeof line);
-        return mmr_fail(err, e == EEXIST ? MMR_EPERM : MMR_EIO, "keys '%s': %s", temp, strerror(e));
-    }
-    int r = 0;
-    if (fchmod(fd, 0600) != 0 || mmr_write_all(fd, line, (size_t)(p - line)) != 0 || fsync(fd) != 0)
-        r = mmr_fail(err, MMR_EIO, "keys '%s': %s", temp, strerror(errno));
-    else if (is_replaced && rename(temp, path) != 0)
-        r = mmr_fail(err, MMR_EIO, "keys '%s': %s", path, strerror(errno));
-    else if (!is_replaced && link(temp, path) != 0) /* unlike rename it never replaces keys that are there */
-        r = mmr_fail(err, errno == EEXIST ? MMR_EPERM : MMR_EIO, "keys '%s': %s; move the old file away first", path,
-                     strerror(errno));
-    (void)unlink(temp);
+    int r = mmr_file_replace("keys", temp, 0600, line, (size_t)(p - line), err);
     sodium_memzero(line, sizeof line);
+    if (r)
+        return r;
+    if (link(temp, path) != 0) /* unlike rename it never replaces keys that are there */
+        r = errno == EEXIST ? mmr_fail(err, MMR_EPERM, "keys '%s' are there already; move the old file away first", path)
+                            : mmr_fail(err, MMR_EIO, "keys '%s' could not be written: %s", path, strerror(errno));
+    else if (mmr_sync_folder_of(path) != 0)
+        r = mmr_fail(err, MMR_EIO, "the folder of '%s' could not be synced: %s", path, strerror(errno));
+    (void)unlink(temp);
     return r;
-}
-
-int mmr_keys_save(const struct mmr_keys *keys, const char *path, struct mmr_error *err)
-{
-    return save(keys, path, false, err);
-}
-
-int mmr_keys_replace(const struct mmr_keys *keys, const char *path, struct mmr_error *err)
-{
-    char temp[4096];
-    int n = snprintf(temp, sizeof temp, "%s.new", path);
-    if (n > 0 && (size_t)n < sizeof temp)
-        (void)unlink(temp); /* of a run that was cut short */
-    return save(keys, path, true, err);
 }
 
 void mmr_public_keys_fingerprint(const struct mmr_public_keys *pub, char buf[MMR_FINGERPRINT_MAX])

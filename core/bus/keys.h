@@ -30,9 +30,6 @@ int mmr_keys_save(const struct mmr_keys *keys, const char *path, struct mmr_erro
  */
 int mmr_keys_load(const char *path, struct mmr_keys *ret_keys, struct mmr_error *err);
 
-/* Over an old file, whole or not at all; the directory is synced. For a rotation. errors MMR_EIO */
-int mmr_keys_replace(const struct mmr_keys *keys, const char *path, struct mmr_error *err);
-
 /* What two people compare: "1a2b-3c4d-5e6f-7081", of both keys. */
 enum { MMR_FINGERPRINT_MAX = 20 };
 void mmr_public_keys_fingerprint(const struct mmr_public_keys *pub, char buf[MMR_FINGERPRINT_MAX]);

@@ -180,20 +180,16 @@ static int prepare_hosts(struct mmr_run_state *s, struct mmr_error *err)
 static int remake_hosts(struct mmr_run_state *s, struct mmr_error *err)
 {
     struct mmr_config *old = s->config;
-    size_t kept = 0;
     s->config = s->next_config;
     for (size_t i = 0; i < s->n_hosts; i++) {
         bool is_same = is_host_wanted(s->config, s->host[i].name) &&
                        mmr_run_conf_hash(s->config, s->host[i].name) == s->host[i].conf_hash;
         char line[160];
-        if (is_same) {
-            kept++;
+        if (is_same)
             continue;
-        }
         (void)snprintf(line, sizeof line, "%s is started anew or taken away", s->host[i].name);
         note(s, "changes", line);
     }
-    (void)kept;
     /* Slots are positions in the table, so the whole table is made again; the core binds them anew. */
     for (size_t i = 0; i < s->n_hosts; i++)
         mmr_child_free(s->host[i].child);

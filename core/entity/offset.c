@@ -88,8 +88,3 @@ int64_t mmr_offsets_error(const struct mmr_offsets *o, struct mmr_key source)
     return s && s->n ? s->sorted[(s->n - 1) * 3 / 4] - s->sorted[(s->n - 1) / 4] : 0;
 }
 
-uint32_t mmr_offsets_samples(const struct mmr_offsets *o, struct mmr_key source)
-{
-    const struct source *s = mmr_table_find(o->table, source);
-    return s ? s->n : 0;
-}

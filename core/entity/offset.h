@@ -16,6 +16,5 @@ bool mmr_offsets_sample(struct mmr_offsets *o, struct mmr_key source, int64_t ne
 int64_t mmr_offsets_get(const struct mmr_offsets *o, struct mmr_key source); /* 0: not known */
 /* How far the middle half of the samples spreads: the error of the estimate. 0: not known */
 int64_t mmr_offsets_error(const struct mmr_offsets *o, struct mmr_key source);
-uint32_t mmr_offsets_samples(const struct mmr_offsets *o, struct mmr_key source);
 
 #endif

@@ -109,17 +109,6 @@ int mmr_runtime_want(struct mmr_runtime *rt, const char *kind)
     return 0;
 }
 
-bool mmr_runtime_reads(const struct mmr_runtime *rt, const char *kind)
-{
-    for (uint32_t i = 0; i < rt->n; i++) {
-        const char *const *s = rt->inst[i]->plugin->analyzer ? rt->inst[i]->plugin->subscribes : NULL;
-        for (; s && *s; s++)
-            if (strcmp(*s, "*") == 0 || strcmp(*s, kind) == 0)
-                return true;
-    }
-    return false;
-}
-
 /* ---- to the analyzers ---- */
 
 static void hand_over(struct mmr_rt_instance *in, const void *stamped, size_t len)

@@ -295,21 +295,6 @@ size_t mmr_runtime_count(const struct mmr_runtime *rt)
     return rt->n;
 }
 
-const struct mmr_plugin *mmr_runtime_plugin(const struct mmr_runtime *rt, uint32_t i)
-{
-    return i < rt->n ? rt->inst[i]->plugin : NULL;
-}
-
-const char *mmr_runtime_name(const struct mmr_runtime *rt, uint32_t i)
-{
-    return i < rt->n ? rt->inst[i]->name : "";
-}
-
-uint32_t mmr_runtime_side(const struct mmr_runtime *rt, uint32_t i)
-{
-    return i < rt->n ? rt->inst[i]->side : 0;
-}
-
 void *mmr_runtime_self(const struct mmr_runtime *rt, uint32_t i)
 {
     return i < rt->n ? rt->inst[i]->self : NULL;

@@ -101,9 +101,6 @@ int mmr_runtime_start(struct mmr_runtime *rt, struct mmr_error *err);
 void mmr_runtime_stop(struct mmr_runtime *rt); /* the other way round; nothing is emitted afterwards */
 
 size_t mmr_runtime_count(const struct mmr_runtime *rt);
-const struct mmr_plugin *mmr_runtime_plugin(const struct mmr_runtime *rt, uint32_t i);
-const char *mmr_runtime_name(const struct mmr_runtime *rt, uint32_t i);
-uint32_t mmr_runtime_side(const struct mmr_runtime *rt, uint32_t i);
 void *mmr_runtime_self(const struct mmr_runtime *rt, uint32_t i);
 
 struct mmr_runtime_counters { /* of one instance since it was added */
@@ -121,7 +118,6 @@ void mmr_runtime_counters(const struct mmr_runtime *rt, uint32_t i, struct mmr_r
 
 /* A stamped event of elsewhere, to every analyzer here that reads its kind. errors MMR_EBADMSG */
 int mmr_runtime_deliver(struct mmr_runtime *rt, const void *stamped, size_t len, struct mmr_error *err);
-bool mmr_runtime_reads(const struct mmr_runtime *rt, const char *kind); /* is there such an analyzer? */
 /* errors MMR_ENOENT no responder, or a verb it does not declare; MMR_EAGAIN the receipt follows; its own */
 int mmr_runtime_act(struct mmr_runtime *rt, uint32_t i, const struct mmr_action *a, struct mmr_error *err);
 int mmr_runtime_reconcile(struct mmr_runtime *rt, uint32_t i, const uint64_t *live, size_t n, struct mmr_error *err);

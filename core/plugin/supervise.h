@@ -182,7 +182,6 @@ struct mmr_child_status {
 void mmr_child_status(const struct mmr_child *c, struct mmr_child_status *ret);
 /* Counters as of the last heartbeat; false: no plugin host or no such instance. */
 bool mmr_host_counters(const struct mmr_child *c, size_t i, struct mmr_runtime_counters *ret);
-struct mmr_child *mmr_supervisor_next(const struct mmr_supervisor *sup, const struct mmr_child *after); /* NULL: first */
 const char *mmr_child_name(const struct mmr_child *c);
 
 /* ---- the child's side ---- */

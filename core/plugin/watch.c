@@ -116,11 +116,6 @@ bool mmr_supervisor_is_idle(const struct mmr_supervisor *sup)
     return true;
 }
 
-struct mmr_child *mmr_supervisor_next(const struct mmr_supervisor *sup, const struct mmr_child *after)
-{
-    return after ? after->next : sup->children;
-}
-
 const char *mmr_child_name(const struct mmr_child *c)
 {
     return c->name;

@@ -359,22 +359,6 @@ int mmr_db_fail(struct mmr_db *db, sqlite3_stmt *s, const char *what, struct mmr
     return e;
 }
 
-int mmr_db_check(struct mmr_db *db, struct mmr_error *err)
-{
-    sqlite3_stmt *s;
-    int r = mmr_db_ask(db, "PRAGMA quick_check(1)", &s, err);
-    if (r < 0)
-        return r;
-    if (sqlite3_step(s) != SQLITE_ROW)
-        return mmr_db_fail(db, s, "checking", err);
-    const char *text = (const char *)sqlite3_column_text(s, 0);
-    if (!text || strcmp(text, "ok") != 0)
-        r = mmr_fail(err, MMR_EBADMSG, "store '%.100s' is damaged: %.100s", db->dir,
-                     text ? text : "no answer");
-    (void)sqlite3_reset(s);
-    return r;
-}
-
 int mmr_db_set(struct mmr_db *db, const char *key, const void *value, size_t len,
                struct mmr_error *err)
 {

@@ -45,8 +45,6 @@ bool mmr_db_has_batch(const struct mmr_db *db);
 bool mmr_db_is_due(const struct mmr_db *db,
                    int64_t mono_ns); /* 256 records, 64 KiB, or 5 ms since the first */
 int64_t mmr_db_deadline_ns(const struct mmr_db *db); /* monotonic; INT64_MAX: no batch */
-/* PRAGMA quick_check. errors MMR_EBADMSG with the first complaint */
-int mmr_db_check(struct mmr_db *db, struct mmr_error *err);
 
 /* Set a small piece of state (mono offset, epoch, toolset hash …); value up to 64 KiB. */
 int mmr_db_set(struct mmr_db *db, const char *key, const void *value, size_t len,

@@ -179,20 +179,3 @@ int mmr_store_received_get(struct mmr_db *db, uint64_t host_epoch, uint32_t lane
     return 0;
 }
 
-int mmr_store_received_each(struct mmr_db *db,
-                            int (*fn)(void *ctx, uint64_t epoch, uint32_t lane, uint64_t upto),
-                            void *ctx, struct mmr_error *err)
-{
-    sqlite3_stmt *s = NULL;
-    int rc,
-        r = mmr_db_ask(db, "SELECT epoch, lane, upto FROM received ORDER BY epoch, lane", &s, err);
-    while (r == 0 && (rc = sqlite3_step(s)) != SQLITE_DONE) {
-        if (rc != SQLITE_ROW)
-            return mmr_db_fail(db, s, "reading received numbers", err);
-        r = fn(ctx, (uint64_t)sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1),
-               (uint64_t)sqlite3_column_int64(s, 2));
-    }
-    if (r >= 0 && s)
-        (void)sqlite3_reset(s);
-    return r;
-}

@@ -48,9 +48,6 @@ int mmr_store_received_put(struct mmr_db *db, uint64_t host_epoch, uint32_t lane
                            struct mmr_error *err);
 int mmr_store_received_get(struct mmr_db *db, uint64_t host_epoch, uint32_t lane,
                            uint64_t *ret_upto, struct mmr_error *err); /* 0 when nothing was */
-int mmr_store_received_each(struct mmr_db *db,
-                            int (*fn)(void *ctx, uint64_t epoch, uint32_t lane, uint64_t upto),
-                            void *ctx, struct mmr_error *err);
 
 /* ---- outbox: what forwarders must hand on; severe first ---- */
 struct mmr_outbox_row {

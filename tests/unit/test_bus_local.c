@@ -21,13 +21,6 @@
 
 #include <cmocka.h>
 
-/* libzmq and libsodium are not built with tsan; their own threads look like races to it */
-__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:libzmq.so\ncalled_from_lib:libsodium.so\nrace:libsodium.so\nrace:libzmq.so\nthread:libzmq.so\n";
-}
-
 static const uint8_t secret[MMR_LOCAL_SECRET] = "a secret of the start, 32 bytes";
 static const char *self_path;
 

@@ -3,15 +3,13 @@
 by hand; revoked on the live link; keys of node and hub changed while it runs; and a node that falls silent is said and recorded."""
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from site_lab import Machine, Site, case, failed, findings_of, until, usable
+from site_lab import Machine, Site, case, findings_of, play, until, usable
 
 HUB = "10.78.0.1"
 
@@ -138,14 +136,7 @@ def run(site):
 def main():
     if not usable(sys.argv[2]):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-join-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.78.0")
-    try:
-        run(site)
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("join", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.78.0"), run)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,13 @@ joins over it, what it finds is blocked there by the hub's order, once; the leas
 is gone for longer than the lease."""
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from site_lab import Site, case, failed, findings_of, until, usable
+from site_lab import Site, case, findings_of, play, until, usable
 
 HERE, HUB, PC, TTL_S = os.path.dirname(os.path.abspath(__file__)), "10.79.0.1", "10.79.0.2", 12
 LOSS = "table inet line {\n chain in {\n  type filter hook input priority 0;\n  iifname \"slow0\" numgen random mod 100 < 5 counter drop\n }\n}\n"
@@ -98,14 +96,7 @@ def run(site):
 def main():
     if not usable(sys.argv[2]) or not os.path.exists("/dev/net/tun"):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-lossy-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.79.1")
-    try:
-        run(site)
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("lossy", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.79.1"), run)
 
 
 if __name__ == "__main__":

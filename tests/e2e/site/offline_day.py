@@ -10,13 +10,12 @@ import sqlite3
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from site_lab import Machine, Site, case, failed, until, usable
+from site_lab import Machine, Site, case, play, until, usable
 
 HOUR_NS, AHEAD_S, EVERY_MS, HOURS = 3600 * 10**9, 90, 150, 24
 
@@ -169,14 +168,7 @@ def main():
     if subprocess.run(["unshare", "-T", "--monotonic", "0", "--fork", "true"], capture_output=True).returncode != 0:
         print("[  SKIPPED ] no_time_namespaces_here")
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-day-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.85.0")
-    try:
-        run(site, sys.argv[3], sys.argv[4])
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("day", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.85.0"), lambda site: run(site, *sys.argv[3:5]))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from jetstream_lab import Collector, desk
-from site_lab import Site, case, failed, until, usable
+from site_lab import Site, case, play, until, usable
 
 BIN, LAST = "/usr/lib/postgresql/15/bin", 300
 
@@ -175,14 +175,7 @@ def main():
         return 77
     if not usable(sys.argv[2]):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-postgresql-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.88.0")
-    try:
-        run(site, sys.argv[3])
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("postgresql", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.88.0"), lambda site: run(site, sys.argv[3]))
 
 
 if __name__ == "__main__":

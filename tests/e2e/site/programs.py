@@ -5,15 +5,13 @@ were killed."""
 import json
 import os
 import re
-import shutil
 import sys
-import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "run"))
 from program_kinds import EXAMPLE, needs_modules, responder  # noqa: E402
-from site_lab import Site, case, failed, findings_of, until, usable  # noqa: E402
+from site_lab import Site, case, findings_of, play, until, usable  # noqa: E402
 
 MAMORI, PLUGINS, SO = sys.argv[1:4]
 OFF = ("capture", "flow", "protocols", "ndpi", "signature", "behaviour", "proc", "files", "ransom", "integrity", "journal", "sigma", "contain", "yara")
@@ -106,14 +104,7 @@ def main():
     needs_modules()
     if not usable(PLUGINS):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-programs-")
-    site = Site(root, MAMORI, PLUGINS, "10.79.0")
-    try:
-        run(site)
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("programs", lambda root: Site(root, MAMORI, PLUGINS, "10.79.0"), run)
 
 
 sys.exit(main())

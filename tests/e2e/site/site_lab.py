@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from cases import case, failed, until  # noqa: E402
+from cases import case, failed, races, until  # noqa: E402
 
 
 def play(name, lab_of, run):
@@ -103,6 +103,7 @@ class Machine:
                 self.p.wait()
         if not keep:
             subprocess.run(["ip", "netns", "del", self.ns], capture_output=True)
+            races(self.log())
 
 
 class Site:

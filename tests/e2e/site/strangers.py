@@ -9,18 +9,16 @@ import os
 import re
 import resource
 import select
-import shutil
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from site_lab import Site, case, failed, until, usable
+from site_lab import Site, case, play, until, usable
 from upstream_lab import Collector
 sys.path.append("/usr/lib/python3/dist-packages")  # the distribution's, whichever python this is
 try:
@@ -381,14 +379,7 @@ def main():
         return 77
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    root = tempfile.mkdtemp(prefix="mamori-strangers-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.86.0")
-    try:
-        run(site, sys.argv[3])
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("strangers", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.86.0"), lambda site: run(site, sys.argv[3]))
 
 
 if __name__ == "__main__":

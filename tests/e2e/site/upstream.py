@@ -5,17 +5,15 @@ came before what is not, and an office that fell silent was named."""
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from site_lab import Site, case, failed, until, usable
+from site_lab import Site, case, play, until, usable
 from upstream_lab import Collector, incidents
 sys.path.append("/usr/lib/python3/dist-packages")  # the distribution's parser, whichever python this is
 try:
@@ -226,14 +224,7 @@ def flow(site, so, collector, hubs):
 def main():
     if not usable(sys.argv[2]):
         return 77
-    root = tempfile.mkdtemp(prefix="mamori-upstream-")
-    site = Site(root, sys.argv[1], sys.argv[2], "10.83.0")
-    try:
-        run(site, sys.argv[3])
-    finally:
-        site.end()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failed else 0
+    return play("upstream", lambda root: Site(root, sys.argv[1], sys.argv[2], "10.83.0"), lambda site: run(site, sys.argv[3]))
 
 
 if __name__ == "__main__":
