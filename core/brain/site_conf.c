@@ -1,6 +1,7 @@
 /* site_conf.c - endpoints and key files of the site link. */
 #include "brain/site_conf.h"
 
+#include "config/links.h"
 #include "util/file.h"
 #include "util/scope.h"
 
@@ -15,12 +16,10 @@
 
 int mmr_site_port_endpoint(const char *urgent, unsigned plus, char *buf, size_t cap, struct mmr_error *err)
 {
-    const char *colon = strrchr(urgent, ':');
-    char *end = NULL;
-    long port = colon ? strtol(colon + 1, &end, 10) : 0;
-    if (!colon || strncmp(urgent, "tcp://", 6) != 0 || *end || port < 1 || port > 65533)
-        return mmr_fail(err, MMR_ECONFIG, "'%.100s': expected tcp://ADDRESS:PORT with a port from 1 to 65533", urgent);
-    int n = snprintf(buf, cap, "%.*s:%ld", (int)(colon - urgent), urgent, port + (long)plus);
+    int port, before;
+    if (mmr_link_port("endpoint", urgent, &port, &before, err) != 0)
+        return MMR_ECONFIG;
+    int n = snprintf(buf, cap, "%.*s:%u", before, urgent, (unsigned)port + plus);
     return n > 0 && (size_t)n < cap ? 0 : mmr_fail(err, MMR_ECONFIG, "'%.100s…': longer than %zu bytes", urgent, cap - 1);
 }
 

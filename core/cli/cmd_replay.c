@@ -269,6 +269,11 @@ static int run(int argc, char **argv)
         return MMR_EXIT_FAILED;
     }
     int code = parse_args(r, argc, argv);
+    for (size_t i = 0; i < r->n_inputs && !code; i++)
+        if (strcmp(r->input[i].path, "-") != 0 && access(r->input[i].path, R_OK) != 0) {
+            (void)fprintf(stderr, "mamori replay: input '%s': %s\n", r->input[i].path, strerror(errno));
+            code = MMR_EXIT_USAGE;
+        }
     if (!code)
         code = overlay(r, over, sizeof over);
     if (code)

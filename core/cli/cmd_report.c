@@ -123,7 +123,8 @@ static int run(int argc, char **argv)
         is_good = number > 0 && number < 100000 && end != argv[optind + 1] && !*end;
     }
     if (!is_good) {
-        (void)fprintf(stderr, "mamori report: expected 'week' and perhaps a number from 1 on, found '%s'\n", argc > optind ? argv[argc - 1] : "nothing");
+        (void)fprintf(stderr, "mamori report: expected 'week' and perhaps a number from 1 on, found %s%s%s\n", argc > optind ? "'" : "",
+                      argc > optind ? argv[argc - 1] : "nothing", argc > optind ? "'" : "");
         return MMR_EXIT_USAGE;
     }
     int status = mmr_cli_site_open(&s);

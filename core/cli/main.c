@@ -1,5 +1,6 @@
 /* main.c - finds the command in the generated table and runs it; nothing is decided here. */
 #include "cli/command.h"
+#include "util/nearest.h"
 
 #include <mamori/plugin.h>
 
@@ -18,31 +19,6 @@ static void print_help(FILE *to)
         if (!mmr_commands[i]->is_hidden && !strchr(mmr_commands[i]->name, ' '))
             (void)fprintf(to, "  %-12s %s\n", mmr_commands[i]->name, mmr_commands[i]->help);
     (void)fputs("\n`mamori help COMMAND` explains one; `mamori --version` names this build.\n", to);
-}
-
-/* Edit distance of two short words; names of commands only, longer ones are far by definition. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    enum { MAX = 31 };
-    size_t row[MAX + 1], na = strlen(a), nb = strlen(b);
-    if (na > MAX || nb > MAX)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= na; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= nb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[nb];
 }
 
 static const struct mmr_command *find(const char *name)
@@ -85,14 +61,10 @@ void mmr_print_usage(FILE *to, const char *name)
 static int unknown(const char *name)
 {
     const char *nearest = NULL;
-    size_t best = strlen(name) / 2 + 2; /* farther than this is no typing mistake */
-    for (size_t i = 0; mmr_commands[i]; i++) {
-        size_t d = edit_distance(name, mmr_commands[i]->name);
-        if (!mmr_commands[i]->is_hidden && !strchr(mmr_commands[i]->name, ' ') && d < best) {
-            best = d;
-            nearest = mmr_commands[i]->name;
-        }
-    }
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; mmr_commands[i]; i++)
+        if (!mmr_commands[i]->is_hidden && !strchr(mmr_commands[i]->name, ' '))
+            mmr_nearest(name, mmr_commands[i]->name, &nearest, &best);
     if (nearest)
         (void)fprintf(stderr, "mamori: unknown command '%s'; did you mean '%s'?\n", name, nearest);
     else
@@ -165,7 +137,8 @@ int main(int argc, char **argv)
     }
 
     /* the command first, then the global options that stood before it, then the rest */
-    char *name = argv[at + words - 1];
+    char name[64]; /* what getopt_long() begins its complaints with */
+    (void)snprintf(name, sizeof name, "mamori %s", c->name);
     memmove(argv + 1 + words, argv + 1, (size_t)(at - 1) * sizeof *argv);
     argv[words] = name;
     int status = c->run(argc - words, argv + words);

@@ -200,7 +200,7 @@ int mmr_config_load(const struct mmr_config_source *src, size_t n, mmr_diag_fn d
     if (!code) {
         l.problems += mmr_schema_check(c->root, diag, ctx);
         if (!l.problems)
-            l.problems += mmr_notify_check(c->root, diag, ctx) + mmr_metrics_check(c->root, diag, ctx);
+            l.problems += mmr_notify_check(c->root, diag, ctx) + mmr_metrics_check(c->root, diag, ctx) + mmr_links_check(c->root, diag, ctx);
         code = read_instances(&l);
     }
     if (!code && l.problems)

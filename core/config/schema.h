@@ -28,5 +28,7 @@ unsigned mmr_schema_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *c
 unsigned mmr_notify_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx);
 /* The same of metrics.listen: is it one, and can nobody else reach it (or is that wanted)? */
 unsigned mmr_metrics_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx);
+/* And of site.listen, site.hub and upstream.collector: are they addresses with a port? */
+unsigned mmr_links_check(const struct mmr_yaml *root, mmr_diag_fn diag, void *ctx);
 
 #endif

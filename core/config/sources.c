@@ -81,8 +81,8 @@ static int site_dir(const char **dir, struct mmr_error *err)
         return 0;
     }
     if (stat(*dir, &st) != 0)
-        return mmr_fail(err, MMR_EIO, "configuration folder '%s': %s", *dir, strerror(errno));
-    return S_ISDIR(st.st_mode) ? 0 : mmr_fail(err, MMR_EIO, "configuration folder '%s': is no folder", *dir);
+        return mmr_fail(err, MMR_EIO, "configuration folder '%s': %s; name the folder of your drop-ins with --config DIR", *dir, strerror(errno));
+    return S_ISDIR(st.st_mode) ? 0 : mmr_fail(err, MMR_EIO, "configuration folder '%s' is a file; name the folder it stands in", *dir);
 }
 
 int mmr_config_load_site(const char *dir, const char *over, mmr_diag_fn diag, void *ctx,

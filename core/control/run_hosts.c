@@ -26,7 +26,7 @@ static int make_dir(const char *path, mode_t mode, struct mmr_error *err)
         return chmod(path, mode) == 0 ? 0 : mmr_fail(err, MMR_EIO, "folder '%s': %s", path, strerror(errno)); /* whatever the umask */
     if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return 0;
-    return mmr_fail(err, MMR_EIO, "folder '%s': %s", path, strerror(errno));
+    return mmr_fail(err, MMR_EIO, "folder '%s' could not be made: %s%s", path, strerror(errno), errno == EACCES ? "; run this as root" : "");
 }
 
 static int make_dirs(struct mmr_run_state *s, struct mmr_error *err)

@@ -91,7 +91,7 @@ static const char *state_of(const struct mmr_office *o, const struct mmr_inciden
         return is_ja(o) ? "調べた結果、害のない動きでした" : "it was harmless after all";
     if (i->is_contained || i->class_current == MMR_CLASS_OF_DEFENDED)
         return is_ja(o) ? "止めて、止まったことを確かめました" : "stopped, and checked that it is";
-    return is_closed ? is_ja(o) ? "終わりました" : "over" : is_ja(o) ? "まだ終わっていません" : "not over yet";
+    return is_closed ? is_ja(o) ? "終わりました" : "over" : is_ja(o) ? "まだ対応が終わっていません" : "not over yet";
 }
 
 static void add_severe(struct building *b, const struct mmr_incident *i, const struct mmr_incident_row *row, const struct mmr_place *places, size_t n)
@@ -227,7 +227,7 @@ static const char *cause_of(const struct mmr_office *o, const char *cause)
         const char *cause, *ja, *en;
     } words[] = {{"power", "見守り装置の電源が切れていた、または止まっていたため", "the watching machine was off or stopped"},
                  {"unknown", "見守りの部品が止まっていたため", "a part of the watch had stopped"},
-                 {"link", "つながりが切れていたため", "the connection was cut"},
+                 {"link", "通信が切れていたため", "the connection was cut"},
                  {"announced_off", "パソコンの電源が切られていたため", "the PC was switched off"}};
     for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
         if (strcmp(words[k].cause, cause) == 0)

@@ -183,8 +183,10 @@ int mmr_plugin_load(int fd, const char *name, const struct mmr_plugin **ret_p, s
     void *lib = open_bound(path);
     if (!lib) {
         const char *why = dlerror();
+        const size_t n = strlen(path); /* what the linker calls the file says nothing to anybody */
+        why = !why ? "?" : strncmp(why, path, n) == 0 && strncmp(why + n, ": ", 2) == 0 ? why + n + 2 : why;
         (void)close(kept);
-        return mmr_fail(err, MMR_EBADMSG, "plugin file '%.80s' does not load: %.140s", name, why ? why : "?");
+        return mmr_fail(err, MMR_EBADMSG, "plugin file '%.80s' does not load: %.140s", name, why);
     }
     /* from here on it stays: its threads and static data may live for ever */
     const struct mmr_plugin *const *entry = dlsym(lib, MMR_ENTRY_NAME);

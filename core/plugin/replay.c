@@ -43,6 +43,8 @@ static int try_reader(struct mmr_runtime *rt, const struct mmr_replay_reader *re
     r = ops->open(mmr_runtime_self(rt, s->instance), input->path, input->name, input->format, &own);
     if (r) {
         mmr_runtime_drop_last(rt);
+        if (strstr(own.text, input->path)) /* it names the file itself */
+            return mmr_fail(err, r, "%s", own.text);
         return mmr_fail(err, r, "input '%.80s': %.160s", input->name, own.text[0] ? own.text : "cannot be read");
     }
     s->ops = ops;
@@ -62,9 +64,12 @@ static int open_input(struct mmr_runtime *rt, const struct mmr_replay_reader *re
         if (r != MMR_EUNSUPPORTED)
             return r;
     }
-    return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s': %s%.40s; say FORMAT:FILE if the content is not recognised",
-                    input->name, input->format ? "nobody here reads format " : "no known format",
-                    input->format ? input->format : "");
+    if (input->format)
+        return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s': nobody here reads the format '%.40s'; 'mamori help replay' names those there are", input->name,
+                        input->format);
+    if (input->side == MMR_SIDE_NETWORK)
+        return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s' is no capture: expected a pcap or pcapng file", input->name);
+    return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s' begins like no format known here; if it has one, say it: --log FORMAT:FILE ('mamori help replay')", input->name);
 }
 
 static void cut(struct source *s, const struct mmr_error *err, mmr_replay_warn_fn warn, void *ctx,

@@ -175,8 +175,9 @@ int mmr_db_open(const char *dir, unsigned flags, struct mmr_db **ret, struct mmr
     }
     db->is_readonly = flags & MMR_DB_READONLY;
     if (!(flags & MMR_DB_CREATE) && stat(path, &st) < 0) {
-        r = mmr_fail(err, errno == ENOENT ? MMR_ENOENT : MMR_EIO, "no store at '%.150s': %s", path,
-                     strerror(errno));
+        const int e = errno;
+        r = e == ENOENT ? mmr_fail(err, MMR_ENOENT, "no store at '%.150s': mamori has not run with this state folder yet, or it is another one", path)
+                        : mmr_fail(err, MMR_EIO, "store '%.150s': %s%s", path, strerror(e), e == EACCES ? "; run this as root" : "");
         mmr_db_close(db);
         return r;
     }

@@ -478,7 +478,7 @@ static void what_is_missing_is_said_with_the_remedy(void **state)
     } rows[] = {
         {"", "mamori join TOKEN", false},
         {"site: {hub: 'tcp://127.0.0.1:7400'}\n", "mamori keys show", false},
-        {"site: {hub: '127.0.0.1', hub_key: /nowhere/hub.pub}\n", "tcp://ADDRESS:PORT", false},
+        {"site: {hub: '127.0.0.1', hub_key: /nowhere/hub.pub}\n", "1 problem, see above", false}, /* with its place, as the check of the configuration says it */
         {"site: {hub: 'tcp://127.0.0.1:7400', hub_key: /nowhere/hub.pub}\n", "mamori keys show", false},
         {"site: {hub: 'tcp://127.0.0.1:7400', hub_key: %s/hub.pub}\n", "mamori keys new", true},
     };
