@@ -279,7 +279,8 @@ static int open_socket(struct mmr_join_server *s, struct mmr_bus *bus, const cha
         zmq_setsockopt(s->sock, ZMQ_ROUTER_MANDATORY, &one, sizeof one) != 0 ||
         zmq_setsockopt(s->sock, ZMQ_ROUTER_HANDOVER, &zero, sizeof zero) != 0 || zmq_bind(s->sock, endpoint) != 0 ||
         zmq_getsockopt(s->sock, ZMQ_LAST_ENDPOINT, s->endpoint, &size) != 0)
-        return mmr_fail(err, MMR_EIO, "bus: bind '%s': %s", endpoint, zmq_strerror(errno));
+        return mmr_fail(err, MMR_EIO, "'%s' cannot be listened on: %s%s", endpoint, zmq_strerror(errno),
+                        errno == EADDRINUSE ? "; another program has this port ('ss -ltnp' names it): end it, or choose another" : "");
     return 0;
 }
 

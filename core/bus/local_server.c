@@ -576,7 +576,7 @@ int mmr_local_slot_open(struct mmr_local_server *srv, uint32_t slot, const char 
         if (!sock)
             r = MMR_EIO;
         else if (zmq_setsockopt(sock, ZMQ_ROUTER_MANDATORY, &one, sizeof one) != 0 || zmq_bind(sock, endpoint) != 0)
-            r = mmr_fail(err, MMR_EIO, "bus: bind '%s': %s", endpoint, zmq_strerror(errno));
+            r = mmr_fail(err, MMR_EIO, "'%s' cannot be listened on: %s", endpoint, zmq_strerror(errno));
         else if (chmod(endpoint + 6, 0666) != 0) /* who may pass the folder it is in may connect, and is asked for the secret */
             r = mmr_fail(err, MMR_EIO, "bus: chmod '%s': %s", endpoint + 6, strerror(errno));
     }

@@ -542,7 +542,8 @@ static int open_socket(struct mmr_site_hub *hub, struct mmr_bus *bus, unsigned c
         zmq_setsockopt(s, ZMQ_ROUTER_HANDOVER, &zero, sizeof zero) != 0 ||
         zmq_setsockopt(s, ZMQ_BACKLOG, &backlog, sizeof backlog) != 0 || zmq_bind(s, endpoint) != 0 ||
         zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, hub->endpoint[c], &size) != 0)
-        return mmr_fail(err, MMR_EIO, "bus: bind '%s': %s", endpoint, zmq_strerror(errno));
+        return mmr_fail(err, MMR_EIO, "'%s' cannot be listened on: %s%s", endpoint, zmq_strerror(errno),
+                        errno == EADDRINUSE ? "; another program has this port ('ss -ltnp' names it): end it, or choose another" : "");
     return 0;
 }
 
