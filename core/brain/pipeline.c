@@ -1,12 +1,7 @@
 /* pipeline.c - the steps in order; what each decides lives in the rooms below. */
-#include "brain/pipeline.h"
+#include "brain/pipeline_internal.h"
 
 #include "brain/linked.h"
-
-#include "brain/due.h"
-#include "classify/recur.h"
-#include "correlate/stories.h"
-#include "defend/lease.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -15,32 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROOFS_MAX = 8, STEPS_MAX = 64, INFRA_MAX = 64, K_AGENT = 0x300, K_TOLD = 0x301, AGENTS_MAX = 8192 };
+enum { PROOFS_MAX = 8, INFRA_MAX = 64, AGENTS_MAX = 8192 };
 #define QUIET_NS (24 * 3600 * MMR_NS_PER_S)
-
-struct told { /* what was last said about an incident, to tell only news */
-    uint64_t digest;
-    int64_t due_ns, since_ns; /* since_ns: we know of it */
-};
-struct mmr_pipeline {
-    struct mmr_pipeline_ops ops;
-    struct mmr_resolve *resolve;
-    struct mmr_tracker *tracker;
-    struct mmr_track_ops track_ops;
-    struct mmr_rails *rails;
-    struct mmr_leases *leases;
-    struct mmr_recur *recur;
-    struct mmr_stories *stories; /* NULL: no correlation rules */
-    struct mmr_table *agents, *told; /* machines that send endpoint events; incident -> struct told */
-    struct mmr_due due;
-    struct mmr_plan_env env;
-    struct mmr_responder *responders;
-    struct mmr_cidr *home;
-    int64_t quiet_ns, now_ns;
-    struct mmr_plan plan; /* scratch of one step */
-    size_t n_infra; /* already on the never-block list */
-    struct mmr_pipeline_stats stats;
-};
 
 /* ---- what the rooms below ask ---- */
 
@@ -83,7 +54,7 @@ static struct mmr_responder_state responder_state(void *ctx, const struct mmr_ac
 /* ---- telling ---- */
 
 /* Everything a reader would call news; counts of repeats are not. */
-static uint64_t digest_of(const struct mmr_incident *i)
+uint64_t mmr_pipeline_digest(const struct mmr_incident *i)
 {
     /* what an incident has no room for any more is news when it has doubled: a scan of everything floods nobody */
     uint64_t h = i->n_evidence + 31u * (i->evicted ? 32u - (unsigned)__builtin_clz(i->evicted) : 0) + 977u * i->n_hosts + 7919u * i->n_attackers;
@@ -95,7 +66,7 @@ static uint64_t digest_of(const struct mmr_incident *i)
     return h;
 }
 
-static struct told *told_of(struct mmr_pipeline *p, uint64_t id)
+struct told *mmr_pipeline_told(struct mmr_pipeline *p, uint64_t id)
 {
     bool is_new;
     struct told *t = mmr_table_put(p->told, mmr_key_of(K_TOLD, &id, 8), &is_new);
@@ -104,10 +75,10 @@ static struct told *told_of(struct mmr_pipeline *p, uint64_t id)
     return t;
 }
 
-static void tell(struct mmr_pipeline *p, struct mmr_incident *i, unsigned change, int64_t now_ns)
+void mmr_pipeline_tell(struct mmr_pipeline *p, struct mmr_incident *i, unsigned change, int64_t now_ns)
 {
-    struct told *t = told_of(p, i->id);
-    uint64_t digest = digest_of(i);
+    struct told *t = mmr_pipeline_told(p, i->id);
+    uint64_t digest = mmr_pipeline_digest(i);
     if (t && t->digest == digest && i->revision > 0 && change == 0)
         return;
     if (t)
@@ -130,7 +101,7 @@ static void on_merged(void *ctx, struct mmr_incident *into, struct mmr_incident 
     mmr_table_drop(p->told, mmr_key_of(K_TOLD, &from->id, 8));
 }
 
-static void release(struct mmr_pipeline *p, struct mmr_incident *i)
+void mmr_pipeline_release(struct mmr_pipeline *p, struct mmr_incident *i)
 {
     for (uint32_t k = 0; k < i->n_actions; k++) {
         uint64_t undo = 0;
@@ -149,8 +120,8 @@ static void on_evicted(void *ctx, struct mmr_incident *i)
     struct mmr_pipeline *p = ctx;
     i->is_closed = true;
     mmr_incident_why(i, "closed for room: more incidents are open than the ceiling allows");
-    tell(p, i, MMR_CHANGE_WHY, p->now_ns);
-    release(p, i);
+    mmr_pipeline_tell(p, i, MMR_CHANGE_WHY, p->now_ns);
+    mmr_pipeline_release(p, i);
     mmr_table_drop(p->told, mmr_key_of(K_TOLD, &i->id, 8));
 }
 
@@ -263,7 +234,7 @@ int mmr_pipeline_responders(struct mmr_pipeline *p, const struct mmr_responder *
 static bool reconsider_one(void *ctx, struct mmr_incident *i)
 {
     struct mmr_pipeline *p = ctx;
-    struct told *t = i->n_actions || i->class_current != MMR_CLASS_OF_NO_RESPONSE ? told_of(p, i->id) : NULL;
+    struct told *t = i->n_actions || i->class_current != MMR_CLASS_OF_NO_RESPONSE ? mmr_pipeline_told(p, i->id) : NULL;
     if (t) {
         t->due_ns = p->now_ns;
         (void)mmr_due_put(&p->due, p->now_ns, i->id, NULL);
@@ -285,7 +256,7 @@ struct shift {
 static bool shift_one(void *ctx, struct mmr_incident *i)
 {
     const struct shift *x = ctx;
-    struct told *t = told_of(x->p, i->id);
+    struct told *t = mmr_pipeline_told(x->p, i->id);
     if (i->updated_ns)
         i->updated_ns += x->by_ns;
     for (uint32_t k = 0; k < i->n_actions; k++) {
@@ -351,8 +322,6 @@ int mmr_pipeline_finding(struct mmr_pipeline *p, struct mmr_finding *f, int64_t 
     return e;
 }
 
-static void step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns);
-
 struct tie {
     struct mmr_linked *l;
     struct mmr_incident *i;
@@ -387,7 +356,7 @@ static int linked(struct mmr_pipeline *p, const struct mmr_event_view *stamped, 
         a = e == 0 ? mmr_incident_action(t.i, l.action.id) : NULL;
     }
     if (a && mmr_action_take_receipt(a, &l.receipt, now_ns))
-        step(p, t.i, now_ns);
+        mmr_pipeline_step(p, t.i, now_ns);
     return e;
 }
 
@@ -435,7 +404,7 @@ static enum mmr_guard guard_of(unsigned infra)
 }
 
 /* What serves everybody is never denied; learnt from assets and from the data. */
-static void protect_infra(struct mmr_pipeline *p)
+void mmr_pipeline_protect_infra(struct mmr_pipeline *p)
 {
     struct mmr_addr list[INFRA_MAX];
     size_t n = mmr_resolve_infra_list(p->resolve, list, INFRA_MAX);
@@ -483,7 +452,7 @@ static unsigned classify(struct mmr_pipeline *p, struct mmr_incident *i, const s
         .is_replay = p->env.policy.is_replay, .ctx = p,
     };
     ctx.n_proof = (uint32_t)n_proofs;
-    const struct told *t = p->env.policy.is_replay ? NULL : told_of(p, i->id);
+    const struct told *t = p->env.policy.is_replay ? NULL : mmr_pipeline_told(p, i->id);
     ctx.known_ns = t ? t->since_ns : 0;
     mmr_recur_look(p->recur, i, now_ns, &ctx);
     unsigned change = mmr_classify_incident(i, &ctx, now_ns);
@@ -493,12 +462,7 @@ static unsigned classify(struct mmr_pipeline *p, struct mmr_incident *i, const s
     return change;
 }
 
-static bool may_close(const struct mmr_incident *i)
-{
-    return i->class_current != MMR_CLASS_OF_SEVERE || i->is_contained || i->is_withdrawn;
-}
-
-static void schedule(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
+void mmr_pipeline_schedule(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
 {
     int64_t next = mmr_classify_next_ns(i, now_ns), quiet = (i->updated_ns ? i->updated_ns : now_ns) + p->quiet_ns;
     for (uint32_t k = 0; k < i->n_actions; k++) {
@@ -509,7 +473,7 @@ static void schedule(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now
     }
     if (may_close(i) && quiet < next)
         next = quiet;
-    struct told *t = told_of(p, i->id);
+    struct told *t = mmr_pipeline_told(p, i->id);
     if (t && i->row == 9 && t->since_ns + MMR_POLICY_V_NS < next)
         next = t->since_ns + MMR_POLICY_V_NS;
     if (next == INT64_MAX || !t || (t->due_ns > now_ns && t->due_ns <= next))
@@ -526,7 +490,7 @@ static void drop_unanswered(struct mmr_pipeline *p, const struct mmr_incident *i
             (void)mmr_leases_receipt(p->leases, i->actions[k].id, &i->actions[k].receipt, now_ns);
 }
 
-static void step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
+void mmr_pipeline_step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
 {
     struct mmr_error err = {.struct_size = sizeof err};
     if (mmr_tracker_view(p->tracker, i, &err) < 0)
@@ -539,13 +503,13 @@ static void step(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns)
     for (size_t k = 0; k < n; k++)
         is_known_good |= proofs[k].kind == MMR_BENIGN_ALLOW_RULE;
     if (is_known_good)
-        release(p, i);
+        mmr_pipeline_release(p, i);
     else
         plan(p, i, now_ns);
     unsigned change = classify(p, i, proofs, n, now_ns);
-    tell(p, i, change, now_ns);
+    mmr_pipeline_tell(p, i, change, now_ns);
     if (!p->env.policy.is_replay)
-        schedule(p, i, now_ns);
+        mmr_pipeline_schedule(p, i, now_ns);
 }
 
 bool mmr_pipeline_work(struct mmr_pipeline *p, int64_t now_ns, uint32_t most)
@@ -554,229 +518,14 @@ bool mmr_pipeline_work(struct mmr_pipeline *p, int64_t now_ns, uint32_t most)
     p->now_ns = now_ns;
     if (p->env.policy.is_replay)
         return false;
-    protect_infra(p);
+    mmr_pipeline_protect_infra(p);
     for (uint32_t n = 0; n < most; n++) {
         i = mmr_tracker_take_changed(p->tracker);
         if (!i)
             return false;
-        step(p, i, now_ns);
+        mmr_pipeline_step(p, i, now_ns);
     }
     return true;
-}
-
-/* ---- receipts, people, time ---- */
-
-struct answer {
-    struct mmr_pipeline *p;
-    const struct mmr_receipt *r;
-    struct mmr_action_rec like;
-    int64_t now_ns;
-    unsigned taken;
-};
-
-struct reasons {
-    uint64_t id[64]; /* more incidents than this on one block learn of it at their next look */
-    size_t n;
-};
-
-static void note_reason(void *ctx, uint64_t reason)
-{
-    struct reasons *r = ctx;
-    if (r->n < sizeof r->id / sizeof r->id[0])
-        r->id[r->n++] = reason;
-}
-
-/* Every incident that holds this block learns what became of it. */
-static void take(void *ctx, uint64_t reason)
-{
-    struct answer *a = ctx;
-    struct mmr_incident *i = mmr_tracker_get(a->p->tracker, reason);
-    bool is_news = false;
-    for (uint32_t k = 0; i && k < i->n_actions; k++) {
-        struct mmr_action_rec *x = &i->actions[k];
-        bool is_it = x->id == a->like.id ||
-                     (x->verb == a->like.verb && x->side == a->like.side && strcmp(x->instance, a->like.instance) == 0 &&
-                      strcmp(x->node, a->like.node) == 0 && mmr_target_equal(x->verb, &x->target, &a->like.target));
-        if (is_it) {
-            const int64_t expires_ns = x->receipt.expires_ns;
-            is_news |= mmr_action_take_receipt(x, a->r, a->now_ns);
-            if (x->receipt.expires_ns != expires_ns && x->incident == i->id && a->p->ops.lease)
-                a->p->ops.lease(a->p->ops.ctx, x);
-            a->taken++;
-        }
-    }
-    if (is_news)
-        step(a->p, i, a->now_ns);
-}
-
-static bool find_action(void *ctx, struct mmr_incident *i)
-{
-    struct answer *a = ctx;
-    if (!mmr_incident_action(i, a->like.id))
-        return true;
-    a->like = *mmr_incident_action(i, a->like.id);
-    a->like.incident = i->id;
-    a->taken = 1;
-    return false;
-}
-
-int mmr_pipeline_receipt(struct mmr_pipeline *p, uint64_t action_id, const struct mmr_receipt *r, int64_t now_ns,
-                         struct mmr_error *err)
-{
-    struct answer a = {.p = p, .r = r, .like = {.id = action_id}, .now_ns = now_ns};
-    p->now_ns = now_ns;
-    const struct mmr_action_rec *held = mmr_leases_get(p->leases, action_id);
-    if (held) {
-        a.like = *held;
-        struct reasons list = {.n = 0}; /* first the list: a refusal ends the lease, and what follows may order another */
-        mmr_leases_each_reason(p->leases, action_id, note_reason, &list);
-        (void)mmr_leases_receipt(p->leases, action_id, r, now_ns);
-        for (size_t k = 0; k < list.n; k++)
-            take(&a, list.id[k]);
-    } else { /* ended already, or an incident restored without its lease */
-        mmr_tracker_each(p->tracker, find_action, &a);
-        if (a.taken)
-            take(&a, a.like.incident);
-    }
-    if (!a.taken)
-        return mmr_fail(err, MMR_ENOENT, "receipt for action %016llx, which no open incident ordered",
-                        (unsigned long long)action_id);
-    return 0;
-}
-
-int mmr_pipeline_known_good(struct mmr_pipeline *p, uint64_t incident, const char *who, const char *reason, int64_t now_ns,
-                            struct mmr_error *err)
-{
-    struct mmr_incident *i = mmr_tracker_get(p->tracker, incident);
-    int e = 0;
-    if (!i)
-        return mmr_fail(err, MMR_ENOENT, "incident %016llx is not open", (unsigned long long)incident);
-    p->now_ns = now_ns;
-    if (i->class_current == MMR_CLASS_OF_SEVERE && !i->is_withdrawn)
-        if ((e = mmr_withdraw(i, who, reason, err)) == 0)
-            tell(p, i, MMR_CHANGE_CLASS | MMR_CHANGE_BAND, now_ns); /* a correction for whoever was told */
-    if (e == 0)
-        step(p, i, now_ns);
-    return e;
-}
-
-static void lease_steps(struct mmr_pipeline *p, int64_t now_ns)
-{
-    static const unsigned flags[] = {[MMR_LEASE_DO_RENEW] = MMR_ACT_RENEW, [MMR_LEASE_DO_VERIFY] = MMR_ACT_VERIFY,
-                                     [MMR_LEASE_DO_ASSERT] = 0, [MMR_LEASE_DO_UNDO] = MMR_ACT_UNDO};
-    struct mmr_lease_step todo[STEPS_MAX];
-    size_t n = mmr_leases_due(p->leases, now_ns, todo, STEPS_MAX, NULL, NULL);
-    for (size_t k = 0; k < n; k++) {
-        const struct mmr_action_rec *a = mmr_leases_get(p->leases, todo[k].id);
-        if (a && p->ops.order)
-            p->ops.order(p->ops.ctx, a, flags[todo[k].what]);
-    }
-}
-
-void mmr_pipeline_tick(struct mmr_pipeline *p, int64_t now_ns)
-{
-    uint64_t id;
-    p->now_ns = now_ns;
-    if (p->env.policy.is_replay)
-        return;
-    lease_steps(p, now_ns);
-    while (mmr_due_take(&p->due, now_ns, &id)) {
-        struct mmr_incident *i = mmr_tracker_get(p->tracker, id);
-        if (!i || i->id != id)
-            continue;
-        struct told *t = told_of(p, id);
-        if (t)
-            t->due_ns = 0;
-        if (may_close(i) && i->revision && now_ns - i->updated_ns >= p->quiet_ns) {
-            i->is_closed = true;
-            tell(p, i, MMR_CHANGE_WHY, now_ns);
-            release(p, i);
-            mmr_table_drop(p->told, mmr_key_of(K_TOLD, &id, 8));
-            mmr_tracker_close(p->tracker, i);
-            continue;
-        }
-        step(p, i, now_ns);
-    }
-    (void)mmr_pipeline_work(p, now_ns, UINT32_MAX);
-}
-
-int64_t mmr_pipeline_next_due(const struct mmr_pipeline *p)
-{
-    int64_t a = mmr_due_next(&p->due), b = mmr_leases_next_ns(p->leases);
-    return a < b ? a : b;
-}
-
-/* ---- the end of recorded input, and the beginning after a restart ---- */
-
-struct all {
-    struct mmr_incident **list;
-    size_t n, cap;
-    bool is_failed;
-};
-
-static bool collect(void *ctx, struct mmr_incident *i)
-{
-    struct all *a = ctx;
-    if (a->n == a->cap) {
-        size_t cap = a->cap ? a->cap * 2 : 64;
-        struct mmr_incident **p = realloc(a->list, cap * sizeof(struct mmr_incident *));
-        if (!p) {
-            a->is_failed = true;
-            return false;
-        }
-        a->list = p;
-        a->cap = cap;
-    }
-    a->list[a->n++] = i;
-    return true;
-}
-
-static int oldest_first(const void *x, const void *y)
-{
-    struct mmr_incident *a, *b;
-    memcpy(&a, x, sizeof a);
-    memcpy(&b, y, sizeof b);
-    if (a->first_ns != b->first_ns)
-        return a->first_ns < b->first_ns ? -1 : 1;
-    return a->id < b->id ? -1 : a->id > b->id;
-}
-
-int mmr_pipeline_finish(struct mmr_pipeline *p, struct mmr_error *err)
-{
-    struct all a = {0};
-    int e = 0;
-    protect_infra(p);
-    mmr_tracker_each(p->tracker, collect, &a);
-    if (a.is_failed)
-        e = mmr_fail(err, MMR_ENOMEM, "replay: out of memory for %zu incidents", a.n);
-    for (size_t k = 0; e == 0 && k < a.n; k++)
-        e = mmr_tracker_view(p->tracker, a.list[k], err);
-    if (e == 0 && a.n)
-        qsort(a.list, a.n, sizeof(struct mmr_incident *), oldest_first);
-    for (size_t k = 0; e == 0 && k < a.n; k++)
-        step(p, a.list[k], a.list[k]->last_ns);
-    free(a.list);
-    return e;
-}
-
-int mmr_pipeline_restore(struct mmr_pipeline *p, struct mmr_incident *i, int64_t now_ns, struct mmr_error *err)
-{
-    uint64_t id = i->id;
-    int e = mmr_tracker_restore(p->tracker, i, err);
-    struct mmr_incident *open = mmr_tracker_get(p->tracker, id);
-    if (e < 0 || !open)
-        return e;
-    for (uint32_t k = 0; k < open->n_actions; k++) {
-        const struct mmr_action_rec *a = &open->actions[k];
-        bool is_first;
-        if (a->state >= MMR_STATE_ORDERED && a->state <= MMR_STATE_EFFECTIVE)
-            (void)mmr_leases_hold(p->leases, a, open->id, now_ns, &is_first, NULL);
-    }
-    struct told *t = told_of(p, open->id);
-    if (t)
-        t->digest = digest_of(open);
-    schedule(p, open, now_ns);
-    return 0;
 }
 
 const struct mmr_incident *mmr_pipeline_incident(struct mmr_pipeline *p, uint64_t id)
