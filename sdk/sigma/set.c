@@ -56,7 +56,8 @@ static uint32_t atom_key(const struct sigma_atom *a)
 {
     uint32_t h = 2166136261u;
     const uint32_t head[] = {a->op, a->compare, a->part, a->is_cased, a->field, a->other, a->re_flags, a->lit_op};
-    h = hash_bytes(h, head, sizeof head);
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
+        h = (h ^ head[i]) * 16777619u;
     if (a->lit)
         h = hash_bytes(h, a->lit, a->lit_len);
     if (a->pat)
@@ -298,11 +299,10 @@ static int64_t day_ns(const char *text)
     char extra;
     if (!text || sscanf(text, "%4d-%2d-%2d%c", &y, &m, &d, &extra) != 3 || y < 1970 || m < 1 || m > 12 || d < 1 || d > 31)
         return 0;
-    tm.tm_year = y - 1900;
+    tm.tm_year = (y < 2250 ? y : 2250) - 1900; /* "9999-12-31" is for ever; later is no int64_t any more */
     tm.tm_mon = m - 1;
     tm.tm_mday = d;
-    int64_t s = timegm(&tm);
-    return s < INT64_MAX / 1000000000 ? s * 1000000000 : INT64_MAX; /* "9999-12-31" is for ever */
+    return (int64_t)timegm(&tm) * 1000000000;
 }
 
 /* What a person decided to overlook: NOT (selection AND time < expires), joined to its rules */
@@ -381,10 +381,12 @@ static int add_document(void *ctx, const struct sigma_yaml *doc, struct mmr_erro
     struct adding *ad = ctx;
     struct mmr_sigma *s = ad->s;
     const char *action = sigma_yaml_text(doc, "action");
-    if (doc->type == SIGMA_YAML_NULL || !collect(ad, doc, &doc))
+    const struct sigma_yaml *rule = NULL;
+    if (doc->type == SIGMA_YAML_NULL || !collect(ad, doc, &rule))
         return 0; /* an empty document between separators, or one that only says what others have in common */
-    if (!doc)
+    if (!rule)
         return mmr_fail(err, MMR_ENOMEM, "%s: out of memory for rules", ad->file);
+    doc = rule;
     struct sigma_detection *d = mmr_sigma_alloc(&s->arena, 1, sizeof *d);
     if (!d)
         return mmr_fail(err, MMR_ENOMEM, "%s: out of memory for rules", ad->file);
