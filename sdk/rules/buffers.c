@@ -18,6 +18,8 @@ static const struct buf_kind kinds[] = {
     {"icmpv4.hdr", 0, TB, BUF_PACKET, 0},
     {"icmpv6.hdr", 0, TB, BUF_PACKET, 0},
     {"eth.hdr", 0, TB, BUF_PACKET, 0},
+    {"ip.src", 0, TB, BUF_PACKET, 0},
+    {"ip.dst", 0, TB, BUF_PACKET, 0},
     {"http.uri", APP_HTTP_ANY, TS, 0, 0},
     {"http.uri.raw", APP_HTTP_ANY, TS, 0, 0},
     {"http.method", APP_HTTP_ANY, TS, 0, 0},
@@ -225,6 +227,13 @@ unsigned mmr_app_of(const char *app)
         return APP_NONE;
     unsigned id = mmr_app_by_name(app, strlen(app));
     return id == APP_HTTP_ANY ? APP_HTTP1 : id == APP_NONE ? APP_UNKNOWN : id;
+}
+
+bool mmr_app_is_parsed(unsigned app)
+{
+    static const uint8_t unseen[] = {APP_MDNS, APP_NFS, APP_SIP, APP_RDP, APP_TFTP, APP_IKE, APP_QUIC, APP_MQTT, APP_MODBUS, APP_DNP3,
+                                     APP_ENIP, APP_RFB, APP_TELNET, APP_POP3, APP_IMAP, APP_NTP, APP_PGSQL, APP_WEBSOCKET, APP_BITTORRENT};
+    return !memchr(unseen, (int)app, sizeof unseen);
 }
 
 bool mmr_app_covers(unsigned rule_app, unsigned flow_app, bool is_exact)

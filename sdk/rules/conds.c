@@ -196,8 +196,8 @@ static bool stream_size_is(const struct cond *c, const struct mmr_flow *f)
     if (!f || f->proto != 6)
         return false;
     /* counted by sequence numbers: the SYN is one of them */
-    bool client = mmr_number_is(&c->num, (int64_t)f->bytes[MMR_TO_SERVER] + 1);
-    bool server = mmr_number_is(&c->num, (int64_t)f->bytes[MMR_TO_CLIENT] + 1);
+    bool client = mmr_number_is(&c->num, (int64_t)f->bytes[MMR_TO_SERVER] + (f->packets[MMR_TO_SERVER] > 0));
+    bool server = mmr_number_is(&c->num, (int64_t)f->bytes[MMR_TO_CLIENT] + (f->packets[MMR_TO_CLIENT] > 0));
     return c->sub == 1 ? server : c->sub == 2 ? client : c->sub == 3 ? server && client : server || client;
 }
 

@@ -326,6 +326,17 @@ static unsigned app_of(struct mmr_rules_engine *e, const char *app)
     return e->apps[at].id;
 }
 
+/* The connection's protocol. Where both ends have spoken before this packet and nobody knew them, it has none. */
+static unsigned app_of_flow(struct mmr_rules_engine *e, const struct mmr_flow *f, const struct mmr_packet *p)
+{
+    uint64_t bytes[2] = {f->bytes[0], f->bytes[1]};
+    if (f->app)
+        return app_of(e, f->app);
+    if (p && p->flow == f && bytes[p->dir & 1] >= p->payload_len)
+        bytes[p->dir & 1] -= p->payload_len;
+    return bytes[0] && bytes[1] ? APP_UNKNOWN : APP_NONE;
+}
+
 static uint16_t buffer_of(struct mmr_rules_engine *e, const char *name)
 {
     unsigned at = (unsigned)((uintptr_t)name * 0x9e3779b1U >> 8) % NAMES_MEMO;
@@ -336,13 +347,14 @@ static uint16_t buffer_of(struct mmr_rules_engine *e, const char *name)
     return (uint16_t)e->names[at].id;
 }
 
+/* s->packet: known already, if any */
 static void from_flow(struct mmr_rules_engine *e, struct subject *s, struct mmr_flow *f, uint8_t dir)
 {
     bool is_server = dir == MMR_TO_CLIENT;
     s->flow = f;
     s->dir = dir;
     s->proto = mmr_proto_of(f->proto);
-    s->flow_app = app_of(e, f->app);
+    s->flow_app = app_of_flow(e, f, s->packet);
     s->who.src = is_server ? &f->server : &f->client;
     s->who.dst = is_server ? &f->client : &f->server;
     s->who.src_port = is_server ? f->server_port : f->client_port;
@@ -407,7 +419,7 @@ void mmr_rules_packet(struct mmr_rules_engine *e, const struct mmr_packet *p)
     s.state = flow_state(e, p->flow);
     s.flow = p->flow;
     s.proto = p->ip_version ? mmr_proto_of(p->proto) : p->ethertype == 0x0806 ? PROTO_ARP : PROTO_FRAME;
-    s.flow_app = p->flow ? app_of(e, p->flow->app) : APP_NONE;
+    s.flow_app = p->flow ? app_of_flow(e, p->flow, p) : APP_NONE;
     s.who = (struct state_who){.src = &p->src, .dst = &p->dst, .src_port = p->src_port, .dst_port = p->dst_port,
                                .flow_id = p->flow ? p->flow->id : 0, .now_ns = e->now_ns};
     if (!s.proto || (s.state && s.state->is_passed))

@@ -160,6 +160,12 @@ static bool packet_buffer(const struct subject *s, unsigned buf, const uint8_t *
         *ret_len = 14; /* two addresses and the type */
         return f && f->linktype == 1 && f->data && f->cap_len >= 14;
     }
+    if (p && p->ip_version && (buf == BUF_IP_SRC || buf == BUF_IP_DST)) {
+        size_t skip = p->ip_version == 4 ? 12 : 0; /* IPv4's stand at the end of the sixteen bytes */
+        *ret = (buf == BUF_IP_SRC ? p->src.b : p->dst.b) + skip;
+        *ret_len = sizeof p->src.b - skip;
+        return true;
+    }
     if (!p || !p->l3 || p->l4_off > p->l3_len)
         return false;
     const uint8_t *l4 = p->l3 + p->l4_off;

@@ -183,6 +183,19 @@ static int kw_ip_proto(struct parse *p, const struct keyword *k, struct text arg
     return 0;
 }
 
+static int kw_l3_proto(struct parse *p, const struct keyword *k, struct text arg)
+{
+    bool is_v4 = mmr_text_is(arg, "ipv4") || mmr_text_is(arg, "ip4"), is_v6 = mmr_text_is(arg, "ipv6") || mmr_text_is(arg, "ip6");
+    struct cond *c = is_v4 || is_v6 ? mmr_parse_cond(p, COND_IP_PROTO) : NULL;
+    if (!is_v4 && !is_v6)
+        return bad(p, k->name, arg, "ipv4 or ipv6");
+    if (!c)
+        return p->err.code;
+    c->sub = is_v4 ? 4 : 6;
+    c->num = (struct number){.op = NUM_GE};
+    return 0;
+}
+
 static int kw_plain(struct parse *p, const struct keyword *k, struct text arg)
 {
     (void)arg;
@@ -347,6 +360,7 @@ const struct keyword mmr_kw_header[] = {
     {"rpc", kw_rpc, 0},
     {"fragbits", kw_fragbits, 0},
     {"ip_proto", kw_ip_proto, 0},
+    {"l3_proto", kw_l3_proto, 0},
     {"sameip", kw_plain, COND_SAMEIP},
     {"ipopts", kw_ipopts, 0},
     {"stream_size", kw_stream_size, 0},

@@ -250,6 +250,8 @@ static int parse_proto(struct parse *p, struct text t)
     p->r->proto = PROTO_TCP | PROTO_UDP;
     if (!p->r->app)
         return mmr_fail(&p->err, MMR_EUNSUPPORTED, "protocol '%.*s' is not known", (int)(t.len > 30 ? 30 : t.len), t.p);
+    if (!mmr_app_is_parsed(p->r->app))
+        return mmr_fail(&p->err, MMR_EUNSUPPORTED, "protocol '%.*s' is read by no parser: the rule could never match", (int)t.len, t.p);
     return 0;
 }
 
@@ -443,7 +445,7 @@ static int classify(struct parse *p)
 {
     struct rule *r = p->r;
     unsigned dirs = DIR_BOTH;
-    bool has_negated = false, has_anchor = false, has_header_cond = false;
+    bool has_negated = false, has_anchor = false, has_header_cond = false, is_proto_only = !r->n_groups;
     for (uint32_t g = 0; g < r->n_groups; g++) {
         const struct group *grp = &r->groups[g];
         const struct buf_kind *k = mmr_buf_kind(grp->buf);
@@ -483,6 +485,7 @@ static int classify(struct parse *p)
     }
     for (uint32_t i = 0; i < r->n_conds; i++) {
         uint8_t t = r->conds[i].type;
+        is_proto_only = is_proto_only && t == COND_IP_PROTO;
         if (t == COND_DCE_IFACE || t == COND_DCE_OPNUM)
             r->flags |= R_APP | R_TX_ONLY_COND;
         else if (t == COND_APP_PROTO)
@@ -494,7 +497,7 @@ static int classify(struct parse *p)
         for (uint32_t i = 0; i < r->n_conds; i++)
             if (r->conds[i].type != COND_APP_PROTO)
                 r->flags &= (uint16_t)~R_PD_ONLY;
-    if (has_header_cond && !(r->flags & R_APP))
+    if (has_header_cond && !is_proto_only && !(r->flags & R_APP))
         r->flags |= R_NEED_PKT;
     if (r->flow & FLOW_ONLY_STREAM)
         r->flags |= R_NEED_STREAM;
@@ -508,8 +511,8 @@ static int classify(struct parse *p)
     bool reads_bits = false;
     for (uint32_t i = 0; i < r->n_bits; i++)
         reads_bits |= r->bits[i].op == BIT_ISSET || r->bits[i].op == BIT_ISNOTSET || r->bits[i].op == BIT_CMP;
-    if (!r->app && !r->n_groups && !reads_bits && !r->n_conds && !r->flow && r->sport->is_any && r->dport->is_any && !(r->flags & (R_NEED_PKT | R_NEED_STREAM)) &&
-        !(r->proto & PROTO_ARP))
+    /* who speaks with whom, and nothing else: asked once for each direction of a connection */
+    if (!r->app && is_proto_only && !reads_bits && !r->flow && !(r->flags & (R_NEED_PKT | R_NEED_STREAM)) && !(r->proto & PROTO_ARP))
         r->flags |= R_IP_ONLY;
     return 0;
 }

@@ -150,7 +150,7 @@ static unsigned on_datagrams(const char *rules, const char *const *payload, size
     assert_int_equal(mmr_rules_compile(set, &err), 0);
     assert_int_equal(mmr_rules_engine_new(set, &opt, &e, &err), 0);
     struct mmr_flow flow = {.struct_size = sizeof flow, .ip_version = 4, .proto = IPPROTO_UDP, .id = 1, .client_port = 1000,
-                            .server_port = 53, .packets = {1, 1}};
+                            .server_port = 53, .packets = {1, 1}, .bytes = {10, 10}};
     flow.client = (struct mmr_addr){{[10] = 0xff, 0xff, 192, 0, 2, 1}};
     flow.server = (struct mmr_addr){{[10] = 0xff, 0xff, 198, 51, 100, 1}};
     for (size_t i = 0; i < n; i++) {
@@ -180,6 +180,11 @@ static void chains_mean_what_the_language_says(void **state)
         {"alert ip 8000::/1 any -> any any (sid:1;)", "x", 0},
         {"alert ip !::/0 any -> any any (sid:1;)", "x", 1},
         {"alert ip [::/0,0.0.0.0/0] any -> any any (sid:1;)", "x", 1},
+        {R("ip.src; content:\"|c0 00 02 01|\"; bsize:4;"), "x", 1},
+        {R("ip.dst; content:\"|c6 33|\"; startswith;"), "x", 1},
+        {R("ip.dst; content:\"|c0 00|\"; startswith;"), "x", 0},
+        {R("l3_proto:ipv4; content:\"x\";"), "x", 1},
+        {R("l3_proto:ipv6; content:\"x\";"), "x", 0},
         {R("content:\"n=\"; byte_test:0,=,12,0,relative,string,dec;"), "n=12;", 1},
         {R("content:\"n=\"; byte_test:0,=,12,0,relative,string,dec;"), "n=", 0},
         {R("content:\"ABC\";"), "xxabcxx", 0},
@@ -265,6 +270,14 @@ static void state_spans_packets(void **state)
         {"alert udp any any -> any any (content:\"b\"; threshold:type both, track by_src, count 3, seconds 60; sid:1;)", 1},
         {"alert udp any any -> any any (content:\"b\"; detection_filter:track by_src, count 3, seconds 60; sid:1;)", 1},
         {"alert udp any any -> any any (content:\"b\"; threshold:type limit, track by_src, count 1, seconds 1; sid:1;)", 2},
+        /* who speaks with whom is asked once for each direction; "flow" makes it a question of every packet */
+        {"alert udp any any -> any 53 (sid:1;)", 1},
+        {"alert ip any any -> any any (ip_proto:17; sid:1;)", 1},
+        {"alert ip any any -> any any (ip_proto:6; sid:1;)", 0},
+        {"alert udp any any -> any 53 (flow:to_server; sid:1;)", 5},
+        /* both ends have spoken and nobody knew them */
+        {"alert udp any any -> any any (app-layer-protocol:!dns; content:\"b\"; sid:1;)", 4},
+        {"alert udp any any -> any any (app-layer-protocol:failed; sid:1;)", 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned got = on_datagrams(rows[i].rules, ab, sizeof ab / sizeof ab[0], rows[i].rules);
@@ -286,7 +299,7 @@ static unsigned on_stream(const char *rules, const char *const *seg, size_t n)
     assert_int_equal(mmr_rules_compile(set, &err), 0);
     assert_int_equal(mmr_rules_engine_new(set, &opt, &e, &err), 0);
     struct mmr_flow flow = {.struct_size = sizeof flow, .ip_version = 4, .proto = IPPROTO_TCP, .id = 1,
-                            .tcp_state = MMR_TCP_ESTABLISHED, .client_port = 1000, .server_port = 80};
+                            .tcp_state = MMR_TCP_ESTABLISHED, .client_port = 1000, .server_port = 80, .packets = {2, 1}};
     for (size_t i = 0; i < n; i++) {
         struct mmr_frame frame = {.struct_size = sizeof frame, .time_ns = 1, .index = i + 1};
         struct mmr_packet p = {.struct_size = sizeof p, .frame = &frame, .flow = &flow, .ip_version = 4, .proto = IPPROTO_TCP,
@@ -322,6 +335,7 @@ static void streams_are_seen_across_segments_and_once(void **state)
         {"alert tcp any any -> any any (content:\"end\"; stream_size:server,=,1; sid:1;)", 1}, /* by sequence numbers: its SYN */
         {"alert tcp any any -> any any (content:\"end\"; stream_size:server,=,0; sid:1;)", 0},
         {"alert tcp any any -> any any (content:\"end\"; flow:established,to_client; sid:1;)", 0},
+        {"alert tcp any any -> any any (content:\"end\"; app-layer-protocol:!http; sid:1;)", 0}, /* the server may still say it */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned got = on_stream(rows[i].rule, split, 3);

@@ -56,6 +56,7 @@ static void tell(struct proto *m, struct proto_flow *pf, struct data_flow *d, co
 {
     uint8_t said = d->what.is_upload ? MMR_TO_SERVER : MMR_TO_CLIENT; /* as the command has it, whoever opened the connection */
     const char *command = d->what.is_upload ? "STOR" : "RETR";
+    char size[24];
     if (d->is_told)
         return;
     d->is_told = true;
@@ -70,6 +71,8 @@ static void tell(struct proto *m, struct proto_flow *pf, struct data_flow *d, co
         proto_buf(m, "file.name", d->what.name, strlen(d->what.name));
     if (d->n)
         proto_buf(m, "file.data", d->file, d->n);
+    if (d->n && d->n < d->cap) /* all of it was seen */
+        proto_buf(m, "filesize", size, (size_t)snprintf(size, sizeof size, "%zu", d->n));
     proto_tx_send(m, pf, pkt, d->dir, true, "ftp-data", NULL);
     struct mmr_event *ev = proto_event(m, pf->flow, pkt, "ftp.file", MMR_CLASS_FTP, d->what.is_upload ? 1 : 2);
     mmr_event_str(ev, "file.name", d->what.name[0] ? d->what.name : NULL);

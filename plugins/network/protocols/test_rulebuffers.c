@@ -345,6 +345,7 @@ static void files_of_ftp_are_read_where_they_were_announced(void **state)
     } rows[] = {
         {"passive", "PASV\r\n", "227 Entering Passive Mode (192,0,2,1,200,10)\r\n", "RETR pub/a.txt\r\n", false, 51210, 1, "ftp-data 1 file.data=root:x\n"},
         {"its name", "PASV\r\n", "227 Entering Passive Mode (192,0,2,1,200,10)\r\n", "RETR pub/a.txt\r\n", false, 51210, 1, "ftp-data 1 file.name=a.txt\n"},
+        {"its size", "PASV\r\n", "227 Entering Passive Mode (192,0,2,1,200,10)\r\n", "RETR pub/a.txt\r\n", false, 51210, 1, "ftp-data 1 filesize=6\n"},
         {"extended passive, up", "EPSV\r\n", "229 Entering Extended Passive Mode (|||51210|)\r\n", "STOR b.bin\r\n", false, 51210, 0, "ftp-data 0 ftpdata_command=STOR\n"},
         {"active", "PORT 192,0,2,7,200,10\r\n", "200 ok\r\n", "RETR a.txt\r\n", true, 51210, 0, "ftp-data 0 file.data=root:x\n"},
         {"a fetch is told to the client, whoever connects", "PORT 192,0,2,7,200,10\r\n", "200 ok\r\n", "RETR a.txt\r\n", true, 51210, 0, "ftp-data 1 ftpdata_command=RETR\n"},
