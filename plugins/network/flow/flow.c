@@ -24,7 +24,9 @@ struct flow_config {
     int64_t tcp_new, tcp, closed, udp, other, duplicate_window;
     bool checksums, start_events, end_events;
 };
-enum { TIMER_MS = 1000, EXPIRE_STEP_NS = 100000000 };
+enum { TIMER_MS = 1000, EXPIRE_STEP_NS = 100000000, BACK_PACKETS = 16 };
+/* QUIET_NS: after that a SYN means a new connection, whatever the old one left open; BACK_NS: farther back is no disorder of packets, the clock was set */
+static const int64_t QUIET_NS = 60 * INT64_C(1000000000), BACK_NS = 60 * INT64_C(1000000000);
 struct flow_plugin {
     const struct mmr_host *host;
     const struct flow_config *cfg;
@@ -36,8 +38,9 @@ struct flow_plugin {
     struct direction_memory directions;
     struct net_ranges home;
     int64_t now_ns, expired_ns, timeout_ns[FLOW_AGES];
+    uint32_t n_back; /* packets in a row from before BACK_NS */
     uint64_t n_evicted, n_refused, n_duplicate, n_malformed;
-    uint64_t told_evicted, told_fragments, told_forced;
+    uint64_t told_evicted, told_fragments, told_forced, told_ignored, told_refused;
     bool is_replay;
     uint8_t event[4096];
 };
@@ -138,6 +141,8 @@ static enum flow_age age_of(const struct flow *f)
         return FLOW_AGE_TCP_NEW;
     case MMR_TCP_CLOSED:
         return FLOW_AGE_CLOSED;
+    case MMR_TCP_MIDSTREAM: /* until both sides spoke, or one said something: a scan without SYN looks so too */
+        return (f->pub.packets[0] && f->pub.packets[1]) || ((f->dir[0].flags | f->dir[1].flags) & DIR_DATA) ? FLOW_AGE_TCP : FLOW_AGE_TCP_NEW;
     default:
         return FLOW_AGE_TCP;
     }
@@ -199,13 +204,16 @@ static bool is_reset_good(const struct flow *f, uint8_t dir, const struct mmr_pa
 static void next_tcp_state(struct flow *f, uint8_t dir, const struct mmr_packet *p)
 {
     uint8_t *s = &f->pub.tcp_state, flags = p->tcp_flags;
+    if (p->flags & (MMR_PKT_BAD_CHECKSUM | MMR_PKT_MALFORMED))
+        return; /* hosts drop it */
     if (flags & NET_TCP_RST) {
         if (is_reset_good(f, dir, p)) {
             *s = MMR_TCP_CLOSED;
             f->is_reset = 1;
         }
     } else if (flags & NET_TCP_SYN) {
-        flow_stream_syn(f, dir, p->tcp_seq);
+        if (*s == MMR_TCP_SYN || *s == MMR_TCP_SYN_ACK) /* later ones are not for this connection, or forged */
+            flow_stream_syn(f, dir, p->tcp_seq);
         if ((flags & NET_TCP_ACK) && *s == MMR_TCP_SYN)
             *s = MMR_TCP_SYN_ACK;
     } else if (flags & NET_TCP_ACK) {
@@ -216,17 +224,29 @@ static void next_tcp_state(struct flow *f, uint8_t dir, const struct mmr_packet 
     }
 }
 
+/* Does the segment answer the SYN this flow began with? seq: the sender's first number. */
+static bool is_its_syn(const struct flow_dir *d, uint32_t seq)
+{
+    return (d->flags & DIR_SYNCED) && seq + 1 == d->next_seq - (uint32_t)d->offset;
+}
+
 /* The old connection of these ports is over and this packet belongs to another one. */
 static bool is_new_connection(const struct flow *f, uint8_t dir, const struct mmr_packet *p)
 {
     const struct flow_dir *d = &f->dir[dir];
-    if ((p->tcp_flags & (NET_TCP_SYN | NET_TCP_ACK | NET_TCP_RST)) == NET_TCP_SYN) {
-        bool is_same = (d->flags & DIR_SYNCED) && !(d->flags & DIR_DATA) && p->tcp_seq + 1 == d->next_seq;
-        return !is_same && (f->pub.tcp_state == MMR_TCP_CLOSED || f->pub.tcp_state == MMR_TCP_CLOSING ||
-                            f->pub.tcp_state == MMR_TCP_MIDSTREAM);
+    const uint8_t kind = p->tcp_flags & (NET_TCP_SYN | NET_TCP_ACK | NET_TCP_RST);
+    if (p->flags & (MMR_PKT_BAD_CHECKSUM | MMR_PKT_MALFORMED))
+        return false;
+    if (kind == NET_TCP_SYN) {
+        bool is_over = f->pub.tcp_state == MMR_TCP_CLOSED || f->pub.tcp_state == MMR_TCP_MIDSTREAM ||
+                       (f->dir[0].flags & f->dir[1].flags & DIR_FIN) || p->frame->time_ns - f->pub.last_ns > QUIET_NS;
+        return is_over && ((d->flags & DIR_DATA) || !is_its_syn(d, p->tcp_seq));
     }
+    if (kind == (NET_TCP_SYN | NET_TCP_ACK)) /* anybody can send a SYN; who agrees to it has left the old connection */
+        return dir == MMR_TO_CLIENT && (f->pub.tcp_state == MMR_TCP_ESTABLISHED || f->pub.tcp_state == MMR_TCP_CLOSING) &&
+               (d->flags & DIR_SYNCED) && !is_its_syn(d, p->tcp_seq);
     /* data goes on after a reset: the reset did not reach its aim, so neither side is done */
-    return f->pub.tcp_state == MMR_TCP_CLOSED && f->is_reset && p->payload_len > 1 && !(p->tcp_flags & NET_TCP_RST) &&
+    return f->pub.tcp_state == MMR_TCP_CLOSED && f->is_reset && p->payload_len > 1 && !(kind & NET_TCP_RST) &&
            (d->flags & DIR_SYNCED) && p->tcp_seq == d->next_seq;
 }
 
@@ -297,6 +317,19 @@ static void take_ip(struct flow_plugin *m, struct mmr_packet *p, const struct ne
     flow_table_touch(m->table, f, age_of(f));
 }
 
+/* Time goes on by the packets. One that comes late changes nothing; when all come from long before, the clock was set back. */
+static void take_time(struct flow_plugin *m, int64_t now_ns)
+{
+    m->n_back = m->now_ns - now_ns > BACK_NS ? m->n_back + 1 : 0;
+    if (m->n_back >= BACK_PACKETS) {
+        flow_table_set_back(m->table, m->now_ns - now_ns);
+        m->n_back = 0;
+        m->now_ns = m->expired_ns = now_ns;
+    }
+    if (now_ns > m->now_ns)
+        m->now_ns = now_ns;
+}
+
 /* depth: how many tunnels this frame is inside of. is_rebuilt: it lies in the memory of reassembled fragments. */
 static void take_frame(struct flow_plugin *m, const struct mmr_frame *frame, unsigned depth, bool is_rebuilt)
 {
@@ -304,8 +337,7 @@ static void take_frame(struct flow_plugin *m, const struct mmr_frame *frame, uns
     struct net_extra x;
     struct mmr_frame carried;
     enum net_decoded kind = net_decode(frame, m->cfg->checksums, &p, &x);
-    if (frame->time_ns > m->now_ns)
-        m->now_ns = frame->time_ns;
+    take_time(m, frame->time_ns);
     if (m->now_ns - m->expired_ns > EXPIRE_STEP_NS)
         expire(m, m->now_ns);
     if (p.flags & MMR_PKT_MALFORMED)
@@ -363,12 +395,17 @@ static void on_timer(void *self, uint64_t cookie)
         m->told_evicted = m->n_evicted;
         m->host->log(m->host->impl, MMR_LOG_WARN, text);
     }
-    if (m->frags.n_dropped != m->told_fragments || m->streams.n_forced != m->told_forced) {
-        char text[160];
-        (void)snprintf(text, sizeof text, "flow.given_up fragments=%llu stream_pieces=%llu (too many, too old, or impossible)",
-                       (unsigned long long)(m->frags.n_dropped - m->told_fragments), (unsigned long long)(m->streams.n_forced - m->told_forced));
+    if (m->frags.n_dropped != m->told_fragments || m->streams.n_forced != m->told_forced || m->streams.n_ignored + m->streams.n_outside != m->told_ignored ||
+        m->n_refused != m->told_refused) {
+        char text[240];
+        const uint64_t ignored = m->streams.n_ignored + m->streams.n_outside;
+        (void)snprintf(text, sizeof text, "flow.given_up fragments=%llu stream_pieces=%llu segments=%llu flows=%llu (too many, too old, or impossible)",
+                       (unsigned long long)(m->frags.n_dropped - m->told_fragments), (unsigned long long)(m->streams.n_forced - m->told_forced),
+                       (unsigned long long)(ignored - m->told_ignored), (unsigned long long)(m->n_refused - m->told_refused));
         m->told_fragments = m->frags.n_dropped;
         m->told_forced = m->streams.n_forced;
+        m->told_ignored = ignored;
+        m->told_refused = m->n_refused;
         m->host->log(m->host->impl, MMR_LOG_INFO, text);
     }
     (void)m->host->set_timer(m->host->impl, TIMER_MS, 0);

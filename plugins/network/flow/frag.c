@@ -31,7 +31,8 @@ static struct frag_datagram *find(struct frag_table *t, const struct mmr_packet 
             spare = spare ? spare : d;
             continue;
         }
-        if (d->id == x->frag_id && d->proto == p->proto && d->ip_version == p->ip_version &&
+        /* IPv6 takes the protocol from the first fragment, whatever the others say (RFC 8200 section 4.5) */
+        if (d->id == x->frag_id && (d->proto == p->proto || p->ip_version == 6) && d->ip_version == p->ip_version &&
             memcmp(&d->src, &p->src, 16) == 0 && memcmp(&d->dst, &p->dst, 16) == 0)
             return d;
         if (d->first_ns < oldest->first_ns)
@@ -97,6 +98,13 @@ bool frag_take(struct frag_table *t, const struct mmr_packet *p, const struct ne
         return false;
     }
     struct frag_datagram *d = find(t, p, x);
+    /* the end stands once it was said: what lies behind it, or says another one, is not counted as a part of the whole */
+    if (d->total ? off + len > d->total || (x->is_last_frag && off + len != d->total) : x->is_last_frag && off + len < d->end) {
+        t->n_dropped++;
+        return false;
+    }
+    if (off + len > d->end)
+        d->end = off + len;
     if (++d->n > FRAG_EACH_MAX || !grow(d, (off + len + 7) & ~7U)) {
         forget(d);
         t->n_dropped++;
@@ -107,6 +115,7 @@ bool frag_take(struct frag_table *t, const struct mmr_packet *p, const struct ne
     if (off == 0 && d->header_len == 0) {
         d->header_len = p->ip_version == 4 ? (uint8_t)((p->l3[0] & 15) * 4) : 40;
         memcpy(d->buf, p->l3, d->header_len); /* parked at the front until the end */
+        d->proto = p->proto;
     }
     for (uint32_t at = 0; at < len; at += 8) {
         uint32_t unit = (off + at) / 8, n = len - at < 8 ? len - at : 8;

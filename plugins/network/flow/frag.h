@@ -14,6 +14,7 @@ struct frag_datagram {
     uint8_t proto, ip_version, header_len;
     bool is_used;
     uint32_t total;   /* bytes of the whole payload; 0: the last fragment is not here yet */
+    uint32_t end;     /* behind the last byte that is here */
     uint32_t units;   /* 8-byte units present */
     uint32_t n;       /* fragments taken */
     int64_t first_ns;

@@ -1,6 +1,7 @@
 /* stream.c - TCP data in order: overlaps, retransmissions, holes, pickup in the middle. */
 #include "stream.h"
 
+#include "net_cursor.h"
 #include "net_decode.h"
 
 #include <stdlib.h>
@@ -12,8 +13,11 @@ enum {
     WAIT_MAX = 512,        /* pieces waiting in one direction */
     HOLE_PATIENCE_NS = 20000000, /* an acknowledgement may be captured before the data it is for */
     HOLE_PATIENCE_N = 8,
-    HOLE_MAX_NS = 2000000000, /* longer than a retransmission takes */
 };
+/* How long a hole stays open that nobody acknowledged: longer than a retransmission takes where only one half of the line is seen;
+ * while the receiver is seen and waits for it too, as long as he may. */
+static const int64_t HOLE_MAX_NS = 2 * INT64_C(1000000000), HOLE_WAITED_NS = 120 * INT64_C(1000000000);
+enum { URGENT = 32 };
 
 static int32_t seq_diff(uint32_t a, uint32_t b)
 {
@@ -80,7 +84,9 @@ static void drain(struct flow_streams *s, struct flow *f, uint8_t dir, bool give
             give_up = false;
         }
         uint32_t skip = (uint32_t)-ahead;
-        if (skip < w->len)
+        if (skip < w->len && w->is_urgent)
+            d->next_seq += w->len - skip;
+        else if (skip < w->len)
             publish(s, f, dir, w->data + skip, w->len - skip, 0, p);
         drop_first(s, d);
     }
@@ -107,6 +113,7 @@ static bool insert_piece(struct flow_streams *s, struct flow_dir *d, struct flow
         return false;
     w->seq = seq;
     w->len = len;
+    w->is_urgent = false;
     memcpy(w->data, data, len);
     w->next = *at;
     *at = w;
@@ -153,7 +160,8 @@ static void settle(struct flow_streams *s, struct flow *f, uint8_t dir, const st
     int64_t now = p->frame->time_ns;
     while (d->wait && seq_diff(d->wait->seq, d->next_seq) > 0) {
         bool acked = (peer->flags & DIR_ACKED) && seq_diff(peer->ack, d->wait->seq) >= 0;
-        bool old = now - d->hole_ns > HOLE_MAX_NS;
+        bool waited = (peer->flags & DIR_ACKED) && seq_diff(peer->ack, d->next_seq) <= 0;
+        bool old = now - d->hole_ns > (waited ? HOLE_WAITED_NS : HOLE_MAX_NS);
         if (!old && !(acked && (now - d->hole_ns > HOLE_PATIENCE_NS || d->n_wait >= HOLE_PATIENCE_N)))
             return;
         drain(s, f, dir, true, p);
@@ -176,30 +184,52 @@ bool flow_stream_is_old(const struct flow *f, uint8_t dir, const struct mmr_pack
            seq_diff(p->tcp_seq + p->payload_len, d->next_seq) <= 0;
 }
 
-static void take_data(struct flow_streams *s, struct flow *f, uint8_t dir, const struct mmr_packet *p,
-                      uint32_t missing)
+/* Nobody's acknowledgement speaks against seq: the receiver is not seen, or it is about where he is. */
+static bool is_believable(const struct flow_dir *receiver, uint32_t seq)
+{
+    int32_t off = seq_diff(seq, receiver->ack);
+    return !(receiver->flags & DIR_ACKED) || (off > -FAR_BYTES && off < FAR_BYTES);
+}
+
+static bool is_far(const struct flow_dir *receiver, int32_t ahead, uint32_t seq)
+{
+    return ahead > FAR_BYTES || ahead < -(1 << 30) ||
+           (ahead < -FAR_BYTES && (receiver->flags & DIR_ACKED) && is_believable(receiver, seq));
+}
+
+/* Far from where the stream is. False: leave the segment; true: the stream moved there. */
+static bool move_far(struct flow_streams *s, struct flow *f, uint8_t dir, const struct mmr_packet *p, uint32_t seq)
 {
     struct flow_dir *d = &f->dir[dir];
-    uint32_t seq = p->tcp_seq + ((p->tcp_flags & NET_TCP_SYN) ? 1 : 0);
-    const uint8_t *data = p->payload;
-    uint32_t len = p->payload_len;
-    if (!(d->flags & DIR_SYNCED)) {
-        d->flags |= DIR_SYNCED;
-        /* one byte without PSH at the pickup is a keep-alive probe: its byte is no data */
-        d->next_seq = len == 1 && !(p->tcp_flags & NET_TCP_PSH) ? seq + 1 : seq;
-    }
+    s->n_outside++;
+    /* the receiver drops what is outside his window; were the stream to follow, what he does take would look old */
+    if (!is_believable(&f->dir[!dir], seq) || ++d->n_bad < FAR_RESYNC)
+        return false;
+    while (d->wait)
+        drain(s, f, dir, true, p);
     int32_t ahead = seq_diff(seq, d->next_seq);
-    if (ahead > FAR_BYTES || ahead < -(1 << 30)) {
-        s->n_outside++;
-        if (++d->n_bad < FAR_RESYNC)
+    if (ahead > 0)
+        note_gap(s, d, (uint32_t)ahead);
+    else
+        d->next_seq = seq;
+    return true;
+}
+
+static void drop_waiting(struct flow_streams *s, struct flow_dir *d)
+{
+    while (d->wait)
+        drop_first(s, d);
+}
+
+/* A run of bytes that are all of one kind. missing: bytes behind them that the capture cut off. */
+static void take_run(struct flow_streams *s, struct flow *f, uint8_t dir, const struct mmr_packet *p, uint32_t seq,
+                     const uint8_t *data, uint32_t len, uint32_t missing)
+{
+    struct flow_dir *d = &f->dir[dir];
+    int32_t ahead = seq_diff(seq, d->next_seq);
+    if (is_far(&f->dir[!dir], ahead, seq)) {
+        if (!move_far(s, f, dir, p, seq))
             return;
-        while (d->wait)
-            drain(s, f, dir, true, p);
-        ahead = seq_diff(seq, d->next_seq);
-        if (ahead > 0)
-            note_gap(s, d, (uint32_t)ahead);
-        else
-            d->next_seq = seq;
         ahead = 0;
     }
     d->n_bad = 0;
@@ -207,17 +237,15 @@ static void take_data(struct flow_streams *s, struct flow *f, uint8_t dir, const
     if (ahead > 0) {
         if (!d->wait)
             d->hole_ns = p->frame->time_ns;
-        if (!hold(s, d, seq, data, len)) {
-            s->n_forced++;
-            while (d->wait && seq_diff(seq, d->next_seq) > 0)
-                drain(s, f, dir, true, p);
-            ahead = seq_diff(seq, d->next_seq);
-            if (ahead > 0)
-                note_gap(s, d, (uint32_t)ahead);
-            ahead = ahead > 0 ? 0 : ahead;
-        } else {
+        if (hold(s, d, seq, data, len))
             return;
-        }
+        s->n_forced++;
+        while (d->wait && seq_diff(seq, d->next_seq) > 0)
+            drain(s, f, dir, true, p);
+        ahead = seq_diff(seq, d->next_seq);
+        if (ahead > 0)
+            note_gap(s, d, (uint32_t)ahead);
+        ahead = ahead > 0 ? 0 : ahead;
     }
     uint32_t skip = (uint32_t)-ahead;
     if (skip < len && d->wait && seq_diff(seq + len, d->wait->seq) > 0) {
@@ -236,31 +264,139 @@ static void take_data(struct flow_streams *s, struct flow *f, uint8_t dir, const
     drain(s, f, dir, false, p);
 }
 
+/* The byte at urgent_seq: it has a number in the stream, and no place in what the application reads. */
+static void take_urgent(struct flow_streams *s, struct flow *f, uint8_t dir, const struct mmr_packet *p, const uint8_t *byte)
+{
+    struct flow_dir *d = &f->dir[dir];
+    struct flow_seg **at = &d->wait;
+    int32_t ahead = seq_diff(d->urgent_seq, d->next_seq);
+    if (ahead == 0 && !(d->wait && d->wait->seq == d->urgent_seq))
+        d->next_seq++;
+    else if (ahead > 0 && ahead <= FAR_BYTES) {
+        if (!d->wait)
+            d->hole_ns = p->frame->time_ns;
+        while (*at && seq_diff((*at)->seq + (*at)->len, d->urgent_seq) <= 0)
+            at = &(*at)->next;
+        if (*at && seq_diff((*at)->seq, d->urgent_seq) <= 0)
+            return; /* that byte waits already */
+        if (insert_piece(s, d, at, d->urgent_seq, byte, 1))
+            (*at)->is_urgent = true;
+        return;
+    }
+    drain(s, f, dir, false, p);
+}
+
+/* Where an urgent byte is read apart, and by whom: services that speak Telnet's commands read it in its place. */
+static void note_urgent(const struct flow *f, struct flow_dir *d, const struct mmr_packet *p)
+{
+    const uint8_t *tcp = p->l3 ? p->l3 + p->l4_off : NULL;
+    if (!(p->tcp_flags & URGENT) || !tcp || f->pub.server_port == 21 || f->pub.server_port == 23)
+        return;
+    uint16_t at = net_be16(tcp + 18); /* the byte before the one it points to, as all systems read it */
+    d->urgent_seq = p->tcp_seq + (at ? at - 1U : 0);
+    d->flags |= DIR_URGENT;
+}
+
+static void take_data(struct flow_streams *s, struct flow *f, uint8_t dir, const struct mmr_packet *p,
+                      uint32_t missing)
+{
+    struct flow_dir *d = &f->dir[dir];
+    uint32_t seq = p->tcp_seq + ((p->tcp_flags & NET_TCP_SYN) ? 1 : 0);
+    const uint8_t *data = p->payload;
+    uint32_t len = p->payload_len;
+    if (!(d->flags & DIR_SYNCED)) {
+        d->flags |= DIR_SYNCED;
+        /* one byte without PSH at the pickup is a keep-alive probe: its byte is no data */
+        d->next_seq = len == 1 && !(p->tcp_flags & NET_TCP_PSH) ? seq + 1 : seq;
+    }
+    if (d->flags & DIR_SYN_DATA) { /* the answer to the SYN was not seen: what is sent again was not taken the first time */
+        if (seq == d->next_seq)
+            drop_waiting(s, d);
+        d->flags &= (uint8_t)~DIR_SYN_DATA;
+        drain(s, f, dir, false, p);
+    }
+    note_urgent(f, d, p);
+    uint32_t at = d->urgent_seq - seq;
+    if (!(d->flags & DIR_URGENT) || at >= len) {
+        take_run(s, f, dir, p, seq, data, len, missing);
+        return;
+    }
+    if (at)
+        take_run(s, f, dir, p, seq, data, at, 0);
+    take_urgent(s, f, dir, p, data + at);
+    if (at + 1 < len)
+        take_run(s, f, dir, p, seq + at + 1, data + at + 1, len - at - 1, missing);
+}
+
+/* What a SYN carries waits until the other side's answer says whether it was taken (RFC 7413). */
+static void take_syn_data(struct flow_streams *s, struct flow_dir *d, const struct mmr_packet *p)
+{
+    if (!(d->flags & DIR_SYNCED) || (d->flags & (DIR_DATA | DIR_STARTED)) || p->tcp_seq + 1 != d->next_seq)
+        return;
+    if (hold(s, d, d->next_seq, p->payload, p->payload_len))
+        d->flags |= DIR_SYN_DATA;
+    else
+        s->n_forced++;
+}
+
+static void answer_syn_data(struct flow_streams *s, struct flow *f, uint8_t dir, const struct mmr_packet *p)
+{
+    struct flow_dir *d = &f->dir[dir];
+    if (p->tcp_ack == d->next_seq)
+        drop_waiting(s, d);
+    d->flags &= (uint8_t)~DIR_SYN_DATA;
+    drain(s, f, dir, false, p);
+}
+
+static void take_fin(struct flow_dir *d, const struct mmr_packet *p, uint32_t missing)
+{
+    uint32_t fin = p->tcp_seq + p->payload_len + missing;
+    if (!(d->flags & DIR_SYNCED)) {
+        d->next_seq = fin;
+        d->flags |= DIR_SYNCED;
+    }
+    int32_t ahead = seq_diff(fin, d->next_seq);
+    if (ahead < 0 || ahead > FAR_BYTES)
+        return; /* not in the window: the receiver drops it, and so it ends nothing */
+    d->fin_seq = fin;
+    d->flags |= DIR_FIN;
+}
+
 void flow_stream_segment(struct flow_streams *s, struct flow *f, uint8_t dir, const struct mmr_packet *p,
                          uint32_t missing)
 {
-    struct flow_dir *d = &f->dir[dir];
-    if (d->flags & DIR_ENDED)
+    struct flow_dir *d = &f->dir[dir], *peer = &f->dir[!dir];
+    const uint8_t kind = p->tcp_flags & (NET_TCP_SYN | NET_TCP_ACK | NET_TCP_RST);
+    if (kind & NET_TCP_RST)
+        return; /* its payload, if any, says why, and nobody reads it */
+    if (kind == 0 && f->pub.tcp_state != MMR_TCP_MIDSTREAM) {
+        s->n_ignored++; /* after the handshake hosts drop what acknowledges nothing */
         return;
-    if (p->tcp_flags & NET_TCP_ACK) {
-        if (!(d->flags & DIR_ACKED) || seq_diff(p->tcp_ack, d->ack) > 0)
+    }
+    if (kind & NET_TCP_ACK) {
+        int32_t on = seq_diff(p->tcp_ack, d->ack);
+        if (!(d->flags & DIR_ACKED) || on > 0 || on < -FAR_BYTES)
             d->ack = p->tcp_ack;
         d->flags |= DIR_ACKED;
-        if (f->dir[!dir].wait)
+        if ((kind & NET_TCP_SYN) && !(peer->flags & (DIR_DATA | DIR_STARTED | DIR_SYN_DATA))) { /* it names the other side's first byte */
+            peer->next_seq = p->tcp_ack;
+            peer->flags |= DIR_SYNCED;
+        }
+        if (peer->flags & DIR_SYN_DATA)
+            answer_syn_data(s, f, !dir, p);
+        if (peer->wait)
             settle(s, f, !dir, p);
     }
-    if (p->payload_len > 0)
+    if (d->flags & DIR_ENDED)
+        return;
+    if (p->payload_len > 0 && kind == NET_TCP_SYN)
+        take_syn_data(s, d, p);
+    else if (p->payload_len > 0)
         take_data(s, f, dir, p, missing);
-    if (d->wait)
+    if (d->wait && !(d->flags & DIR_SYN_DATA))
         settle(s, f, dir, p);
-    if ((p->tcp_flags & NET_TCP_FIN) && !(d->flags & DIR_FIN)) {
-        d->fin_seq = p->tcp_seq + p->payload_len + missing;
-        d->flags |= DIR_FIN;
-        if (!(d->flags & DIR_SYNCED)) {
-            d->next_seq = d->fin_seq;
-            d->flags |= DIR_SYNCED;
-        }
-    }
+    if ((p->tcp_flags & NET_TCP_FIN) && (kind & NET_TCP_ACK) && !(d->flags & DIR_FIN))
+        take_fin(d, p, missing);
     if ((d->flags & DIR_FIN) && seq_diff(d->next_seq, d->fin_seq) >= 0)
         end_dir(s, f, dir, p);
 }

@@ -1,7 +1,9 @@
 /*
  * stream.h - puts TCP data in order. The first copy of a byte wins, whatever comes later. A hole is
  * given up when the receiver acknowledged what is behind it, when the bytes waiting reach a ceiling,
- * or when the connection ends; the gap is told. Segments come from the wire; none is trusted.
+ * when it stays too long, or when the connection ends; the gap is told. Segments come from the wire; none
+ * is trusted: where the other side's acknowledgements are seen, they say what it took. What hosts do not take (data of
+ * a SYN that was not acknowledged, urgent bytes, a FIN out of the window, what comes with a reset) is not delivered.
  */
 #ifndef MMR_FLOW_STREAM_H
 #define MMR_FLOW_STREAM_H
@@ -12,7 +14,8 @@ struct flow_streams { /* limits, counters, and where data goes */
     uint32_t held_max;       /* bytes waiting in one direction of one flow */
     uint64_t held_total_max; /* bytes waiting in all flows */
     uint64_t held_total;
-    uint64_t n_gaps, gap_bytes, n_forced, n_outside; /* n_forced: holes given up for lack of memory */
+    /* n_forced: holes given up for lack of memory; n_ignored: segments no host takes, which say nothing here either */
+    uint64_t n_gaps, gap_bytes, n_forced, n_outside, n_ignored;
     void (*deliver)(void *ctx, const struct mmr_chunk *chunk);
     void *ctx;
 };

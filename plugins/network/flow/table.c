@@ -38,7 +38,7 @@ static uint32_t key_hash(const struct flow_table *t, const struct flow_key *k)
 {
     /* a sum does not depend on the direction */
     uint64_t h = end_hash(&k->a, k->a_port, t->seed) + end_hash(&k->b, k->b_port, t->seed);
-    h = mix(h, (uint64_t)k->proto << 32 | (uint64_t)k->vlan << 16 | k->id16);
+    h = mix(h, (uint64_t)k->proto << 32 | k->id16);
     return (uint32_t)h;
 }
 
@@ -92,25 +92,41 @@ static bool same(const struct mmr_addr *a, const struct mmr_addr *b)
     return memcmp(a->b, b->b, 16) == 0;
 }
 
+/* The direction of key in f; -1: another conversation. */
+static int direction_of(const struct flow *f, const struct flow_key *k)
+{
+    bool is_icmp = k->proto == 1 || k->proto == 58; /* ports hold type and code there */
+    if (same(&f->pub.client, &k->a) && same(&f->pub.server, &k->b) &&
+        (is_icmp || (f->pub.client_port == k->a_port && f->pub.server_port == k->b_port)))
+        return MMR_TO_SERVER;
+    if (same(&f->pub.client, &k->b) && same(&f->pub.server, &k->a) &&
+        (is_icmp || (f->pub.client_port == k->b_port && f->pub.server_port == k->a_port)))
+        return MMR_TO_CLIENT;
+    return -1;
+}
+
 struct flow *flow_table_find(struct flow_table *t, const struct flow_key *k, uint8_t *ret_dir)
 {
     uint32_t h = key_hash(t, k);
+    struct flow *half = NULL; /* its other direction came with another tag, or is this one's */
     for (struct flow *f = t->buckets[h & t->mask]; f; f = f->hash_next) {
-        if (f->hash != h || f->pub.proto != k->proto || f->pub.vlan != k->vlan || f->id16 != k->id16)
+        if (f->hash != h || f->pub.proto != k->proto || f->id16 != k->id16)
             continue;
-        bool is_icmp = k->proto == 1 || k->proto == 58; /* ports hold type and code there */
-        if (same(&f->pub.client, &k->a) && same(&f->pub.server, &k->b) &&
-            (is_icmp || (f->pub.client_port == k->a_port && f->pub.server_port == k->b_port))) {
-            *ret_dir = MMR_TO_SERVER;
+        int dir = direction_of(f, k);
+        if (dir < 0)
+            continue;
+        if (f->vlan[dir] == k->vlan) {
+            *ret_dir = (uint8_t)dir;
             return f;
         }
-        if (same(&f->pub.client, &k->b) && same(&f->pub.server, &k->a) &&
-            (is_icmp || (f->pub.client_port == k->b_port && f->pub.server_port == k->a_port))) {
-            *ret_dir = MMR_TO_CLIENT;
-            return f;
+        if (f->vlan[dir] == VLAN_UNSEEN && (!half || f->vlan[!dir] == k->vlan)) {
+            half = f;
+            *ret_dir = (uint8_t)dir;
         }
     }
-    return NULL;
+    if (half)
+        half->vlan[*ret_dir] = k->vlan;
+    return half;
 }
 
 static void age_unlink(struct flow_table *t, struct flow *f)
@@ -170,6 +186,8 @@ struct flow *flow_table_add(struct flow_table *t, const struct flow_key *k, bool
     f->pub.vlan = k->vlan;
     f->pub.id = ++t->next_id;
     f->id16 = k->id16;
+    f->vlan[is_reversed] = k->vlan;
+    f->vlan[!is_reversed] = VLAN_UNSEEN;
     f->pub.client = is_reversed ? k->b : k->a;
     f->pub.server = is_reversed ? k->a : k->b;
     f->pub.client_port = is_reversed ? k->b_port : k->a_port;
@@ -204,4 +222,15 @@ struct flow *flow_table_oldest(struct flow_table *t, enum flow_age age)
 uint32_t flow_table_count(const struct flow_table *t)
 {
     return t->count;
+}
+
+void flow_table_set_back(struct flow_table *t, int64_t ns)
+{
+    for (unsigned a = 0; a < FLOW_AGES; a++)
+        for (struct flow *f = t->ages[a].oldest; f; f = f->newer) {
+            f->pub.first_ns -= ns;
+            f->pub.last_ns -= ns;
+            f->dir[0].hole_ns -= ns;
+            f->dir[1].hole_ns -= ns;
+        }
 }

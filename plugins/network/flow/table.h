@@ -14,6 +14,7 @@ enum flow_age { /* lists by time-out; the order is the order of eviction */
 struct flow_seg { /* a piece of a TCP stream that waits for what is before it */
     struct flow_seg *next;
     uint32_t seq, len;
+    bool is_urgent; /* a byte the application does not read in its place */
     uint8_t data[];
 };
 enum {
@@ -23,9 +24,11 @@ enum {
     DIR_ENDED = 1 << 3,   /* the END chunk was published */
     DIR_ACKED = 1 << 4,   /* ack is set: what this side acknowledged last */
     DIR_DATA = 1 << 5,    /* sent data */
+    DIR_SYN_DATA = 1 << 6, /* what waits came with the SYN: nobody knows yet whether the other side took it */
+    DIR_URGENT = 1 << 7,  /* urgent_seq is set */
 };
 struct flow_dir {
-    uint32_t next_seq, fin_seq, ack;
+    uint32_t next_seq, fin_seq, ack, urgent_seq;
     uint32_t held;        /* bytes waiting */
     uint64_t offset;      /* of next_seq in the stream */
     struct flow_seg *wait, *tail;
@@ -39,10 +42,12 @@ struct flow { /* pub first: a struct mmr_flow pointer is a struct flow pointer *
     struct flow *hash_next, *older, *newer;
     uint32_t hash;
     uint16_t id16; /* ICMP echo: the identifier */
+    uint16_t vlan[2]; /* by direction: mirrors tag one and leave the other without; VLAN_UNSEEN */
     uint8_t age, is_reset;
     struct flow_dir dir[2];
 };
 
+enum { VLAN_UNSEEN = 0xffff };
 struct flow_key {
     struct mmr_addr a, b; /* of the packet: source, destination */
     uint16_t a_port, b_port, vlan, id16;
@@ -53,7 +58,7 @@ struct flow_table;
 int flow_table_new(uint32_t max, uint64_t seed, struct flow_table **ret, struct mmr_error *err);
 /* Frees flows without telling anybody; pieces of streams too. */
 void flow_table_free(struct flow_table *t);
-/* The flow of key in either direction; *ret_dir is the packet's. NULL: none. */
+/* The flow of key in either direction; *ret_dir is the packet's. A flow whose other half was not seen yet takes it from any VLAN. NULL: none. */
 struct flow *flow_table_find(struct flow_table *t, const struct flow_key *key, uint8_t *ret_dir);
 /* A new flow whose client is the packet's source (or destination, when reversed); NULL: full, evict. */
 struct flow *flow_table_add(struct flow_table *t, const struct flow_key *key, bool is_reversed, enum flow_age age);
@@ -61,5 +66,7 @@ void flow_table_touch(struct flow_table *t, struct flow *f, enum flow_age age); 
 void flow_table_remove(struct flow_table *t, struct flow *f); /* f is gone afterwards */
 struct flow *flow_table_oldest(struct flow_table *t, enum flow_age age); /* or NULL */
 uint32_t flow_table_count(const struct flow_table *t);
+/* The clock was set back by ns: so are the times of every flow. */
+void flow_table_set_back(struct flow_table *t, int64_t ns);
 
 #endif

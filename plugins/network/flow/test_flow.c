@@ -25,7 +25,7 @@ struct seen {
     int64_t time_ns;
     uint64_t index;
     const char *input;
-    uint16_t ip_id;
+    uint16_t ip_id, urgent;
 };
 
 static void on_chunk(void *ctx, const void *item)
@@ -113,7 +113,7 @@ static void tcp(struct seen *s, bool to_server, uint8_t flags, uint32_t seq, uin
     uint16_t sp = to_server ? 50000 : 80, dp = to_server ? 80 : 50000;
     const uint8_t head[20] = {(uint8_t)(sp >> 8), (uint8_t)sp, (uint8_t)(dp >> 8), (uint8_t)dp, (uint8_t)(seq >> 24),
                               (uint8_t)(seq >> 16), (uint8_t)(seq >> 8), (uint8_t)seq, (uint8_t)(ack >> 24),
-                              (uint8_t)(ack >> 16), (uint8_t)(ack >> 8), (uint8_t)ack, 0x50, flags, 0x20, 0, 0, 0, 0, 0};
+                              (uint8_t)(ack >> 16), (uint8_t)(ack >> 8), (uint8_t)ack, 0x50, flags, 0x20, 0, 0, 0, (uint8_t)(s->urgent >> 8), (uint8_t)s->urgent};
     memcpy(seg, head, 20);
     memcpy(seg + 20, data, n);
     frame(s, NET_DLT_RAW_LINK, b, ip4(s, b, IPPROTO_TCP, to_server ? 1 : 2, to_server ? 2 : 1, seg, 20 + n, 0));
@@ -493,6 +493,237 @@ static void labels_and_tags_are_stepped_over(void **state)
     }
 }
 
+/* What a host does not take is not data; each row says what the server's program would read. */
+static void what_the_other_side_does_not_take_is_no_data(void **state)
+{
+    enum { C = 1, S = 2 };
+    static const struct {
+        const char *why;
+        struct {
+            uint8_t from, flags;
+            uint32_t seq, ack;
+            const char *data;
+            uint16_t urgent;
+            int wait_ms;
+        } seg[12];
+        const char *want;
+    } rows[] = {
+        {"data on a SYN that was not taken", {{C, SYN, 999, 0, "innocent", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1000, 5000, "evil", 0, 0}}, "evil"},
+        {"data on a SYN that was taken", {{C, SYN, 999, 0, "fast", 0, 0}, {S, SYN | ACK, 4999, 1004, "", 0, 0}, {C, ACK, 1004, 5000, "open", 0, 0}}, "fastopen"},
+        {"data on a SYN, only one half seen, sent again", {{C, SYN, 999, 0, "innocent", 0, 0}, {C, ACK, 1000, 5000, "evil", 0, 0}}, "evil"},
+        {"data on a SYN, only one half seen, taken", {{C, SYN, 999, 0, "fast", 0, 0}, {C, ACK, 1004, 5000, "open", 0, 0}}, "fastopen"},
+        {"a second SYN with another number", {{C, SYN, 999, 0, "", 0, 0}, {C, SYN, 77777, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1000, 5000, "evil", 0, 0}}, "evil"},
+        {"a SYN into an open connection", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1000, 5000, "", 0, 0}, {C, SYN, 77777, 0, "", 0, 0}, {C, ACK, 1000, 5000, "evil", 0, 0}}, "evil"},
+        {"a FIN from the past", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1000, 5000, "ev", 0, 0}, {C, FIN | ACK, 500, 5000, "", 0, 0}, {C, ACK, 1002, 5000, "il", 0, 0}}, "evil"},
+        {"a FIN and data that acknowledge nothing", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, PSH, 1000, 0, "nope", 0, 0}, {C, FIN, 1000, 0, "", 0, 0}, {C, ACK, 1000, 5000, "evil", 0, 0}}, "evil"},
+        {"a FIN, then a SYN, of which the server knows nothing", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1000, 5000, "ev", 0, 0}, {C, FIN | ACK, 1040, 5000, "", 0, 0}, {C, SYN, 77777, 0, "", 0, 0}, {C, ACK, 1002, 5000, "il", 0, 0}}, "evil"},
+        {"what comes with a reset", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1000, 5000, "a", 0, 0}, {C, RST, 900000000, 0, "reason", 0, 0}, {C, ACK, 1001, 5000, "b", 0, 0}}, "ab"},
+        {"an urgent byte", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK | 32, 1000, 5000, "eXvil", 2, 0}}, "evil"},
+        {"an urgent byte of the next segment, which comes first", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK | 32, 1002, 5000, "X", 1, 0}, {C, ACK, 1003, 5000, "il", 0, 0}, {C, ACK, 1000, 5000, "ev", 0, 0}}, "evil"},
+        {"an urgent byte announced by the segment before", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK | 32, 1000, 5000, "ev", 3, 0}, {C, ACK, 1002, 5000, "Xil", 0, 0}}, "evil"},
+        {"a hole the server waits for", {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1002, 5000, "il", 0, 0}, {S, ACK, 5000, 1000, "", 0, 9000}, {C, ACK, 1000, 5000, "ev", 0, 0}}, "evil"},
+        {"segments out of the window, again and again",
+         {{C, SYN, 999, 0, "", 0, 0}, {S, SYN | ACK, 4999, 1000, "", 0, 0}, {C, ACK, 1000, 5000, "ev", 0, 0}, {C, ACK, 50001000, 5000, "a", 0, 0}, {C, ACK, 50001001, 5000, "b", 0, 0},
+          {C, ACK, 50001002, 5000, "c", 0, 0}, {C, ACK, 50001003, 5000, "d", 0, 0}, {C, ACK, 50001004, 5000, "e", 0, 0}, {C, ACK, 1002, 5000, "il", 0, 0}},
+         "evil"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct seen s;
+        begin(&s, NULL);
+        for (size_t k = 0; k < 12 && rows[i].seg[k].from; k++) {
+            s.urgent = rows[i].seg[k].urgent;
+            s.time_ns += rows[i].seg[k].wait_ms * MMR_TH_MS;
+            tcp(&s, rows[i].seg[k].from == C, rows[i].seg[k].flags, rows[i].seg[k].seq, rows[i].seg[k].ack, rows[i].seg[k].data);
+        }
+        if (s.n[0] != strlen(rows[i].want) || memcmp(s.data[0], rows[i].want, s.n[0]) != 0)
+            fail_msg("%s: got \"%.*s\", want \"%s\"", rows[i].why, (int)s.n[0], s.data[0], rows[i].want);
+        if (s.n_ended)
+            fail_msg("%s: the flow ended", rows[i].why);
+        mmr_testhost_free(s.th);
+    }
+}
+
+/* The end of the old connection was not captured; its ports are used again. */
+static void ports_used_again_are_a_new_connection_when_the_server_agrees(void **state)
+{
+    struct seen s;
+    (void)state;
+    begin(&s, NULL);
+    handshake(&s);
+    tcp(&s, true, ACK, 1000, 5000, "old");
+    tcp(&s, true, SYN, 0x70000000U, 0, "");
+    assert_int_equal(s.n_ended, 0);
+    tcp(&s, false, SYN | ACK, 0x20000000U, 0x70000001U, "");
+    assert_int_equal(s.n_ended, 1);
+    tcp(&s, true, ACK, 0x70000001U, 0x20000001U, "new");
+    tcp(&s, false, ACK, 0x20000001U, 0x70000004U, "yes");
+    expect(&s, 0, "oldnew");
+    expect(&s, 1, "yes");
+    assert_int_equal(s.gaps[0] + s.gaps[1], 0);
+    mmr_testhost_free(s.th);
+}
+
+static void an_answer_sent_twice_is_no_new_connection(void **state)
+{
+    struct seen s;
+    (void)state;
+    begin(&s, NULL);
+    handshake(&s);
+    tcp(&s, false, ACK, 5000, 1000, "220 hello");
+    tcp(&s, false, SYN | ACK, 4999, 1000, "");
+    tcp(&s, true, ACK, 1000, 5009, "EHLO");
+    assert_int_equal(s.n_ended, 0);
+    expect(&s, 0, "EHLO");
+    mmr_testhost_free(s.th);
+}
+
+/* Fragments that say different ends: nothing comes out that was never sent. */
+static void a_datagram_has_one_end(void **state)
+{
+    struct seen s;
+    uint8_t b[2048], big[80], udp[32] = {0xcf, 0x08, 0x13, 0x88, 0, 32, 0, 0};
+    (void)state;
+    memset(big, 'B', sizeof big);
+    memcpy(udp + 8, "0123456789abcdefghijklmn", 24);
+    begin(&s, NULL);
+    frame(&s, NET_DLT_RAW_LINK, b, ip4(&s, b, IPPROTO_UDP, 1, 2, big, 80, 0x2000 | 10)); /* 80 to 160 */
+    s.ip_id--;
+    frame(&s, NET_DLT_RAW_LINK, b, ip4(&s, b, IPPROTO_UDP, 1, 2, udp + 24, 8, 3)); /* "the last one", before them */
+    s.ip_id--;
+    frame(&s, NET_DLT_RAW_LINK, b, ip4(&s, b, IPPROTO_UDP, 1, 2, udp, 8, 0x2000));
+    assert_int_equal(s.fragments, 0);
+    s.ip_id += 5;
+    frame(&s, NET_DLT_RAW_LINK, b, ip4(&s, b, IPPROTO_UDP, 1, 2, udp + 24, 8, 3));
+    s.ip_id--;
+    frame(&s, NET_DLT_RAW_LINK, b, ip4(&s, b, IPPROTO_UDP, 1, 2, big, 80, 0x2000 | 10)); /* behind the end */
+    s.ip_id--;
+    frame(&s, NET_DLT_RAW_LINK, b, ip4(&s, b, IPPROTO_UDP, 1, 2, udp, 24, 0x2000));
+    assert_int_equal(s.fragments, 1);
+    expect(&s, 0, "0123456789abcdefghijklmn");
+    mmr_testhost_free(s.th);
+}
+
+static size_t ip6(uint8_t *b, uint8_t next, const void *rest, size_t n)
+{
+    const uint8_t head[40] = {0x60, 0, 0, 0, (uint8_t)(n >> 8), (uint8_t)n, next, 64, 0xfd, [23] = 1, [24] = 0xfd, [39] = 2};
+    memcpy(b, head, 40);
+    memcpy(b + 40, rest, n);
+    return 40 + n;
+}
+
+static void many_extension_headers_hide_nothing(void **state)
+{
+    struct seen s;
+    uint8_t b[512], rest[200] = {0};
+    const uint8_t udp[12] = {0xcf, 0x08, 0x13, 0x88, 0, 12, 0, 0, 't', 'e', 'x', 't'};
+    (void)state;
+    for (size_t i = 0; i < 20; i++)
+        rest[i * 8] = i == 19 ? IPPROTO_UDP : IPPROTO_DSTOPTS;
+    memcpy(rest + 160, udp, sizeof udp);
+    begin(&s, NULL);
+    frame(&s, NET_DLT_RAW_LINK, b, ip6(b, IPPROTO_DSTOPTS, rest, 172));
+    expect(&s, 0, "text");
+    mmr_testhost_free(s.th);
+}
+
+static void ipv6_fragments_need_not_agree_on_the_protocol(void **state)
+{
+    struct seen s;
+    uint8_t b[128];
+    const uint8_t first[16] = {IPPROTO_UDP, 0, 0, 1, 0, 0, 0, 9, 0xcf, 0x08, 0x13, 0x88, 0, 16, 0, 0},
+                  second[16] = {IPPROTO_TCP, 0, 0, 8, 0, 0, 0, 9, 'f', 'r', 'a', 'g', 'm', 'e', 'n', 't'};
+    (void)state;
+    begin(&s, NULL);
+    frame(&s, NET_DLT_RAW_LINK, b, ip6(b, IPPROTO_FRAGMENT, second, sizeof second));
+    frame(&s, NET_DLT_RAW_LINK, b, ip6(b, IPPROTO_FRAGMENT, first, sizeof first));
+    expect(&s, 0, "fragment");
+    mmr_testhost_free(s.th);
+}
+
+static void tagged(struct seen *s, uint16_t vlan, bool to_server, uint8_t flags, uint32_t seq, uint32_t ack, const char *data)
+{
+    uint8_t b[256] = {0}, seg[128];
+    size_t n = strlen(data), at = 12;
+    uint16_t sp = to_server ? 50000 : 80, dp = to_server ? 80 : 50000;
+    const uint8_t head[20] = {(uint8_t)(sp >> 8), (uint8_t)sp, (uint8_t)(dp >> 8), (uint8_t)dp, 0, 0, (uint8_t)(seq >> 8), (uint8_t)seq,
+                              0, 0, (uint8_t)(ack >> 8), (uint8_t)ack, 0x50, flags, 0x20};
+    memcpy(seg, head, 20);
+    memcpy(seg + 20, data, n);
+    if (vlan) {
+        b[at] = 0x81;
+        b[at + 3] = (uint8_t)vlan;
+        at += 4;
+    }
+    b[at] = 8;
+    frame(s, NET_DLT_EN10MB, b, at + 2 + ip4(s, b + at + 2, IPPROTO_TCP, to_server ? 1 : 2, to_server ? 2 : 1, seg, 20 + n, 0));
+}
+
+static void a_mirror_that_tags_one_direction_shows_one_conversation(void **state)
+{
+    struct seen s;
+    (void)state;
+    begin(&s, NULL);
+    tagged(&s, 5, true, SYN, 999, 0, "");
+    tagged(&s, 0, false, SYN | ACK, 4999, 1000, "");
+    tagged(&s, 5, true, ACK, 1000, 5000, "ask");
+    tagged(&s, 0, false, ACK, 5000, 1003, "answer");
+    assert_int_equal(mmr_testhost_count(s.th, "flow.start"), 1);
+    expect(&s, 0, "ask");
+    expect(&s, 1, "answer");
+    mmr_testhost_free(s.th);
+    begin(&s, NULL); /* routed from one to the other on the same line: two, each with its own halves */
+    tagged(&s, 5, true, SYN, 999, 0, "");
+    tagged(&s, 6, true, SYN, 999, 0, "");
+    tagged(&s, 6, false, SYN | ACK, 4999, 1000, "");
+    tagged(&s, 5, false, SYN | ACK, 4999, 1000, "");
+    tagged(&s, 5, true, ACK, 1000, 5000, "x");
+    tagged(&s, 6, true, ACK, 1000, 5000, "x");
+    assert_int_equal(mmr_testhost_count(s.th, "flow.start"), 2);
+    expect(&s, 0, "xx");
+    mmr_testhost_free(s.th);
+}
+
+/* The clock was wrong at first and is set back by years: what is said afterwards must not end at once, nor never. */
+static void a_clock_set_back_ends_nothing(void **state)
+{
+    struct seen s;
+    (void)state;
+    begin(&s, NULL);
+    s.time_ns += 365 * 86400 * MMR_TH_S;
+    handshake(&s);
+    s.time_ns -= 365 * 86400 * MMR_TH_S;
+    mmr_testhost_set_time(s.th, s.time_ns);
+    for (uint32_t i = 0; i < 20; i++)
+        tcp(&s, true, ACK, 1000 + i, 5000, "x");
+    mmr_testhost_advance(s.th, 2 * MMR_TH_S);
+    assert_int_equal(s.n_ended, 0);
+    mmr_testhost_advance(s.th, 1900 * MMR_TH_S);
+    assert_int_equal(s.n_ended, 1);
+    mmr_testhost_free(s.th);
+}
+
+/* Packets that belong to nothing do not push real conversations out of the table. */
+static void stray_packets_give_way_first(void **state)
+{
+    static const char *const cfg[] = {"flows_max", "256", NULL};
+    struct seen s;
+    (void)state;
+    begin(&s, cfg);
+    handshake(&s);
+    tcp(&s, true, ACK, 1000, 5000, "a");
+    for (unsigned i = 0; i < 2000; i++) { /* FIN alone, as some scanners send it */
+        uint8_t b[64], seg[20] = {0, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, FIN, 0x20, 0};
+        seg[0] = (uint8_t)(i >> 8);
+        seg[1] = (uint8_t)i;
+        frame(&s, NET_DLT_RAW_LINK, b, ip4(&s, b, IPPROTO_TCP, 9, 2, seg, 20, 0));
+    }
+    tcp(&s, true, ACK, 1001, 5000, "b");
+    expect(&s, 0, "ab");
+    assert_int_equal(s.starts, 1);
+    mmr_testhost_free(s.th);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +743,15 @@ int main(void)
         cmocka_unit_test(what_tunnels_carry_is_seen),
         cmocka_unit_test(tunnels_in_tunnels_end_somewhere),
         cmocka_unit_test(labels_and_tags_are_stepped_over),
+        cmocka_unit_test(what_the_other_side_does_not_take_is_no_data),
+        cmocka_unit_test(ports_used_again_are_a_new_connection_when_the_server_agrees),
+        cmocka_unit_test(an_answer_sent_twice_is_no_new_connection),
+        cmocka_unit_test(a_datagram_has_one_end),
+        cmocka_unit_test(many_extension_headers_hide_nothing),
+        cmocka_unit_test(ipv6_fragments_need_not_agree_on_the_protocol),
+        cmocka_unit_test(a_mirror_that_tags_one_direction_shows_one_conversation),
+        cmocka_unit_test(a_clock_set_back_ends_nothing),
+        cmocka_unit_test(stray_packets_give_way_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

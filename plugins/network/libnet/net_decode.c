@@ -158,8 +158,8 @@ static enum net_decoded decode_ipv6(const uint8_t *l3, size_t len, bool check, s
     memcpy(p->dst.b, l3 + 24, 16);
     struct net_cursor c = cur_of(l3 + 40, have - 40);
     uint8_t next = l3[6];
-    /* 8: more extension headers than that are an attack on decoders, not traffic */
-    for (unsigned i = 0; i < 8; i++) {
+    /* as many extension headers as fit: hosts step over them all, each takes eight bytes at least */
+    for (;;) {
         if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
             next == 135 || next == 139 || next == 140) {
             uint8_t nn = cur_u8(&c), units = cur_u8(&c);
