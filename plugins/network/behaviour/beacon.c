@@ -60,6 +60,8 @@ static bool add_poll(struct polls *p, int64_t now, uint64_t path)
         else
             p->is_many_paths = true;
     }
+    if (p->last_ns - now > 60 * SECOND) /* the clock was set back: the distances begin anew */
+        p->last_ns = 0;
     int64_t gap = now - p->last_ns;
     if (p->last_ns && gap < SECOND / 2)
         return false;

@@ -44,7 +44,8 @@ void beh_find(struct beh *b, const struct beh_rule *r, const struct beh_where *w
     char text[640], addr[NET_ADDR_TEXT];
     struct mmr_event ev;
     va_list ap;
-    if (told && *told && w->time_ns - *told < b->cfg->repeat * 1000000)
+    const int64_t repeat = b->cfg->repeat * 1000000;
+    if (told && *told && w->time_ns - *told < repeat && *told - w->time_ns < repeat)
         return;
     if (told)
         *told = w->time_ns;
@@ -189,6 +190,7 @@ static int on_event(void *self, const void *msgpack, size_t len, struct mmr_erro
     generated_event(b, &b->ev);
     exfil_event(b, &b->ev);
     cleartext_event(b, &b->ev);
+    directory_event(b, &b->ev);
     return MMR_OK;
 }
 
@@ -204,6 +206,8 @@ static void on_chunk(void *self, const void *item)
     callback_chunk(self, item);
     content_chunk(self, item);
     cleartext_chunk(self, item);
+    logins_chunk(self, item);
+    starve_chunk(self, item);
 }
 
 /* ---- plugin ---- */
@@ -215,7 +219,7 @@ static void destroy(void *self)
         return;
     struct memory *const all[] = {&b->told, &b->scan_port, &b->scan_host, &b->scan_slow, &b->guess, &b->web,
                                   &b->poll, &b->dns, &b->icmp, &b->asked, &b->rpc, &b->roles,
-                                  &b->claims, &b->named, &b->nameless, &b->sent, &b->failed};
+                                  &b->claims, &b->named, &b->nameless, &b->sent, &b->failed, &b->leases, &b->looked};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         memory_done(all[i]);
     free(b);
@@ -233,6 +237,7 @@ static int init_memories(struct beh *b)
         {&b->asked, 8192, callback_bytes},  {&b->rpc, 4096, lateral_bytes},    {&b->roles, 1024, sizeof(uint32_t)},
         {&b->claims, 4096, spoof_bytes},      {&b->named, 65536, 1},            {&b->nameless, 1024, nameless_bytes},
         {&b->sent, 16384, sent_bytes},      {&b->failed, 1024, generated_bytes},
+        {&b->leases, 64, starve_bytes},     {&b->looked, 1024, directory_bytes},
     };
     int rc = MMR_OK;
     for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == MMR_OK; i++)
@@ -272,11 +277,11 @@ static const struct mmr_cfg_key config[] = {
     MMR_CFG(struct beh_config, dns_encoded_ok, MMR_CFG_STRV, 0,
             "mcafee.com,sophosxl.net,sophosxl.com,spamhaus.net,spamhaus.org,surbl.org,senderbase.org,in-addr.arpa,ip6.arpa",
             0, 0, "domains whose long coded names are normal (reputation services)"),
-    MMR_CFG(struct beh_config, scan_ports, MMR_CFG_INT, 0, "25", 5, 10000,
+    MMR_CFG(struct beh_config, scan_ports, MMR_CFG_INT, 0, "25", 5, 250,
             "ports of one host that did not answer within a minute: a port scan"),
-    MMR_CFG(struct beh_config, scan_hosts, MMR_CFG_INT, 0, "20", 5, 10000,
+    MMR_CFG(struct beh_config, scan_hosts, MMR_CFG_INT, 0, "20", 5, 250,
             "hosts that did not answer on one port within a minute: a sweep"),
-    MMR_CFG(struct beh_config, scan_slow, MMR_CFG_INT, 0, "120", 20, 100000,
+    MMR_CFG(struct beh_config, scan_slow, MMR_CFG_INT, 0, "120", 20, 250,
             "unanswered attempts of one host within six hours: a slow scan"),
     MMR_CFG(struct beh_config, guesses, MMR_CFG_INT, 0, "8", 3, 10000, "failed logins within five minutes: guessing"),
     MMR_CFG(struct beh_config, sessions, MMR_CFG_INT, 0, "8", 3, 10000,

@@ -36,6 +36,12 @@ struct beh_where { /* the conversation a finding is about */
     uint32_t count; /* occurrences the finding stands for; 0: one */
     const struct mmr_event_view *event; /* fields worth copying, or NULL */
 };
+/* Is the window that began at since_ns over? So it is too when the clock was set back behind it: what was counted then would stay for ever. */
+static inline bool beh_is_over(int64_t now_ns, int64_t since_ns, int64_t window_s)
+{
+    return now_ns - since_ns > window_s * SECOND || since_ns - now_ns > 60 * SECOND;
+}
+
 struct beh_event {
     struct mmr_event_view view;
     struct beh_where where;
@@ -56,6 +62,8 @@ struct beh {
     struct memory named, nameless;                  /* names.c */
     struct memory failed;                           /* generated.c: names a client asked for that do not exist */
     struct memory sent;                             /* exfil.c */
+    struct memory leases;                           /* starve.c */
+    struct memory looked;                           /* directory.c */
     struct beh_event ev;
     uint8_t out[16384];
 };
@@ -72,6 +80,13 @@ bool beh_flag(const struct beh_event *e, const char *key);
 
 void scan_packet(struct beh *b, const struct mmr_packet *p);
 void guess_event(struct beh *b, const struct beh_event *e);
+enum guess_service { SVC_SSH = 1, SVC_SMB, SVC_RDP, SVC_FTP, SVC_HTTP, SVC_KERBEROS, SVC_VNC, SVC_TELNET, SVC_MYSQL, SVC_POSTGRESQL, SVC_MSSQL,
+                     SVC_LDAP, SVC_MAIL, SVC_REDIS, SVC_MONGODB, SVC_MQTT, SVC_SNMP };
+/* A log-in that failed. limit: of failures that are guessing; each_name: repeated tries of one name count once (a misconfigured machine asks for ever). */
+void guess_failure(struct beh *b, const struct beh_where *w, enum guess_service svc, const char *user, uint32_t limit, bool each_name);
+void logins_chunk(struct beh *b, const struct mmr_chunk *c);
+void directory_event(struct beh *b, const struct beh_event *e);
+void starve_chunk(struct beh *b, const struct mmr_chunk *c);
 void beacon_event(struct beh *b, const struct beh_event *e);
 void tunnel_event(struct beh *b, const struct beh_event *e);
 void tunnel_packet(struct beh *b, const struct mmr_packet *p);
@@ -89,8 +104,9 @@ void exfil_event(struct beh *b, const struct beh_event *e);
 void cleartext_event(struct beh *b, const struct beh_event *e);
 void cleartext_chunk(struct beh *b, const struct mmr_chunk *c);
 bool lateral_is_controller(struct beh *b, const struct mmr_addr *a);
+bool lateral_is_machines_service(const char *service); /* of Kerberos: its password is a machine's, long and random */
 /* what each check's maps hold, in bytes */
 extern const uint32_t scan_bytes, guess_bytes, beacon_bytes, dns_bytes, icmp_bytes, callback_bytes, lateral_bytes, spoof_bytes,
-    nameless_bytes, sent_bytes, generated_bytes;
+    nameless_bytes, sent_bytes, generated_bytes, starve_bytes, directory_bytes;
 
 #endif

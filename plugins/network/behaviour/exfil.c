@@ -30,9 +30,9 @@ static void account(struct beh *b, const struct beh_where *w, uint64_t bytes)
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     if (!to)
         return;
-    if (!all->first_ns)
+    if (!all->first_ns || beh_is_over(w->time_ns, all->first_ns, INT32_MAX))
         all->first_ns = w->time_ns;
-    if (w->time_ns - to->since_ns > HOUR_S * SECOND) {
+    if (beh_is_over(w->time_ns, to->since_ns, HOUR_S)) {
         if (to->out > all->peak) /* the hour is over: it is history now */
             all->peak = to->out;
         to->since_ns = w->time_ns;

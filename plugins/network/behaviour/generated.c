@@ -79,7 +79,7 @@ void generated_event(struct beh *b, const struct beh_event *e)
     struct failed *f = memory_get(&b->failed, &k);
     if (!f)
         return;
-    if (e->where.time_ns - f->since_ns > WINDOW_S * SECOND) {
+    if (beh_is_over(e->where.time_ns, f->since_ns, WINDOW_S)) {
         memset(f, 0, sizeof *f);
         f->since_ns = e->where.time_ns;
     }

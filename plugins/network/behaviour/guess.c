@@ -1,7 +1,7 @@
 /*
  * guess.c - password guessing and web scanners. Statistic: failures (answers that say so) or short
- * encrypted login sessions of one client at one service within five minutes; for the web, error
- * answers to many different paths within one minute.
+ * encrypted login sessions of one client at one service within five minutes, or failures at many
+ * machines; for the web, error answers to many different paths within one minute.
  */
 #include "behaviour.h"
 
@@ -23,10 +23,10 @@ static const struct beh_rule guessing = {"mamori.behaviour.password_guessing", "
 static const struct beh_rule spraying = {"mamori.behaviour.password_spraying", "One password tried on many accounts", "attempt.inbound", "low", 3, {"T1110.003", "T1110"}};
 static const struct beh_rule web_scan = {"mamori.behaviour.web_scan", "Web vulnerability scan", "attempt.inbound", "low", 3, {"T1595.002", "T1190"}};
 
-enum service { SVC_SSH = 1, SVC_SMB, SVC_RDP, SVC_FTP, SVC_HTTP, SVC_KERBEROS, SVC_VNC, SVC_TELNET };
-static const char *service_name(enum service s)
+static const char *service_name(enum guess_service s)
 {
-    static const char *const names[] = {"", "SSH", "SMB", "RDP", "FTP", "HTTP", "Kerberos", "VNC", "Telnet"};
+    static const char *const names[] = {"", "SSH", "SMB", "RDP", "FTP", "HTTP", "Kerberos", "VNC", "Telnet", "MySQL", "PostgreSQL", "SQL Server",
+                                        "LDAP", "mail", "Redis", "MongoDB", "MQTT", "SNMP"};
     return names[s];
 }
 
@@ -42,40 +42,68 @@ static struct count *count_of(struct memory *m, const struct beh_where *w, uint6
 {
     struct memory_key k = memory_key(&w->src, &w->dst, what);
     struct count *c = memory_get(m, &k);
-    if (c && w->time_ns - c->since_ns > window_s * SECOND) {
+    if (c && beh_is_over(w->time_ns, c->since_ns, window_s)) {
         memset(c, 0, sizeof *c);
         c->since_ns = w->time_ns;
     }
     return c;
 }
 
-/* each_name: repeated tries of one name count once (a misconfigured machine asks for ever). */
-static void failure(struct beh *b, const struct beh_event *e, enum service svc, const char *user, uint32_t limit,
-                    bool each_name)
+/* Add h to what is known; false: it is there, or there is no room. */
+static bool add_hash(struct count *c, uint64_t h)
 {
-    struct count *c = count_of(&b->guess, &e->where, svc, WINDOW_S);
+    for (uint32_t i = 0; i < c->users; i++)
+        if (c->user_hash[i] == h)
+            return false;
+    if (c->users == 16)
+        return false;
+    c->user_hash[c->users++] = h;
+    return true;
+}
+
+/* One account, or one password, at one machine after the other: each of them sees a single failure. */
+static void failure_elsewhere(struct beh *b, const struct beh_where *w, enum guess_service svc, uint32_t limit)
+{
+    struct memory_key k = memory_key(&w->src, NULL, 0x1000U | (unsigned)svc);
+    struct count *c = memory_get(&b->guess, &k);
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     if (!c)
         return;
-    if (user[0]) {
-        uint64_t h = name_hash(user);
-        uint32_t i = 0;
-        while (i < c->users && c->user_hash[i] != h)
-            i++;
-        if (i < c->users && each_name)
-            return;
-        if (i == c->users && c->users < 16)
-            c->user_hash[c->users++] = h;
+    if (beh_is_over(w->time_ns, c->since_ns, WINDOW_S)) {
+        memset(c, 0, sizeof *c);
+        c->since_ns = w->time_ns;
     }
+    c->n += add_hash(c, name_hash(net_addr_text(&w->dst, dst)));
+    if (c->n < limit)
+        return;
+    struct beh_where where = *w;
+    where.count = c->n;
+    beh_find(b, &spraying, &where, "%s failed to log in to %s of %u machines in %lld s (limit %u), last %s: passwords are tried on many machines",
+             net_addr_text(&w->src, src), service_name(svc), c->n, (long long)((w->time_ns - c->since_ns) / SECOND), limit, dst);
+}
+
+void guess_failure(struct beh *b, const struct beh_where *w, enum guess_service svc, const char *user, uint32_t limit, bool each_name)
+{
+    struct count *c = count_of(&b->guess, w, svc, WINDOW_S);
+    char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    if (!c)
+        return;
+    failure_elsewhere(b, w, svc, limit);
+    if (user[0] && !add_hash(c, name_hash(user)) && each_name)
+        return;
     if (++c->n < limit)
         return;
     bool many = c->users >= 6 && c->users * 2 >= c->n;
-    struct beh_where where = e->where;
+    struct beh_where where = *w;
     where.count = c->n;
     beh_find(b, many ? &spraying : &guessing, &where,
-             "%s failed %u logins at %s of %s in %lld s (limit %u), last account \"%s\": password guessing", net_addr_text(&e->where.src, src), c->n,
-             service_name(svc), net_addr_text(&e->where.dst, dst), (long long)((e->where.time_ns - c->since_ns) / SECOND),
-             limit, user);
+             "%s failed %u logins at %s of %s in %lld s (limit %u), last account \"%s\": password guessing", net_addr_text(&w->src, src), c->n,
+             service_name(svc), net_addr_text(&w->dst, dst), (long long)((w->time_ns - c->since_ns) / SECOND), limit, user);
+}
+
+static void failure(struct beh *b, const struct beh_event *e, enum guess_service svc, const char *user, uint32_t limit, bool each_name)
+{
+    guess_failure(b, &e->where, svc, user, limit, each_name);
 }
 
 /* Encrypted logins: a session that ends after a handshake and little more, again and again. */
@@ -84,7 +112,7 @@ static void short_session(struct beh *b, const struct beh_event *e)
     int64_t in = beh_int(e, "traffic.bytes_in", 0), out = beh_int(e, "traffic.bytes_out", 0),
             ms = beh_int(e, "duration", 0);
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
-    enum service svc = 0;
+    enum guess_service svc = 0;
     if (beh_is(e, "app_name", "ssh") || (e->where.dst_port == 22 && in > 0))
         svc = SVC_SSH;
     else if (e->where.dst_port == 3389 && !beh_is(e, "connection_info.protocol_name", "udp"))
@@ -123,13 +151,7 @@ static void web_answer(struct beh *b, const struct beh_event *e)
     else
         c->ok++;
     uint64_t h = name_hash(beh_text(e, "http_request.url.path", path, sizeof path));
-    if (c->users < 16) { /* distinct paths: sixteen are enough to tell from one broken link */
-        uint32_t i = 0;
-        while (i < c->users && c->user_hash[i] != h)
-            i++;
-        if (i == c->users)
-            c->user_hash[c->users++] = h;
-    }
+    (void)add_hash(c, h); /* distinct paths: sixteen are enough to tell from one broken link */
     if (c->n >= WEB_ERRORS && c->n > c->ok && c->users == 16)
         beh_find(b, &web_scan, &e->where,
                  "%s got %u error answers for different paths from %s port %u in %lld s (limit %d), agent \"%s\", last %s: a web scan",
@@ -164,11 +186,8 @@ static void web_request(struct beh *b, const struct beh_event *e)
     if (!beh_text(e, "http_request.referrer", referer, sizeof referer)[0])
         c->n++;
     uint64_t kind = technology(path);
-    uint32_t i = 0;
-    while (kind && i < c->users && c->user_hash[i] != kind)
-        i++;
-    if (kind && i == c->users && c->users < 16)
-        c->user_hash[c->users++] = kind;
+    if (kind)
+        (void)add_hash(c, kind);
     for (size_t t = 0; !tool && t < sizeof tools / sizeof tools[0]; t++)
         if (strcasestr(agent, tools[t]))
             tool = tools[t];

@@ -83,6 +83,8 @@ static const struct row rows[] = {
 };
 static const struct beh_rule zerologon = {"mamori.lateral.netlogon_flood", "Flood of Netlogon challenges (NetrServerReqChallenge, Zerologon)", "account", "high", 5, {"T1210", "T1068"}};
 static const struct beh_rule admin_write = {"mamori.lateral.admin_share_program", "Program written to an administrative share", "spread", "high", 4, {"T1021.002", "T1570"}};
+static const struct beh_rule secret_file = {"mamori.lateral.secret_file", "A file with the passwords of a machine or of the domain opened over the network", "account", "high", 4, {"T1003.002", "T1003.003", "T1039"}};
+static const struct beh_rule autostart_write = {"mamori.lateral.autostart_file", "A file put into the autostart folder of another machine", "spread", "high", 4, {"T1547.001", "T1570"}};
 static const struct beh_rule winrm = {"mamori.lateral.powershell_remoting", "PowerShell remoting (WinRM) between workstations", "spread", "high", 3, {"T1021.006", "T1059.001"}};
 static const struct beh_rule weak_ticket = {"mamori.lateral.rc4_ticket", "Kerberos AS-REQ that offers only RC4", "account", "high", 3, {"T1558", "T1550.003"}};
 static const struct beh_rule weak_service = {"mamori.lateral.rc4_service_ticket", "Kerberos service ticket asked for with RC4 only (Kerberoasting)", "account", "high", 4, {"T1558.003"}};
@@ -134,7 +136,7 @@ static uint32_t count_netlogon(struct beh *b, const struct beh_where *w, bool ad
     struct flood *f = memory_get(&b->rpc, &k);
     if (!f)
         return 0;
-    if (w->time_ns - f->since_ns > NETLOGON_S * SECOND) {
+    if (beh_is_over(w->time_ns, f->since_ns, NETLOGON_S)) {
         f->since_ns = w->time_ns;
         f->n = 0;
     }
@@ -182,10 +184,34 @@ static bool is_admin_share(const char *share)
            (strcasecmp(name, "ADMIN$") == 0 || (strlen(name) == 2 && ((name[0] | 32) >= 'a' && (name[0] | 32) <= 'z')));
 }
 
+static bool path_ends_with(const char *path, const char *end)
+{
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcasecmp(path + n - m, end) == 0;
+}
+
+/* The registry hives of accounts and secrets, the directory's database, or an image of the process that knows passwords. */
+static void on_open(struct beh *b, const struct beh_event *e)
+{
+    static const char *const ends[] = {"\\ntds.dit", "config\\SAM", "config\\SECURITY", "config\\RegBack\\SAM", "config\\RegBack\\SYSTEM", "\\lsass.dmp", "\\lsass.zip"};
+    const struct beh_where *w = &e->where;
+    char path[512], share[128], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    bool is_secret = false;
+    (void)beh_text(e, "file.path", path, sizeof path);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        is_secret = is_secret || path_ends_with(path, ends[i]);
+    if (is_secret && beh_int(e, "status_id", 1) != 2 && !lateral_is_controller(b, &w->src))
+        beh_find(b, &secret_file, w, "%s opened %s on %s of %s", net_addr_text(&w->src, src), path, beh_text(e, "unmapped.share", share, sizeof share), net_addr_text(&w->dst, dst));
+}
+
 static void on_write(struct beh *b, const struct beh_event *e)
 {
     const struct beh_where *w = &e->where;
     char share[128], type[32], path[256], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    (void)beh_text(e, "file.path", path, sizeof path);
+    if (strcasestr(path, "\\Start Menu\\Programs\\Startup\\") && !path_ends_with(path, "\\desktop.ini"))
+        beh_find(b, &autostart_write, w, "%s wrote %s to %s of %s, which is started when somebody logs on", net_addr_text(&w->src, src), path,
+                 beh_text(e, "unmapped.share", share, sizeof share), net_addr_text(&w->dst, dst));
     if (!is_admin_share(beh_text(e, "unmapped.share", share, sizeof share)) || lateral_is_controller(b, &w->src))
         return;
     (void)beh_text(e, "unmapped.file_type", type, sizeof type);
@@ -222,7 +248,7 @@ static bool has_number(const char *list, const char *number)
 
 /* Services of a machine's own account or of the domain itself: their passwords are long and random, nobody guesses those. Roasting is for services that
  * run under a person's kind of account. */
-static bool is_machines_service(const char *service)
+bool lateral_is_machines_service(const char *service)
 {
     static const char *const classes[] = {"krbtgt", "host/", "ldap/", "cifs/", "gc/", "dns/", "rpcss/", "termsrv/", "wsman/", "restrictedkrbhost/", "kadmin/", "e3514235-"};
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
@@ -246,7 +272,7 @@ static void on_kerberos(struct beh *b, const struct beh_event *e)
     if (!has_number(etypes, "23") || has_number(etypes, "17") || has_number(etypes, "18") || has_number(etypes, "20") || has_number(etypes, "1"))
         return;
     if (is_service) {
-        if (!is_machines_service(beh_text(e, "unmapped.service", service, sizeof service)))
+        if (!lateral_is_machines_service(beh_text(e, "unmapped.service", service, sizeof service)))
             beh_find(b, &weak_service, w, "%s asked %s for a ticket to %s with RC4 only (etypes %s), which can be guessed at home", net_addr_text(&w->src, src),
                      net_addr_text(&w->dst, dst), service, etypes);
         return;
@@ -261,6 +287,8 @@ void lateral_event(struct beh *b, const struct beh_event *e)
         on_call(b, e);
     else if (strcmp(e->kind, "smb.write") == 0)
         on_write(b, e);
+    else if (strcmp(e->kind, "smb.open") == 0)
+        on_open(b, e);
     else if (strcmp(e->kind, "http.request") == 0)
         on_request(b, e);
     else if (strcmp(e->kind, "krb.request") == 0)

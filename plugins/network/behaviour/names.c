@@ -37,7 +37,7 @@ static struct nameless *client_of(struct beh *b, const struct beh_event *e)
 {
     struct memory_key k = memory_key(&e->where.src, NULL, 1);
     struct nameless *c = memory_get(&b->nameless, &k);
-    if (c && !c->first_ns)
+    if (c && (!c->first_ns || beh_is_over(e->where.time_ns, c->first_ns, INT32_MAX)))
         c->first_ns = e->where.time_ns;
     return c;
 }
@@ -74,7 +74,7 @@ static void on_start(struct beh *b, const struct beh_event *e)
     struct nameless *c;
     if (w->zones != MMR_FLOW_CLIENT_INSIDE || strcmp(w->proto, "tcp") != 0 || names_has(b, &w->dst) || !(c = client_of(b, e)))
         return;
-    if (w->time_ns - c->since_ns > WINDOW_S * SECOND) {
+    if (beh_is_over(w->time_ns, c->since_ns, WINDOW_S)) {
         c->since_ns = w->time_ns;
         c->n = 0;
     }

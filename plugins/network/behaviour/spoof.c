@@ -6,7 +6,8 @@
  *
  * Name poisoning: one machine answers to many names. Who asks the whole office for a name by LLMNR or NetBIOS is answered by the machine of that
  * name; a poisoner answers whoever asks, with his own address. Statistic: different names one address answered to within ten minutes. A name service
- * for others (WINS) answers with their addresses; mDNS has many names for one machine and is left out.
+ * for others (WINS) answers with their addresses; mDNS has many names for one machine and is left out. One answer is enough for WPAD, the name
+ * under which machines look for the proxy all their traffic goes to: no machine is called so.
  */
 #include "behaviour.h"
 
@@ -65,9 +66,15 @@ static void on_name(struct beh *b, const struct beh_event *e)
     struct answered *a = memory_get(&b->claims, &k);
     if (!a)
         return;
-    if (where.time_ns - a->since_ns > WINDOW_S * SECOND) {
+    if (beh_is_over(where.time_ns, a->since_ns, WINDOW_S)) {
         memset(a, 0, sizeof *a);
         a->since_ns = where.time_ns;
+    }
+    if (strncasecmp(name, "wpad", 4) == 0 && (name[4] == '\0' || name[4] == '.')) {
+        if (memcmp(&where.dst, &where.src, sizeof where.dst) == 0)
+            where.dst = e->where.src;
+        beh_find(b, &poisoning, &where, "%s answered that it is %s, the proxy of all: it wants the others' traffic and log-ons", net_addr_text(&where.src, addr), name);
+        return;
     }
     const uint32_t h = name_hash(name);
     for (uint32_t i = 0; i < a->n && i < NAMES; i++)
@@ -142,7 +149,7 @@ void spoof_event(struct beh *b, const struct beh_event *e)
     struct owner *o = memory_get(&b->claims, &k);
     if (!o)
         return;
-    if (e->where.time_ns - o->since_ns > WINDOW_S * SECOND) {
+    if (beh_is_over(e->where.time_ns, o->since_ns, WINDOW_S)) {
         memset(o, 0, sizeof *o);
         o->since_ns = e->where.time_ns;
         memcpy(o->first, before, sizeof before);

@@ -1,7 +1,9 @@
 /*
  * tunnel.c - data hidden in DNS names and in echo packets. DNS statistic: names with a long coded
  * label (hex, or letters and digits mixed with high entropy) asked of one server within a minute, and
- * their share of what is asked there. Echo statistic: replies whose content is not the request's.
+ * their share of what is asked there; for kinds of records that people do not ask for and that carry text (TXT, NULL and the like)
+ * shorter coded labels count too. Echo statistic: replies whose content is not the request's; or requests whose content behind
+ * the time and counter that ping puts first is another one each time.
  */
 #include "behaviour.h"
 
@@ -13,7 +15,8 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DNS_WINDOW_S = 60, DNS_CODED = 12, LABEL_MIN = 24, ICMP_RING = 8, ICMP_WRONG = 6, ICMP_LARGE = 100 };
+enum { DNS_WINDOW_S = 60, DNS_CODED = 12, LABEL_MIN = 24, LABEL_MIN_CARRIER = 14, ICMP_WINDOW_S = 600, ICMP_RING = 8, ICMP_WRONG = 6,
+       ICMP_NEW = 20, TAIL_AT = 16, TAIL = 32 /* bytes of the content compared, behind the first 16 */ };
 struct names {
     int64_t since_ns;
     uint32_t coded, all;
@@ -21,19 +24,20 @@ struct names {
 };
 struct echoes {
     int64_t since_ns;
-    uint32_t n_request, n_reply, n_wrong, n_unasked, next;
+    uint32_t n_request, n_reply, n_wrong, n_new, next;
     uint64_t bytes;
     struct {
         uint32_t id_seq, used;
         uint64_t hash;
     } ring[ICMP_RING];
+    uint64_t tail[ICMP_NEW]; /* different contents of requests */
 };
 const uint32_t dns_bytes = sizeof(struct names), icmp_bytes = sizeof(struct echoes);
 
 static const struct beh_rule dns_tunnel = {"mamori.behaviour.dns_tunnel", "Data hidden in DNS names (DNS tunnel)", "foothold.c2", "high", 4, {"T1071.004", "T1048.003", "T1572"}};
 static const struct beh_rule icmp_tunnel = {"mamori.behaviour.icmp_tunnel", "Data hidden in echo packets (ICMP tunnel)", "foothold.c2", "high", 4, {"T1095", "T1572"}};
 
-static bool is_coded_label(const char *p, size_t n)
+static bool is_coded_label(const char *p, size_t n, size_t least)
 {
     unsigned count[256] = {0}, hex = 0, digits = 0, dashes = 0;
     double entropy = 0;
@@ -44,7 +48,7 @@ static bool is_coded_label(const char *p, size_t n)
         digits += c >= '0' && c <= '9';
         dashes += c == '-';
     }
-    if (n < LABEL_MIN)
+    if (n < least)
         return false;
     for (unsigned i = 0; i < 256; i++)
         if (count[i]) {
@@ -56,11 +60,11 @@ static bool is_coded_label(const char *p, size_t n)
     return dashes <= 1 && digits * 8 >= n && entropy > 3.6; /* words with a number stay below */
 }
 
-static bool is_coded_name(const char *name)
+static bool is_coded_name(const char *name, size_t least)
 {
     while (*name) {
         size_t n = strcspn(name, ".");
-        if (is_coded_label(name, n))
+        if (is_coded_label(name, n, least))
             return true;
         name += n + (name[n] == '.');
     }
@@ -92,14 +96,13 @@ static const char *base_domain(const char *name)
 }
 
 static void count_name(struct beh *b, const struct beh_where *w, const struct memory_key *k, const char *name,
-                       const char *group)
+                       const char *group, bool coded)
 {
     struct names *s = memory_get(&b->dns, k);
-    bool coded = is_coded_name(name);
     char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
     if (!s)
         return;
-    if (w->time_ns - s->since_ns > DNS_WINDOW_S * SECOND) {
+    if (beh_is_over(w->time_ns, s->since_ns, DNS_WINDOW_S)) {
         memset(s, 0, sizeof *s);
         s->since_ns = w->time_ns;
     }
@@ -115,6 +118,16 @@ static void count_name(struct beh *b, const struct beh_where *w, const struct me
              (long long)((w->time_ns - s->since_ns) / SECOND), s->all, (unsigned long long)s->bytes, DNS_CODED, name);
 }
 
+/* Records that carry text and that browsers do not ask for, again and again (mail servers ask for TXT and MX of names they are told). */
+static bool is_carrier(const struct beh_event *e)
+{
+    static const char *const types[] = {"TXT", "NULL", "MX", "CNAME", "SRV", "TYPE65399" /* PRIVATE, of iodine */};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (beh_is(e, "query.type", types[i]))
+            return true;
+    return false;
+}
+
 void tunnel_event(struct beh *b, const struct beh_event *e)
 {
     char name[256];
@@ -124,13 +137,14 @@ void tunnel_event(struct beh *b, const struct beh_event *e)
     if (!beh_text(e, "query.hostname", name, sizeof name)[0] || is_allowed(b, name))
         return;
     struct memory_key server = memory_key(&e->where.src, &e->where.dst, 0);
-    count_name(b, &e->where, &server, name, "");
+    const bool coded = is_coded_name(name, is_carrier(e) ? LABEL_MIN_CARRIER : LABEL_MIN);
+    count_name(b, &e->where, &server, name, "", coded);
     const char *base = base_domain(name);
     for (const char *c = base; *c; c++)
         h = (h ^ (uint8_t)*c) * 0x100000001b3U;
     struct memory_key domain = memory_key(&e->where.src, &e->where.dst, h | 1);
-    if (is_coded_name(name) && base != name)
-        count_name(b, &e->where, &domain, name, base);
+    if (coded && base != name)
+        count_name(b, &e->where, &domain, name, base, true);
 }
 
 static uint64_t bytes_hash(const uint8_t *p, size_t n)
@@ -139,6 +153,27 @@ static uint64_t bytes_hash(const uint8_t *p, size_t n)
     for (size_t i = 0; i < n && i < 512; i++)
         h = (h ^ p[i]) * 0x100000001b3U;
     return h;
+}
+
+/* ping sends one pattern; where each request brings something new, it is data. */
+static void on_content(struct beh *b, const struct mmr_packet *p, struct echoes *s)
+{
+    struct beh_where w;
+    char src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT];
+    if (p->payload_len < TAIL_AT + TAIL)
+        return;
+    const uint64_t h = bytes_hash(p->payload + TAIL_AT, TAIL);
+    for (uint32_t i = 0; i < s->n_new; i++)
+        if (s->tail[i] == h)
+            return;
+    if (s->n_new < ICMP_NEW)
+        s->tail[s->n_new++] = h;
+    if (s->n_new < ICMP_NEW || s->n_new * 2 < s->n_request)
+        return;
+    beh_where_flow(&w, p->flow, p);
+    beh_find(b, &icmp_tunnel, &w, "%u of %u echo requests of %s to %s carry content of their own (limit %d, %llu bytes in %lld s): data in echo packets", s->n_new,
+             s->n_request, net_addr_text(&p->src, src), net_addr_text(&p->dst, dst), ICMP_NEW, (unsigned long long)s->bytes,
+             (long long)((w.time_ns - s->since_ns) / SECOND));
 }
 
 void tunnel_packet(struct beh *b, const struct mmr_packet *p)
@@ -157,7 +192,7 @@ void tunnel_packet(struct beh *b, const struct mmr_packet *p)
     int64_t now = p->frame->time_ns;
     if (!s)
         return;
-    if (now - s->since_ns > 600 * SECOND) {
+    if (beh_is_over(now, s->since_ns, ICMP_WINDOW_S)) {
         memset(s, 0, sizeof *s);
         s->since_ns = now;
     }
@@ -169,6 +204,7 @@ void tunnel_packet(struct beh *b, const struct mmr_packet *p)
         s->ring[s->next % ICMP_RING].hash = h;
         s->ring[s->next % ICMP_RING].used = 1;
         s->next++;
+        on_content(b, p, s);
         return;
     }
     s->n_reply++;
@@ -180,8 +216,6 @@ void tunnel_packet(struct beh *b, const struct mmr_packet *p)
         }
     if (asked_for && !right)
         s->n_wrong++;
-    if (!asked_for && s->n_request > 0)
-        s->n_unasked++;
     /* a capture that misses requests leaves replies unasked; only different content is proof */
     if (s->n_wrong < ICMP_WRONG)
         return;

@@ -84,16 +84,19 @@ static void filter(struct text *t, const struct net_der *d, unsigned depth)
     case 8:
         pair(t, d, "~=");
         break;
-    case 9: /* extensible: [1] rule, [2] attribute, [3] value */
-        for (; der_next(&c, &e);) {
-            if ((e.tag & 0x1f) == 1)
-                put(t, ":", 1);
-            if ((e.tag & 0x1f) == 3)
-                put(t, ":=", 2);
-            if ((e.tag & 0x1f) != 4)
-                put(t, e.p, e.len);
-        }
+    case 9: { /* extensible: [1] rule, [2] attribute, [3] value; written attribute:rule:=value (RFC 4515 section 3) */
+        struct net_der part[3] = {0};
+        while (der_next(&c, &e))
+            if ((e.tag & 0x1f) >= 1 && (e.tag & 0x1f) <= 3)
+                part[(e.tag & 0x1f) - 1] = e;
+        put(t, part[1].p, part[1].len);
+        if (part[0].p)
+            put(t, ":", 1);
+        put(t, part[0].p, part[0].len);
+        put(t, ":=", 2);
+        put(t, part[2].p, part[2].len);
         break;
+    }
     default:
         break;
     }
