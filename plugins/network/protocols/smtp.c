@@ -18,9 +18,12 @@ static const struct {
                       {"Date:", "email.date"}, {"Message-ID:", "email.message_id"}, {"X-Mailer:", "email.x_mailer"}};
 
 enum smtp_state { IN_COMMANDS = 0, IN_HEADERS, IN_PART_HEADERS, IN_BODY };
+enum { PIECE_MAX = 1 << 30 };
 struct smtp_flow {
-    struct lines dir[2];
-    enum smtp_state state;
+    struct lines line, cut; /* cut: the line a BDAT ended in the middle of */
+    enum smtp_state state, between; /* between: where the mail goes on with the next BDAT */
+    uint64_t piece;                  /* bytes of this BDAT that are still to come (RFC 3030) */
+    bool is_piece, is_last_piece;
     char helo[TEXT], from[TEXT], header[HEADERS][TEXT], rcpt[RCPT_MAX][TEXT];
     char (*received)[TEXT]; /* RECEIVED_MAX of them, made with the first */
     uint32_t n_rcpt, n_bad, n_files, n_received;
@@ -214,6 +217,30 @@ static void on_body(struct smtp_flow *s, const char *line)
     }
 }
 
+static void begin_mail(struct smtp_flow *s)
+{
+    s->folded = -1;
+    s->state = IN_HEADERS;
+    s->type[0] = s->file[0] = '\0';
+    s->is_base64 = false;
+}
+
+/* "BDAT bytes" or "BDAT bytes LAST": so many bytes of the mail follow, as they are. */
+static void on_piece(struct smtp_flow *s, const char *arg)
+{
+    char *end;
+    unsigned long long n = strtoull(arg, &end, 10);
+    if (end == arg || n > PIECE_MAX)
+        return;
+    if (s->between == IN_COMMANDS)
+        begin_mail(s);
+    else
+        s->state = s->between;
+    s->is_piece = true;
+    s->is_last_piece = strcasecmp(end, " LAST") == 0;
+    s->piece = n;
+}
+
 static bool on_command(struct proto_flow *pf, struct smtp_flow *s, const char *line)
 {
     if (strncasecmp(line, "EHLO ", 5) == 0 || strncasecmp(line, "HELO ", 5) == 0)
@@ -224,24 +251,71 @@ static bool on_command(struct proto_flow *pf, struct smtp_flow *s, const char *l
         address(line, s->rcpt[s->n_rcpt++], TEXT);
     else if (strcasecmp(line, "DATA") == 0)
         s->wants_data = true;
+    else if (strncasecmp(line, "BDAT ", 5) == 0)
+        on_piece(s, line + 5);
+    else if (strcasecmp(line, "RSET") == 0)
+        s->between = IN_COMMANDS;
     else if (strncasecmp(line, "STARTTLS", 8) == 0)
         s->wants_tls = !(pf->is_switching = !pf->flow->packets[MMR_TO_CLIENT]); /* an unseen server cannot be waited for */
     else if (line[0] && (line[0] < 'A' || line[0] > 'z') && ++s->n_bad > 32)
         return false;
     if (s->wants_data && strcasecmp(line, "DATA") == 0) {
         s->wants_data = false;
-        s->folded = -1;
-        s->state = IN_HEADERS; /* clients that pipeline do not wait for the 354 */
-        s->type[0] = s->file[0] = '\0';
-        s->is_base64 = false;
+        begin_mail(s); /* clients that pipeline do not wait for the 354 */
     }
     return true;
+}
+
+static void on_mail_line(struct proto *m, struct proto_flow *pf, struct smtp_flow *s, const struct mmr_packet *pkt, const char *line)
+{
+    if (line[0] == '-' && line[1] == '-' && line[2] && s->state == IN_BODY) {
+        end_file(m, pf, s, pkt); /* a boundary, or a signature's dashes: both end what came before */
+        s->state = IN_PART_HEADERS;
+    } else if (s->state == IN_HEADERS || s->state == IN_PART_HEADERS) {
+        if (line[0] == '\0')
+            s->state = IN_BODY;
+        else
+            on_header(s, line);
+    } else {
+        on_body(s, line);
+    }
+}
+
+static void end_piece(struct proto *m, struct proto_flow *pf, struct smtp_flow *s, const struct mmr_packet *pkt)
+{
+    s->between = s->is_last_piece ? IN_COMMANDS : s->state;
+    s->is_piece = false;
+    if (s->is_last_piece)
+        end_mail(m, pf, s, pkt);
+    s->state = IN_COMMANDS;
+}
+
+/* Bytes of a BDAT; a line may go on in the next one. */
+static void take_piece(struct proto *m, struct proto_flow *pf, struct smtp_flow *s, const struct mmr_chunk *c, const uint8_t **p, size_t *left)
+{
+    struct lines *l = &s->line;
+    size_t n = *left < s->piece ? *left : (size_t)s->piece, rest = n;
+    s->piece -= n;
+    *left -= n;
+    while (lines_next(l, p, &rest))
+        on_mail_line(m, pf, s, c->packet, l->buf);
+    if (s->piece)
+        return;
+    if (s->is_last_piece && l->n) { /* the last line has no end of its own */
+        l->buf[l->n] = '\0';
+        l->n = 0;
+        on_mail_line(m, pf, s, c->packet, l->buf);
+    }
+    s->cut.n = s->is_last_piece ? 0 : l->n;
+    memcpy(s->cut.buf, l->buf, s->cut.n);
+    l->n = 0;
+    end_piece(m, pf, s, c->packet);
 }
 
 static bool smtp_data(struct proto *m, struct proto_flow *pf, const struct mmr_chunk *c)
 {
     struct smtp_flow *s = pf->state;
-    struct lines *l = &s->dir[c->dir];
+    struct lines *l = &s->line;
     const uint8_t *p = c->data;
     size_t left = c->len;
     if (c->dir == MMR_TO_CLIENT) { /* the "220" after STARTTLS is mail's last word: it must not be taken for a new greeting */
@@ -249,25 +323,34 @@ static bool smtp_data(struct proto *m, struct proto_flow *pf, const struct mmr_c
         s->wants_tls = s->wants_tls && !c->len;
         return true;
     }
-    if (c->flags & MMR_CHUNK_GAP)
+    if (c->flags & MMR_CHUNK_GAP) {
         l->is_over = true;
-    while (lines_next(l, &p, &left)) {
-        const char *line = l->buf;
+        if (s->is_piece && c->gap < s->piece)
+            s->piece -= c->gap;
+        else if (s->is_piece)
+            end_piece(m, pf, s, c->packet);
+    }
+    while (left > 0) {
+        if (s->is_piece) {
+            take_piece(m, pf, s, c, &p, &left);
+            continue;
+        }
+        if (!lines_next(l, &p, &left))
+            break;
         if (s->state == IN_COMMANDS) {
-            if (!on_command(pf, s, line))
+            if (!on_command(pf, s, l->buf))
                 return false;
-        } else if (strcmp(line, ".") == 0) {
+            if (s->is_piece && s->piece == 0)
+                end_piece(m, pf, s, c->packet); /* "BDAT 0 LAST" */
+            if (s->is_piece) {
+                memcpy(l->buf, s->cut.buf, s->cut.n);
+                l->n = s->cut.n;
+                s->cut.n = 0;
+            }
+        } else if (strcmp(l->buf, ".") == 0) {
             end_mail(m, pf, s, c->packet);
-        } else if (line[0] == '-' && line[1] == '-' && line[2] && s->state == IN_BODY) {
-            end_file(m, pf, s, c->packet); /* a boundary, or a signature's dashes: both end what came before */
-            s->state = IN_PART_HEADERS;
-        } else if (s->state == IN_HEADERS || s->state == IN_PART_HEADERS) {
-            if (line[0] == '\0')
-                s->state = IN_BODY;
-            else
-                on_header(s, line);
         } else {
-            on_body(s, line);
+            on_mail_line(m, pf, s, c->packet, l->buf);
         }
     }
     return true;

@@ -312,6 +312,40 @@ static void mail_gives_envelope_and_attachments(void **state)
     end(&w);
 }
 
+/* Without TLS after all, and with the mail in numbered pieces: what is in it is seen all the same. */
+static void a_mail_in_pieces_after_a_refused_starttls_is_read(void **state)
+{
+    static const char *const pieces[] = {
+        "From: a@example.org\r\nSubject: Bill\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: application/octet-stream; na",
+        "me=\"bill.exe\"\r\nContent-Transfer-Encoding: base64\r\n\r\nyv66vg", "AAADQ=\r\n--x--"};
+    struct world w;
+    char command[64];
+    (void)state;
+    begin(&w, IPPROTO_TCP, 25, NULL);
+    w.flow.packets[MMR_TO_CLIENT] = 1; /* the server is seen */
+    text(&w, 1, "220 mail ESMTP\r\n");
+    text(&w, 0, "EHLO a\r\n");
+    text(&w, 1, "250 CHUNKING\r\n");
+    text(&w, 0, "STARTTLS\r\n");
+    text(&w, 1, "502 5.5.1 not here\r\n");
+    text(&w, 0, "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\n");
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(command, sizeof command, "BDAT %zu%s\r\n", strlen(pieces[i]), i == 2 ? " LAST" : "");
+        text(&w, 0, command);
+        text(&w, 0, pieces[i]);
+    }
+    text(&w, 0, "QUIT\r\n");
+    int e = mmr_testhost_find(w.th, "smtp.file", 0);
+    assert_true(e >= 0);
+    assert_string_equal(mmr_testhost_text(w.th, e, "file.name"), "bill.exe");
+    assert_string_equal(mmr_testhost_text(w.th, e, "unmapped.file_type"), "java-class");
+    e = mmr_testhost_find(w.th, "smtp.mail", 0);
+    assert_true(e >= 0);
+    assert_string_equal(mmr_testhost_text(w.th, e, "email.from"), "a@example.org");
+    assert_string_equal(mmr_testhost_text(w.th, e, "email.subject"), "Bill");
+    end(&w);
+}
+
 static void noise_is_given_up_quietly(void **state)
 {
     struct world w;
@@ -345,6 +379,7 @@ int main(void)
         cmocka_unit_test(rc4_only_ticket_requests_show_their_types),
         cmocka_unit_test(passwords_never_leave),
         cmocka_unit_test(mail_gives_envelope_and_attachments),
+        cmocka_unit_test(a_mail_in_pieces_after_a_refused_starttls_is_read),
         cmocka_unit_test(noise_is_given_up_quietly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ struct tls_dir {
     uint8_t *hs;      /* handshake bytes in the making */
     size_t n_hs, cap_hs;
     bool has_record;
+    bool has_gap;
     bool is_encrypted, is_lost; /* lost: a gap; wait for a chunk that begins with a record */
 };
 struct tls_flow {
@@ -327,6 +328,7 @@ static bool tls_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
     const uint8_t *p = c->data;
     size_t n = c->len;
     if (c->flags & MMR_CHUNK_GAP) {
+        d->has_gap = true;
         if (c->gap < d->left) {
             d->left -= c->gap; /* inside one record */
         } else {
@@ -364,8 +366,13 @@ static bool tls_data(struct proto *m, struct proto_flow *pf, const struct mmr_ch
             continue;
         }
         if (d->n_head == RECORD_HEAD) {
-            if (!is_record(d->head, RECORD_HEAD))
-                return false;
+            if (!is_record(d->head, RECORD_HEAD)) {
+                if (!d->has_gap)
+                    return false;
+                d->is_lost = true; /* what followed the hole looked like a record and was none: wait for the next */
+                d->n_head = 0;
+                continue;
+            }
             /* a heartbeat in clear: its type and claimed length are wanted as well */
             if (d->head[0] == HEARTBEAT && !d->is_encrypted && net_be16(d->head + 3) >= 3)
                 d->need_head = RECORD_HEAD + 3;
