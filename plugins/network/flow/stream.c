@@ -378,7 +378,8 @@ void flow_stream_segment(struct flow_streams *s, struct flow *f, uint8_t dir, co
         if (!(d->flags & DIR_ACKED) || on > 0 || on < -FAR_BYTES)
             d->ack = p->tcp_ack;
         d->flags |= DIR_ACKED;
-        if ((kind & NET_TCP_SYN) && !(peer->flags & (DIR_DATA | DIR_STARTED | DIR_SYN_DATA))) { /* it names the other side's first byte */
+        /* it names the other side's first byte; made-up captures leave it 0 */
+        if ((kind & NET_TCP_SYN) && p->tcp_ack && !(peer->flags & (DIR_DATA | DIR_STARTED | DIR_SYN_DATA))) {
             peer->next_seq = p->tcp_ack;
             peer->flags |= DIR_SYNCED;
         }
