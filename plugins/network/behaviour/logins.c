@@ -70,7 +70,7 @@ static enum guess_service refused_by(const uint8_t *p, size_t n, uint16_t port)
     static const char *const telnet[] = {"login incorrect", "login failed", "login invalid", "authentication failed", "access denied", "bad password",
                                          "incorrect password", "wrong password", "password incorrect", NULL};
     size_t head = n < LOOK_BYTES ? n : LOOK_BYTES;
-    if (p[4] == 0xff && n >= 9 && (size_t)net_le16(p) + 4 <= n && p[2] == 0 && net_le16(p + 5) == 1045)
+    if (n >= 9 && p[4] == 0xff && (size_t)net_le16(p) + 4 <= n && p[2] == 0 && net_le16(p + 5) == 1045)
         return SVC_MYSQL; /* ER_ACCESS_DENIED_ERROR */
     if (p[0] == 'E' && n >= 16 && net_be32(p + 1) < n && (has(p, head, "C28P01") || has(p, head, "C28000")))
         return SVC_POSTGRESQL; /* invalid_password, invalid_authorization_specification */

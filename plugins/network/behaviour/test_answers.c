@@ -4,6 +4,14 @@
  */
 #include "testworld.h"
 
+static void call(struct world *w, const char *src, const char *dst, const char *iface, const char *op)
+{
+    struct mmr_event *ev = event(w, "dcerpc.call", src, dst, 445, "internal");
+    mmr_event_str(ev, "unmapped.interface", iface);
+    mmr_event_str(ev, "unmapped.operation", op);
+    send_event(w);
+}
+
 static void one_packet(struct world *w, struct mmr_flow *f, uint8_t flags, uint8_t dir, uint8_t icmp_type, bool is_first)
 {
     struct mmr_frame frame = {.struct_size = sizeof frame, .time_ns = w->now, .input = "a", .index = 1};
