@@ -12,7 +12,8 @@ static size_t min3(size_t a, size_t b, size_t c)
     return m < c ? m : c;
 }
 
-size_t mmr_edit_distance(const char *a, const char *b)
+/* With neighbouring swaps; words over 63 bytes count as far away (SIZE_MAX). */
+static size_t edit_distance(const char *a, const char *b)
 {
     size_t la = strlen(a), lb = strlen(b);
     size_t row[3][WORD_MAX + 1]; /* the current row of the table and the two above it */
@@ -36,7 +37,7 @@ size_t mmr_edit_distance(const char *a, const char *b)
 void mmr_nearest(const char *word, const char *candidate, const char **best, size_t *best_distance)
 {
     size_t limit = strlen(word) / 2 < 2 ? 2 : strlen(word) / 2;
-    size_t d = mmr_edit_distance(word, candidate);
+    size_t d = edit_distance(word, candidate);
     if (d <= limit && d < *best_distance) {
         *best = candidate;
         *best_distance = d;

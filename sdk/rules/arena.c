@@ -121,13 +121,6 @@ uint32_t mmr_str_map_get(const struct str_map *m, const char *key, size_t len)
     return m->cap ? find(m, key, len)->value : 0;
 }
 
-void mmr_str_map_set(struct str_map *m, const char *key, size_t len, uint32_t value)
-{
-    struct str_slot *s = m->cap ? find(m, key, len) : NULL;
-    if (s && s->key)
-        s->value = value;
-}
-
 void mmr_str_map_done(struct str_map *m)
 {
     free(m->slot);

@@ -22,7 +22,6 @@ struct str_map { /* open addressing; keys live in the arena */
 /* The number stored under the key; if absent, value is stored. 0 is "no memory". value must not be 0. */
 uint32_t mmr_str_map_put(struct str_map *m, struct arena *a, const char *key, size_t len, uint32_t value);
 uint32_t mmr_str_map_get(const struct str_map *m, const char *key, size_t len); /* 0: absent */
-void mmr_str_map_set(struct str_map *m, const char *key, size_t len, uint32_t value); /* of a present key */
 void mmr_str_map_done(struct str_map *m);
 uint64_t mmr_rules_hash(const void *p, size_t len, uint64_t seed);
 

@@ -105,7 +105,6 @@ bool mmr_engine_fits(struct mmr_rules_engine *e, const struct rule *r, const str
 /* judge.c: the rest of a rule's header: state of the connection, application protocol */
 bool mmr_engine_state_is(const struct mmr_rules_engine *e, const struct rule *r, const struct subject *s);
 /* judge.c: all of a rule's header */
-bool mmr_engine_header_is(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s);
 /* judge.c: all checks but the header's of one rule against the subject; reports it when they hold */
 void mmr_engine_judge(struct mmr_rules_engine *e, uint32_t rule, struct subject *s);
 bool mmr_seen_has(const struct seen *s, uint32_t rule);

@@ -75,11 +75,6 @@ bool mmr_engine_state_is(const struct mmr_rules_engine *e, const struct rule *r,
     return !r->app || mmr_app_covers(r->app, s->flow_app, false) || (s->tx && mmr_app_covers(r->app, s->tx_app, false));
 }
 
-bool mmr_engine_header_is(struct mmr_rules_engine *e, const struct rule *r, const struct subject *s)
-{
-    return mmr_engine_state_is(e, r, s) && mmr_engine_fits(e, r, s);
-}
-
 /* ---- bits ---- */
 
 static uint32_t int_value(const struct flow_state *st, uint32_t id)
