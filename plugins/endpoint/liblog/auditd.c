@@ -167,6 +167,32 @@ static void fields(struct mmr_audit_rec *r, char *p, char *end, int level)
     }
 }
 
+/* The kernel's own log has a type's number where auditd writes its name (linux/audit.h). */
+static struct mmr_slice named_type(struct mmr_slice number)
+{
+    static const struct {
+        char number[5];
+        struct mmr_slice name;
+    } types[] = {
+        {"1006", MMR_SLICE("LOGIN")}, {"1100", MMR_SLICE("USER_AUTH")}, {"1101", MMR_SLICE("USER_ACCT")},
+        {"1102", MMR_SLICE("USER_MGMT")}, {"1103", MMR_SLICE("CRED_ACQ")}, {"1104", MMR_SLICE("CRED_DISP")},
+        {"1105", MMR_SLICE("USER_START")}, {"1106", MMR_SLICE("USER_END")}, {"1108", MMR_SLICE("USER_CHAUTHTOK")},
+        {"1109", MMR_SLICE("USER_ERR")}, {"1112", MMR_SLICE("USER_LOGIN")}, {"1113", MMR_SLICE("USER_LOGOUT")},
+        {"1114", MMR_SLICE("ADD_USER")}, {"1115", MMR_SLICE("DEL_USER")}, {"1116", MMR_SLICE("ADD_GROUP")},
+        {"1117", MMR_SLICE("DEL_GROUP")}, {"1123", MMR_SLICE("USER_CMD")}, {"1130", MMR_SLICE("SERVICE_START")},
+        {"1131", MMR_SLICE("SERVICE_STOP")}, {"1300", MMR_SLICE("SYSCALL")}, {"1302", MMR_SLICE("PATH")},
+        {"1303", MMR_SLICE("IPC")}, {"1304", MMR_SLICE("SOCKETCALL")}, {"1305", MMR_SLICE("CONFIG_CHANGE")},
+        {"1306", MMR_SLICE("SOCKADDR")}, {"1307", MMR_SLICE("CWD")}, {"1309", MMR_SLICE("EXECVE")},
+        {"1318", MMR_SLICE("OBJ_PID")}, {"1320", MMR_SLICE("EOE")}, {"1321", MMR_SLICE("BPRM_FCAPS")},
+        {"1325", MMR_SLICE("NETFILTER_CFG")}, {"1326", MMR_SLICE("SECCOMP")}, {"1327", MMR_SLICE("PROCTITLE")},
+        {"1330", MMR_SLICE("KERN_MODULE")}, {"1334", MMR_SLICE("BPF")}, {"1400", MMR_SLICE("AVC")},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (mmr_slice_is(number, types[i].number))
+            return types[i].name;
+    return number;
+}
+
 int mmr_audit_read(char *line, size_t len, struct mmr_audit_rec *ret, struct mmr_error *err)
 {
     char *p = line, *end = line + len;
@@ -191,6 +217,8 @@ int mmr_audit_read(char *line, size_t len, struct mmr_audit_rec *ret, struct mmr
     r->type = (struct mmr_slice){p + 5, (uint32_t)(sp - p - 5), 0};
     r->is_auoms = r->type.n > 6 && memcmp(r->type.p, "AUOMS_", 6) == 0;
     *sp = '\0';
+    if (r->type.n == 4 && r->type.p[0] == '1')
+        r->type = named_type(r->type);
     p = sp + 1;
     if (starts(p, end, "msg="))
         p += 4;

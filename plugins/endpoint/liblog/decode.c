@@ -23,6 +23,7 @@ struct mmr_logdec {
     void *ctx;
     uint64_t index;
     bool is_learning;
+    uint8_t nesting; /* texts inside a record's field that are records themselves */
     char host[64]; /* of records that name none; "" none */
     struct mmr_charset *charset;
     struct mmr_js_doc doc;
@@ -176,6 +177,13 @@ static void audit(struct mmr_logdec *d, char *line, size_t len, struct mmr_slice
     mmr_audit_add(&d->groups, &d->audit, d->index, audit_done, d);
 }
 
+/* Where the kernel's own line holds an audit record: "[   12.345678] audit: type=1300 audit(..): ..". NULL: it does not. */
+static const char *kernel_audit(struct mmr_slice msg)
+{
+    const char *at = memmem(msg.p, msg.n > 64 ? 64 : msg.n, "audit: type=", 12);
+    return at ? at + 7 : NULL;
+}
+
 static bool is_audit(const char *p, size_t len)
 {
     return len > 16 && (memcmp(p, "type=", 5) == 0 || memcmp(p, "node=", 5) == 0) && memmem(p, len > 300 ? 300 : len, "audit(", 6);
@@ -197,10 +205,42 @@ static int64_t sys_time(struct mmr_logdec *d, const struct mmr_syslog *s)
     return st.has_year ? st.ns : mmr_stamp_year(st.ns, d->now_ns);
 }
 
-static void text_line(struct mmr_logdec *d, char *line, size_t len)
+static void json_line(struct mmr_logdec *d, char *line, size_t len);
+
+/* A Windows record as JSON inside a line or a field? Other programs' JSON stays the text it is. */
+static bool is_record(const struct mmr_logdec *d, struct mmr_slice s)
+{
+    if (s.n < 40 || s.p[0] != '{' || s.p[s.n - 1] != '}' || d->nesting > 1)
+        return false;
+    return memmem(s.p, s.n, "\"EventID\"", 9) || memmem(s.p, s.n, "\"event_id\"", 10) || memmem(s.p, s.n, "\"eventID\"", 9);
+}
+
+/* Around: what a collector's record says of the line, for what the line does not say itself. NULL: nothing. */
+struct around {
+    struct mmr_slice host, app, pid;
+    struct mmr_stamp stamp;
+};
+
+static void text_line(struct mmr_logdec *d, char *line, size_t len, const struct around *around)
 {
     struct mmr_syslog s;
     mmr_syslog_read(line, len, &s);
+    if (around) {
+        if (!s.host.p)
+            s.host = around->host;
+        if (!s.app.p && around->app.p) {
+            s.app = around->app;
+            s.pid = around->pid;
+        }
+        if (!s.stamp.len)
+            s.stamp = around->stamp;
+    }
+    if (s.has_head && is_record(d, s.msg)) {
+        d->nesting++;
+        json_line(d, line + (s.msg.p - line), s.msg.n);
+        d->nesting--;
+        return;
+    }
     if (s.msg.n && s.msg.p[0] == '<' && s.msg.n > 40) {
         char *x = sysmon_xml(line, len);
         if (x) {
@@ -208,8 +248,10 @@ static void text_line(struct mmr_logdec *d, char *line, size_t len)
             return;
         }
     }
-    if (is_audit(s.msg.p, s.msg.n)) {
-        audit(d, line + (s.msg.p - line), s.msg.n, s.host);
+    const char *kernel = s.msg.n > 24 && mmr_slice_is(s.app, "kernel") ? kernel_audit(s.msg) : NULL;
+    struct mmr_slice record = kernel ? (struct mmr_slice){kernel, (uint32_t)(s.msg.p + s.msg.n - kernel), 0} : s.msg;
+    if (is_audit(record.p, record.n)) {
+        audit(d, line + (record.p - line), record.n, s.host);
         return;
     }
     if (d->is_learning)
@@ -320,18 +362,102 @@ static bool carried_xml(struct mmr_logdec *d)
     return false;
 }
 
-/* A collector's wrapping of a text line: {"message": "...", "host": ..}, {"log": "..."}. */
+/* The first of these keys that has a text; of {"name": ..} that name */
+static struct mmr_slice first_of(const struct mmr_js_doc *doc, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        int32_t at = mmr_js_get(doc, MMR_JS_ROOT, *keys);
+        if (at >= 0 && doc->node[at].type == MMR_JS_OBJECT)
+            at = mmr_js_get(doc, at, "name");
+        if (at >= 0 && doc->node[at].type == MMR_JS_STRING && doc->node[at].val_len)
+            return (struct mmr_slice){doc->node[at].val, doc->node[at].val_len, 0};
+    }
+    return (struct mmr_slice){0};
+}
+
+/* The time of a collector's record: microseconds of the journal, or a stamp under one of the usual names. */
+static struct mmr_stamp record_stamp(const struct mmr_js_doc *doc)
+{
+    static const char *const keys[] = {"timestamp", "ISODATE", "time", "@timestamp", "date", "DATE", NULL};
+    struct mmr_slice us = get(doc, "__REALTIME_TIMESTAMP");
+    struct mmr_stamp st = {0};
+    int64_t n;
+    if (mmr_slice_int(us, &n) && n > 0 && n < INT64_C(9000000000000000))
+        return (struct mmr_stamp){.ns = n * 1000, .has_zone = true, .has_year = true, .has_offset = true, .len = us.n};
+    for (const char *const *k = keys; *k; k++) {
+        struct mmr_slice s = get(doc, *k);
+        if (s.n && (mmr_stamp_read(s.p, s.n, &st) || (s.n > 9 && mmr_stamp_epoch(s.p, s.n, &st.ns) > 9))) {
+            if (!st.len) /* seconds since 1970 */
+                st = (struct mmr_stamp){.ns = st.ns, .has_zone = true, .has_year = true, .has_offset = true, .len = s.n};
+            return st;
+        }
+    }
+    return (struct mmr_stamp){0};
+}
+
+/* "sshd[812]:" as a tag: the program and its pid */
+static void cut_tag(struct around *a)
+{
+    const char *box = a->app.n ? memchr(a->app.p, '[', a->app.n) : NULL;
+    const char *close = box ? memchr(box, ']', (size_t)(a->app.p + a->app.n - box)) : NULL;
+    if (close && box > a->app.p) {
+        a->pid = (struct mmr_slice){box + 1, (uint32_t)(close - box - 1), 0};
+        a->app.n = (uint32_t)(box - a->app.p);
+    } else if (a->app.n && a->app.p[a->app.n - 1] == ':') {
+        a->app.n--;
+    }
+}
+
+/* MESSAGE of the journal where it is no text: a list of bytes, written over its own JSON, which is longer. */
+static struct mmr_slice byte_list(const struct mmr_js_doc *doc, const char *key)
+{
+    int32_t at = mmr_js_get(doc, MMR_JS_ROOT, key);
+    if (at < 0 || doc->node[at].type != MMR_JS_ARRAY || doc->node[at].end == at + 1)
+        return (struct mmr_slice){0};
+    char *out = (char *)(uintptr_t)doc->node[at + 1].val; /* inside our own line buffer, which we may change */
+    uint32_t n = 0;
+    for (int32_t i = at + 1; i < doc->node[at].end; i++) {
+        int64_t byte;
+        if (doc->node[i].type != MMR_JS_NUMBER ||
+            !mmr_slice_int((struct mmr_slice){doc->node[i].val, doc->node[i].val_len, 0}, &byte) || byte < 0 || byte > 255)
+            return (struct mmr_slice){0};
+        out[n++] = (char)byte;
+    }
+    return (struct mmr_slice){out, n, 0};
+}
+
+/* A collector's wrapping of a text line: {"message": "...", "host": ..}, {"log": "..."}, the journal's {"MESSAGE": ..}. */
 static bool carried(struct mmr_logdec *d)
 {
-    static const char *const keys[] = {"message", "log", "MESSAGE", "line", "msg", NULL};
+    static const char *const keys[] = {"message", "log", "MESSAGE", "line", "msg", "full_log", "event.original", NULL};
+    static const char *const hosts[] = {"_HOSTNAME", "host", "hostname", "HOST", "source_host", NULL};
+    static const char *const apps[] = {"SYSLOG_IDENTIFIER", "programname", "program", "PROGRAM", "app-name", "appname", "ident",
+                                       "syslog-tag", "syslogtag", "tag", "_COMM", NULL};
+    static const char *const pids[] = {"SYSLOG_PID", "_PID", "pid", "PID", "procid", NULL};
     for (const char *const *k = keys; *k; k++) {
         struct mmr_slice s = get(&d->doc, *k);
-        if (s.n) {
-            while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
-                s.n--;
-            text_line(d, (char *)(uintptr_t)s.p, s.n);
+        if (!s.n && strcmp(*k, "MESSAGE") == 0)
+            s = byte_list(&d->doc, *k);
+        if (!s.n)
+            continue;
+        while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r' || s.p[s.n - 1] == ' '))
+            s.n--;
+        while (s.n && *s.p == ' ') {
+            s.p++;
+            s.n--;
+        }
+        if (is_record(d, s)) {
+            d->nesting++;
+            json_line(d, (char *)(uintptr_t)s.p, s.n);
+            d->nesting--;
             return true;
         }
+        struct around a = {first_of(&d->doc, hosts), first_of(&d->doc, apps), first_of(&d->doc, pids), record_stamp(&d->doc)};
+        cut_tag(&a);
+        if (a.app.n > 64)
+            a.app = (struct mmr_slice){0};
+        text_line(d, (char *)(uintptr_t)s.p, s.n, &a);
+        return true;
     }
     return false;
 }
@@ -409,7 +535,7 @@ static void line_of(struct mmr_logdec *d, char *line, size_t len)
     else if (d->format == MMR_LOG_WINEVENT || d->format == MMR_LOG_EVE || d->format == MMR_LOG_AUDITD)
         d->stats.unreadable += *line != '#';
     else
-        text_line(d, line, len);
+        text_line(d, line, len, NULL);
 }
 
 void mmr_logdec_learn(struct mmr_logdec *d, char *line, size_t len)
@@ -451,7 +577,14 @@ static enum mmr_log_format guess_json(const char *p, size_t len, struct mmr_js_d
     if (!copy)
         return f;
     memcpy(copy, p, len);
-    if (mmr_js_parse(copy, len, doc, NULL) == 0 && doc->node[0].type == MMR_JS_OBJECT) {
+    struct mmr_charset *charset = NULL;
+    bool is_json = mmr_js_parse(copy, len, doc, NULL) == 0;
+    if (!is_json && !mmr_charset_is_utf8(p, len) && (charset = mmr_charset_new())) { /* see parse_json() */
+        memcpy(copy, p, len);
+        char *text = mmr_charset_from_cp932(charset, copy, len, &len);
+        is_json = text && mmr_js_parse(text, len, doc, NULL) == 0;
+    }
+    if (is_json && doc->node[0].type == MMR_JS_OBJECT) {
         struct mmr_winrec *rec = malloc(sizeof *rec);
         *ret_ok = true;
         if (mmr_eve_is(doc))
@@ -459,10 +592,12 @@ static enum mmr_log_format guess_json(const char *p, size_t len, struct mmr_js_d
         else if (rec && mmr_winrec_from_json(doc, rec, NULL) == 0)
             f = MMR_LOG_WINEVENT;
         else if (!get(doc, "SyslogMessage").p && !get(doc, "SourceIp").p && !get(doc, "message").p && !get(doc, "log").p &&
-                 !get(doc, "MESSAGE").p && !get(doc, "line").p && !get(doc, "msg").p)
+                 !get(doc, "MESSAGE").p && !get(doc, "line").p && !get(doc, "msg").p && !get(doc, "full_log").p &&
+                 !get(doc, "__REALTIME_TIMESTAMP").p)
             *ret_ok = false;
         free(rec);
     }
+    mmr_charset_free(charset);
     free(copy);
     return f;
 }

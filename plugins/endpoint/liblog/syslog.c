@@ -141,18 +141,57 @@ static void skip_msgid(struct cur *c)
     }
 }
 
+/* "auth.info " or "<auth.info> ": facility and severity by their names (OpenWrt, BSD, busybox) */
+static bool skip_named_priority(struct cur *c)
+{
+    static const struct mmr_slice facilities[] = {
+        MMR_SLICE("kern"), MMR_SLICE("user"), MMR_SLICE("mail"), MMR_SLICE("daemon"), MMR_SLICE("auth"), MMR_SLICE("syslog"),
+        MMR_SLICE("lpr"), MMR_SLICE("news"), MMR_SLICE("uucp"), MMR_SLICE("cron"), MMR_SLICE("authpriv"), MMR_SLICE("ftp"),
+        MMR_SLICE("security"), MMR_SLICE("console"), MMR_SLICE("local0"), MMR_SLICE("local1"), MMR_SLICE("local2"),
+        MMR_SLICE("local3"), MMR_SLICE("local4"), MMR_SLICE("local5"), MMR_SLICE("local6"), MMR_SLICE("local7")};
+    static const struct mmr_slice severities[] = {
+        MMR_SLICE("emerg"), MMR_SLICE("panic"), MMR_SLICE("alert"), MMR_SLICE("crit"), MMR_SLICE("err"), MMR_SLICE("error"),
+        MMR_SLICE("warn"), MMR_SLICE("warning"), MMR_SLICE("notice"), MMR_SLICE("info"), MMR_SLICE("debug")};
+    struct cur t = *c;
+    struct mmr_slice w = word(&t);
+    if (w.n > 2 && w.p[0] == '<' && w.p[w.n - 1] == '>') {
+        w.p++;
+        w.n -= 2;
+    }
+    const char *dot = w.n && w.n < 24 ? memchr(w.p, '.', w.n) : NULL;
+    if (!dot)
+        return false;
+    struct mmr_slice facility = {w.p, (uint32_t)(dot - w.p), 0}, severity = {dot + 1, (uint32_t)(w.p + w.n - dot - 1), 0};
+    if (!mmr_slice_in(facility, facilities, sizeof facilities / sizeof facilities[0]) ||
+        !mmr_slice_in(severity, severities, sizeof severities / sizeof severities[0]))
+        return false;
+    *c = t;
+    return true;
+}
+
+/* "1715649600.123456 " in front: seconds since 1970, as journalctl and some collectors write them */
+static bool epoch_stamp(struct cur *c, struct mmr_stamp *ret)
+{
+    int64_t ns;
+    size_t used = mmr_stamp_epoch(c->p, (size_t)(c->end - c->p), &ns);
+    if (used < 12 || c->p[10] != '.' || c->p + used >= c->end || c->p[used] != ' ')
+        return false;
+    *ret = (struct mmr_stamp){.ns = ns, .has_zone = true, .has_year = true, .has_offset = true, .len = used};
+    return true;
+}
+
 void mmr_syslog_read(const char *line, size_t len, struct mmr_syslog *ret)
 {
     struct cur c = {line, line + len};
     struct mmr_syslog r = {.pri = -1};
     if (len && line[0] == '<')
         priority(&c, &r);
-    if (r.pri >= 0 && c.end - c.p > 2 && c.p[0] == '1' && c.p[1] == ' ') {
+    if (c.end - c.p > 2 && c.p[0] == '1' && c.p[1] == ' ') {
         struct cur t = {c.p + 2, c.end};
         struct mmr_slice when = word(&t);
         bool has_stamp = mmr_stamp_read(when.p, when.n, &r.stamp);
-        if (has_stamp || (when.n == 1 && when.p[0] == '-')) {
-            r.is_5424 = true;
+        if (has_stamp || (r.pri >= 0 && when.n == 1 && when.p[0] == '-')) {
+            r.is_5424 = r.has_head = true;
             r.host = or_nil(word(&t));
             r.app = or_nil(word(&t));
             r.pid = or_nil(word(&t));
@@ -163,10 +202,19 @@ void mmr_syslog_read(const char *line, size_t len, struct mmr_syslog *ret)
             return;
         }
     }
-    if (mmr_stamp_read(c.p, (size_t)(c.end - c.p), &r.stamp) && c.p + r.stamp.len < c.end && c.p[r.stamp.len] == ' ') {
+    if (r.pri >= 0 && c.p < c.end && (*c.p == '*' || *c.p == '.') && c.end - c.p > 15) /* a clock that is not in step */
+        c.p++;
+    const struct cur start = c;
+    bool has_stamp = mmr_stamp_read(c.p, (size_t)(c.end - c.p), &r.stamp);
+    bool is_epoch = !has_stamp && epoch_stamp(&c, &r.stamp);
+    has_stamp = (has_stamp || is_epoch) && c.p + r.stamp.len < c.end;
+    if (has_stamp && c.p[r.stamp.len] == ':' && r.pri >= 0 && c.p + r.stamp.len + 1 < c.end)
+        r.stamp.len++;
+    if (has_stamp && c.p[r.stamp.len] == ' ') {
         c.p += r.stamp.len + 1;
         while (c.p < c.end && *c.p == ' ')
             c.p++;
+        (void)skip_named_priority(&c);
     } else {
         r.stamp = (struct mmr_stamp){0};
     }
@@ -177,6 +225,8 @@ void mmr_syslog_read(const char *line, size_t len, struct mmr_syslog *ret)
     } else {
         struct mmr_slice host = word(&t);
         struct mmr_syslog bare = r;
+        if (r.stamp.len)
+            (void)skip_named_priority(&t);
         if (is_host(host) && tag(&t, &r) && !r.stamp.len && r.pri < 0 && !r.pid.n) {
             r = bare; /* "Login failed: ..": two words of a sentence, not a machine and a program */
         } else if (r.app.p) {
@@ -184,6 +234,10 @@ void mmr_syslog_read(const char *line, size_t len, struct mmr_syslog *ret)
             r.has_head |= r.stamp.len != 0 || r.pid.n;
             c = t;
         }
+    }
+    if (is_epoch && !r.app.p) { /* an access log of its own form, which stays whole */
+        r.stamp = (struct mmr_stamp){0};
+        c = start;
     }
     if (r.app.p)
         skip_msgid(&c);

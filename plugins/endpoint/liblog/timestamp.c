@@ -148,6 +148,26 @@ static bool tai64(struct cur *c, struct mmr_stamp *st)
     return true;
 }
 
+/* "/Date(1715649600123)/" or with an offset behind the number, which only says how to show it: what .NET makes of a time in JSON */
+static bool json_date(struct cur *c, struct mmr_stamp *st)
+{
+    static const char head[] = "/Date(";
+    int64_t ms = 0;
+    int n = 0;
+    if (c->end - c->p < 10 || memcmp(c->p, head, sizeof head - 1) != 0)
+        return false;
+    for (c->p += sizeof head - 1; c->p < c->end && *c->p >= '0' && *c->p <= '9' && n < 14; n++)
+        ms = ms * 10 + (*c->p++ - '0');
+    while (c->p < c->end && (*c->p == '+' || *c->p == '-' || (*c->p >= '0' && *c->p <= '9')))
+        c->p++;
+    if (!n || n > 13 || !eat(c, ')'))
+        return false;
+    (void)eat(c, '/');
+    st->ns = ms * 1000000;
+    st->has_year = st->has_zone = st->has_offset = true;
+    return true;
+}
+
 /* "May 11 18:10:20[.f]" with an optional year behind, or in the middle; a weekday before it was already eaten */
 static bool bsd(struct cur *c, struct mmr_stamp *st)
 {
@@ -169,7 +189,8 @@ static bool bsd(struct cur *c, struct mmr_stamp *st)
         return false;
     struct cur tail = *c;
     if (!st->has_year && eat(&tail, ' ') && digits(&tail, 4, 4, &year) && year >= 1970 &&
-        (tail.p == tail.end || *tail.p == ' ' || *tail.p == ']' || *tail.p == ':')) {
+        (tail.p == tail.end || *tail.p == ' ' || *tail.p == ']' ||
+         (*tail.p == ':' && (tail.end - tail.p == 1 || tail.p[1] == ' ')))) { /* "2001:db8::1" is a machine */
         y = year;
         st->has_year = true;
         *c = tail;
@@ -207,6 +228,26 @@ static bool is_weekday(const char *p)
     return false;
 }
 
+/* "UTC", "JST" behind a stamp of journalctl; of other names only the place is known to be a zone's */
+static void named_zone(struct cur *c, struct mmr_stamp *st)
+{
+    const char *p = c->p + 1, *end = p;
+    if (c->p >= c->end || *c->p != ' ')
+        return;
+    while (end < c->end && *end >= 'A' && *end <= 'Z' && end - p < 6)
+        end++;
+    if (end - p < 3 || (end < c->end && *end != ' ' && *end != ']'))
+        return;
+    bool is_utc = end - p == 3 && (memcmp(p, "UTC", 3) == 0 || memcmp(p, "GMT", 3) == 0);
+    bool is_jst = end - p == 3 && memcmp(p, "JST", 3) == 0;
+    if (is_utc || is_jst) {
+        st->has_zone = true;
+        st->has_offset = is_jst;
+        st->ns -= is_jst ? 9 * 3600 * NS_PER_S : 0;
+    }
+    c->p = end;
+}
+
 bool mmr_stamp_read(const char *text, size_t len, struct mmr_stamp *ret)
 {
     struct cur c = {text, text + len};
@@ -214,10 +255,16 @@ bool mmr_stamp_read(const char *text, size_t len, struct mmr_stamp *ret)
     bool is_ok;
     if (len < 14)
         return false;
-    if (text[0] >= '0' && text[0] <= '9') {
+    if (is_weekday(text) && text[3] == ' ' && len > 20 && text[4] >= '0' && text[4] <= '9') { /* "Tue 2024-05-14 10:20:00 JST" */
+        c.p += 4;
+        is_ok = text[8] == '-' && iso(&c, &st);
+        named_zone(&c, &st);
+    } else if (text[0] >= '0' && text[0] <= '9') {
         is_ok = text[4] == '-' || text[4] == '/' ? iso(&c, &st) : dmy(&c, &st);
     } else if (text[0] == '@') {
         is_ok = tai64(&c, &st);
+    } else if (text[0] == '/') {
+        is_ok = json_date(&c, &st);
     } else {
         if (is_weekday(text) && text[3] == ' ')
             c.p += 4;

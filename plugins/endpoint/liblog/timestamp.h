@@ -18,7 +18,8 @@ struct mmr_stamp {
  * mmr_stamp_read - a stamp at the start of text. Known: "2022-05-11T18:10:20.4Z" (also with space,
  * ',' before the fraction, '/' in the date, offsets, no zone), "May 11 18:10:20" (also with a year in its middle or
  * behind it), "Wed May 11 18:10:20.123 2022", "11/May/2022:18:10:20 +0200",
- * "11-May-2022 18:10:20 +0200", "@" and 24 hex digits (TAI64N). False: none of these, or a date that does not exist.
+ * "11-May-2022 18:10:20 +0200", "Wed 2022-05-11 18:10:20 JST", "/Date(1652292620400)/",
+ * "@" and 24 hex digits (TAI64N). False: none of these, or a date that does not exist.
  */
 bool mmr_stamp_read(const char *text, size_t len, struct mmr_stamp *ret);
 

@@ -5,6 +5,7 @@
 #include "timestamp.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 enum source { SRC_OTHER = 0, SRC_SYSMON, SRC_SECURITY, SRC_SYSTEM, SRC_POWERSHELL, SRC_TASKS, SRC_WMI };
@@ -396,7 +397,10 @@ void mmr_win_event(const struct mmr_winrec *r, const struct mmr_origin *from, st
     char code[16] = "";
     bool is_auth = class_uid == MMR_CLASS_AUTH;
 
-    if (r->event_id.n < sizeof code) {
+    int64_t id;
+    if (mmr_slice_int(r->event_id, &id) && id > 0xffff) { /* the qualifiers stand above the id */
+        (void)snprintf(code, sizeof code, "%d", (int)(id & 0xffff));
+    } else if (r->event_id.n < sizeof code) {
         memcpy(code, r->event_id.p, r->event_id.n);
         code[r->event_id.n] = '\0';
     }

@@ -140,11 +140,13 @@ static int from_event(const struct mmr_js_doc *d, int32_t ev, int32_t sys, struc
     return 0;
 }
 
-static int from_ecs(const struct mmr_js_doc *d, int32_t w, struct mmr_winrec *r)
+static int from_ecs(const struct mmr_js_doc *d, int32_t root, int32_t w, struct mmr_winrec *r)
 {
-    int32_t host = mmr_js_get(d, MMR_JS_ROOT, "host");
-    int32_t ev = mmr_js_get(d, MMR_JS_ROOT, "event");
+    int32_t host = mmr_js_get(d, root, "host");
+    int32_t ev = mmr_js_get(d, root, "event");
     r->provider = scalar(d, mmr_js_get(d, w, "provider_name"));
+    if (!r->provider.p)
+        r->provider = scalar(d, mmr_js_get(d, ev, "provider"));
     r->event_id = scalar(d, mmr_js_get(d, w, "event_id"));
     if (!r->event_id.p)
         r->event_id = scalar(d, mmr_js_get(d, ev, "code"));
@@ -155,11 +157,42 @@ static int from_ecs(const struct mmr_js_doc *d, int32_t w, struct mmr_winrec *r)
     r->record_id = scalar(d, mmr_js_get(d, w, "record_id"));
     r->task = scalar(d, mmr_js_get(d, w, "task"));
     r->user_sid = scalar(d, mmr_js_get(d, mmr_js_get(d, w, "user"), "identifier"));
-    r->system_time = scalar(d, mmr_js_get(d, MMR_JS_ROOT, "@timestamp"));
+    r->system_time = scalar(d, mmr_js_get(d, root, "@timestamp"));
     r->is_system_utc = true;
-    r->message = scalar(d, mmr_js_get(d, MMR_JS_ROOT, "message"));
+    r->message = scalar(d, mmr_js_get(d, root, "message"));
     add_data(r, d, mmr_js_get(d, w, "event_data"));
     add_data(r, d, mmr_js_get(d, w, "user_data"));
+    mmr_winrec_add_elastic(r, d, root);
+    return 0;
+}
+
+/* Wazuh: {"system": {"eventID", "providerName", ..}, "eventdata": {"image", ..}}: names begin small. */
+static int from_wazuh(const struct mmr_js_doc *d, int32_t win, int32_t sys, struct mmr_winrec *r)
+{
+    r->provider = scalar(d, mmr_js_get(d, sys, "providerName"));
+    r->event_id = scalar(d, mmr_js_get(d, sys, "eventID"));
+    r->channel = scalar(d, mmr_js_get(d, sys, "channel"));
+    r->computer = scalar(d, mmr_js_get(d, sys, "computer"));
+    r->keywords = scalar(d, mmr_js_get(d, sys, "keywords"));
+    r->level = scalar(d, mmr_js_get(d, sys, "level"));
+    r->task = scalar(d, mmr_js_get(d, sys, "task"));
+    r->record_id = scalar(d, mmr_js_get(d, sys, "eventRecordID"));
+    r->message = scalar(d, mmr_js_get(d, sys, "message"));
+    r->system_time = scalar(d, mmr_js_get(d, sys, "systemTime"));
+    r->is_system_utc = true;
+    for (int32_t i = win + 1; i < d->node[win].end; i = d->node[i].end)
+        if (i != sys && d->node[i].type == MMR_JS_OBJECT)
+            add_data(r, d, i);
+    for (uint32_t i = 0; i < r->n; i++) {
+        struct mmr_slice *name = &r->f[i].name;
+        if (!name->n || name->p[0] < 'a' || name->p[0] > 'z' || MMR_WINREC_SCRATCH - r->scratch_used < name->n)
+            continue;
+        char *at = r->scratch + r->scratch_used;
+        memcpy(at, name->p, name->n);
+        at[0] = (char)(at[0] - 'a' + 'A');
+        name->p = at;
+        r->scratch_used += name->n;
+    }
     return 0;
 }
 
@@ -172,6 +205,7 @@ struct flat_name {
 };
 #define TO(member) offsetof(struct mmr_winrec, member) + 1
 static const struct flat_name flat_names[FLAT_LONGEST + 1][FLAT_MOST] = {
+    [2] = {{"Id", 0, TO(event_id)}},
     [3] = {{"Sid", 0, 0}},
     [4] = {{"Task", 0, TO(task)}, {"host", 0, 0}, {"port", 0, 0}, {"tags", 0, 0}},
     [5] = {{"Level", 0, TO(level)}},
@@ -184,7 +218,7 @@ static const struct flat_name flat_names[FLAT_LONGEST + 1][FLAT_MOST] = {
            {"@version", 0, 0}, {"Category", 0, 0}, {"Severity", 0, 0}, {"ThreadID", 0, 0}},
     [9] = {{"EventCode", 0, TO(event_id)}, {"record_id", 0, TO(record_id)}, {"EventTime", 0, TO(event_time)}},
     [10] = {{"SourceName", 0, TO(provider)}, {"SystemTime", 0, TO(system_time)}, {"@timestamp", 0, TO(arrival)},
-            {"Qualifiers", 0, 0}},
+            {"Qualifiers", 0, 0}, {"ProviderId", 0, 0}},
     [11] = {{"MachineName", 0, TO(computer)}, {"AccountName", 0, TO(account)}, {"TimeCreated", 0, TO(system_time)},
             {"AccountType", 0, 0}, {"OpcodeValue", 0, 0}, {"TimeWritten", 0, 0}},
     [12] = {{"ProviderName", 0, TO(provider)}, {"ComputerName", 0, TO(computer)}, {"RecordNumber", 0, TO(record_id)},
@@ -208,11 +242,58 @@ static const struct flat_name *flat_find(struct mmr_slice name)
     return NULL;
 }
 
-static int from_flat(const struct mmr_js_doc *d, struct mmr_winrec *r)
+static bool cut_start(struct mmr_slice *s, const char *start)
 {
-    for (int32_t i = 1; i < d->node[0].end; i = d->node[i].end) {
+    size_t n = strlen(start);
+    if (s->n <= n || memcmp(s->p, start, n) != 0)
+        return false;
+    s->p += n;
+    s->n -= (uint32_t)n;
+    return true;
+}
+
+/* Paths written as one name ("winlog.event_data.Image"): the last part; names of the record itself as flat records have them. */
+static struct mmr_slice last_part(struct mmr_slice name, struct mmr_winrec *r)
+{
+    if (!cut_start(&name, "winlog."))
+        return name;
+    r->is_system_utc = true;
+    if (cut_start(&name, "event_data.") || cut_start(&name, "user_data."))
+        return name;
+    static const struct {
+        const char *dotted;
+        struct mmr_slice flat;
+    } names[] = {{"channel", MMR_SLICE("Channel")}, {"provider_name", MMR_SLICE("ProviderName")},
+                 {"computer_name", MMR_SLICE("Computer")}, {"record_id", MMR_SLICE("RecordNumber")},
+                 {"task", MMR_SLICE("Task")}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (mmr_slice_is(name, names[i].dotted))
+            return names[i].flat;
+    return name;
+}
+
+/* EventData as values without names (Fluent Bit, PowerShell's objects): by their places, or by the text that repeats them. */
+static void add_values(struct mmr_winrec *r, const struct mmr_js_doc *d, int32_t at)
+{
+    struct mmr_slice v[MMR_WINREC_VALUES_MAX];
+    uint32_t n = 0, left = 0;
+    for (uint32_t i = 0; i < r->n; i++) /* of the program that wrote the record, not of the one it is about */
+        if (!mmr_slice_is_nocase(r->f[i].name, "ProcessId") && !mmr_slice_is_nocase(r->f[i].name, "ThreadId"))
+            r->f[left++] = r->f[i];
+    r->n = left;
+    for (int32_t i = at + 1; i < d->node[at].end && n < MMR_WINREC_VALUES_MAX; i = d->node[i].end) {
+        struct mmr_slice s = text_of(d, i);
+        v[n++] = s.p ? s : MMR_SLICE("");
+    }
+    mmr_winrec_name_values(r, v, n);
+}
+
+static int from_flat(const struct mmr_js_doc *d, int32_t root, struct mmr_winrec *r)
+{
+    int32_t values = MMR_JS_NONE;
+    for (int32_t i = root + 1; i < d->node[root].end; i = d->node[i].end) {
         const struct mmr_js_node *nd = &d->node[i];
-        struct mmr_slice name = key_of(nd);
+        struct mmr_slice name = last_part(key_of(nd), r);
         if (!name.n)
             continue;
         const struct flat_name *f = flat_find(name);
@@ -225,28 +306,58 @@ static int from_flat(const struct mmr_js_doc *d, struct mmr_winrec *r)
             }
         } else if (nd->type == MMR_JS_OBJECT && (mmr_slice_is(name, "EventData") || mmr_slice_is(name, "event_data"))) {
             add_data(r, d, i);
+        } else if (nd->type == MMR_JS_OBJECT && mmr_slice_is(name, "TimeCreated")) { /* of PowerShell: {"value": "/Date(..)/", ..} */
+            r->system_time = scalar(d, mmr_js_get(d, i, "value"));
+        } else if (nd->type == MMR_JS_ARRAY && (mmr_slice_is(name, "StringInserts") || mmr_slice_is(name, "Properties"))) {
+            values = i;
         } else if (nd->type == MMR_JS_ARRAY && nd->end > i + 1) {
             mmr_winrec_add(r, name, join(r, d, i));
         } else {
             mmr_winrec_add(r, name, v);
         }
     }
+    if (r->is_system_utc && !r->system_time.p)
+        r->system_time = r->arrival;
+    if (values >= 0)
+        add_values(r, d, values);
     return 0;
+}
+
+/* The record inside what stores and tools put around it: {"_source": ..}, {"document": {"data": ..}}, {"data": {"win": ..}}. */
+static int32_t unwrap(const struct mmr_js_doc *d)
+{
+    static const char *const outer[] = {"_source", "document", "data", "result"};
+    int32_t at = MMR_JS_ROOT;
+    for (size_t depth = 0; depth < 3; depth++) {
+        int32_t in = MMR_JS_NONE;
+        if (mmr_js_get(d, at, "Event") >= 0 || mmr_js_get(d, at, "winlog") >= 0 || mmr_js_get(d, at, "win") >= 0)
+            break;
+        for (size_t i = 0; i < sizeof outer / sizeof outer[0] && in < 0; i++)
+            in = mmr_js_get(d, at, outer[i]);
+        if (in < 0 || d->node[in].type != MMR_JS_OBJECT)
+            break;
+        at = in;
+    }
+    return at;
 }
 
 int mmr_winrec_from_json(const struct mmr_js_doc *doc, struct mmr_winrec *ret, struct mmr_error *err)
 {
     mmr_winrec_clear(ret);
-    int32_t ev = mmr_js_get(doc, MMR_JS_ROOT, "Event");
-    int32_t sys = mmr_js_get(doc, ev >= 0 ? ev : MMR_JS_ROOT, "System");
+    int32_t root = unwrap(doc);
+    int32_t ev = mmr_js_get(doc, root, "Event");
+    int32_t sys = mmr_js_get(doc, ev >= 0 ? ev : root, "System");
+    int32_t win = mmr_js_get(doc, root, "win"), win_sys = mmr_js_get(doc, win, "system");
     if (sys >= 0 && doc->node[sys].type == MMR_JS_OBJECT) {
-        from_event(doc, ev >= 0 ? ev : MMR_JS_ROOT, sys, ret);
+        from_event(doc, ev >= 0 ? ev : root, sys, ret);
+    } else if (win_sys >= 0 && doc->node[win_sys].type == MMR_JS_OBJECT) {
+        from_wazuh(doc, win, win_sys, ret);
     } else {
-        int32_t w = mmr_js_get(doc, MMR_JS_ROOT, "winlog");
+        int32_t w = mmr_js_get(doc, root, "winlog");
         if (w >= 0 && doc->node[w].type == MMR_JS_OBJECT)
-            from_ecs(doc, w, ret);
+            from_ecs(doc, root, w, ret);
         else
-            from_flat(doc, ret);
+            from_flat(doc, root, ret);
     }
     if (!ret->event_id.n || !(ret->channel.n || ret->provider.n))
         return mmr_fail(err, MMR_EUNSUPPORTED, "no Windows event: no event id with a channel or provider");

@@ -82,14 +82,46 @@ static struct held pop(struct mmr_recorded *r)
     }
 }
 
+/* The records of the head that stand over several lines: zones from each of them. */
+static void learn_docs(struct mmr_recorded *r, enum mmr_docs_form form, const char *head, size_t len, char *copy)
+{
+    struct mmr_docs d = {.form = form};
+    size_t at, n, used;
+    for (int i = 0; i < LEARN_LINES && mmr_docs_next(&d, head, len, false, &at, &n, &used); i++) {
+        if (n <= MMR_LOG_LINE_MAX)
+            mmr_logdec_learn(r->dec, copy, mmr_docs_copy(form, head + at, n, copy, MMR_LOG_LINE_MAX + 1));
+        head += used;
+        len -= used;
+    }
+}
+
+/* Which format the input has, by its first lines, or by its first record that stands over several. */
+static int recognise(const struct mmr_lines *lines, const char *head, size_t len, enum mmr_log_format *ret, struct mmr_error *err)
+{
+    struct mmr_docs d = {.form = mmr_lines_form(lines)};
+    size_t at, n, used;
+    if (d.form == MMR_DOCS_LINES || !mmr_docs_next(&d, head, len, true, &at, &n, &used) || n > MMR_LOG_LINE_MAX)
+        return mmr_log_recognise(head, len, ret, err);
+    char *copy = malloc(MMR_LOG_LINE_MAX + 1);
+    if (!copy)
+        return mmr_fail(err, MMR_ENOMEM, "out of memory");
+    n = mmr_docs_copy(d.form, head + at, n, copy, MMR_LOG_LINE_MAX + 1);
+    int code = mmr_log_recognise(copy, n, ret, err);
+    free(copy);
+    return code;
+}
+
 /* Zones of hosts from the first lines, on copies: the lines themselves come again. */
 static int learn(struct mmr_recorded *r, const char *head, size_t len, struct mmr_error *err)
 {
     char *copy = malloc(MMR_LOG_LINE_MAX + 1);
     if (!copy)
         return mmr_fail(err, MMR_ENOMEM, "log '%s': out of memory", r->name);
+    enum mmr_docs_form form = mmr_lines_form(r->lines);
     int n = 0;
-    for (const char *p = head, *end = head + len; p < end && n < LEARN_LINES; n++) {
+    if (form != MMR_DOCS_LINES)
+        learn_docs(r, form, head, len, copy);
+    for (const char *p = head, *end = head + len; form == MMR_DOCS_LINES && p < end && n < LEARN_LINES; n++) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
         size_t l = (size_t)((nl ? nl : end) - p);
         if (l && l <= MMR_LOG_LINE_MAX) {
@@ -123,7 +155,7 @@ int mmr_recorded_open(const struct mmr_host *host, const char *path, const char 
         const char *head = mmr_lines_head(r->lines, &len, &is_whole);
         if (!format || strcmp(format, "auto") == 0) {
             struct mmr_error why = {.struct_size = sizeof why};
-            code = mmr_log_recognise(head, len, &f, &why);
+            code = recognise(r->lines, head, len, &f, &why);
             if (code != 0)
                 (void)mmr_fail(err, code, "log '%s': %s", r->name, why.text);
         }
