@@ -293,12 +293,16 @@ static int from_flat(const struct mmr_js_doc *d, int32_t root, struct mmr_winrec
     int32_t values = MMR_JS_NONE;
     for (int32_t i = root + 1; i < d->node[root].end; i = d->node[i].end) {
         const struct mmr_js_node *nd = &d->node[i];
-        struct mmr_slice name = last_part(key_of(nd), r);
+        struct mmr_slice name = key_of(nd);
         if (!name.n)
             continue;
+        if (name.n > 7 && name.p[6] == '.')
+            name = last_part(name, r);
         const struct flat_name *f = flat_find(name);
         struct mmr_slice v = scalar(d, i);
         if (f) {
+            if (f->at && nd->type == MMR_JS_OBJECT) /* PowerShell's {"value": "/Date(..)/", ..} */
+                v = scalar(d, mmr_js_get(d, i, "value"));
             if (f->at && v.p) {
                 struct mmr_slice *s = (struct mmr_slice *)(void *)((char *)r + f->at - 1);
                 if (!s->p)
@@ -306,8 +310,6 @@ static int from_flat(const struct mmr_js_doc *d, int32_t root, struct mmr_winrec
             }
         } else if (nd->type == MMR_JS_OBJECT && (mmr_slice_is(name, "EventData") || mmr_slice_is(name, "event_data"))) {
             add_data(r, d, i);
-        } else if (nd->type == MMR_JS_OBJECT && mmr_slice_is(name, "TimeCreated")) { /* of PowerShell: {"value": "/Date(..)/", ..} */
-            r->system_time = scalar(d, mmr_js_get(d, i, "value"));
         } else if (nd->type == MMR_JS_ARRAY && (mmr_slice_is(name, "StringInserts") || mmr_slice_is(name, "Properties"))) {
             values = i;
         } else if (nd->type == MMR_JS_ARRAY && nd->end > i + 1) {
@@ -323,42 +325,51 @@ static int from_flat(const struct mmr_js_doc *d, int32_t root, struct mmr_winrec
     return 0;
 }
 
-/* The record inside what stores and tools put around it: {"_source": ..}, {"document": {"data": ..}}, {"data": {"win": ..}}. */
-static int32_t unwrap(const struct mmr_js_doc *d)
+/* Objects that tell the shapes apart; those of OUTER_FIRST and behind it are what stores and tools put around a record. */
+enum inside { IN_EVENT, IN_SYSTEM, IN_WINLOG, IN_WIN, OUTER_FIRST, INSIDES = OUTER_FIRST + 4 };
+
+/* Which of them container `at` holds, in one pass: a flat record has many members, and hardly an object among them. */
+static void look_inside(const struct mmr_js_doc *d, int32_t at, int32_t ret[INSIDES])
 {
-    static const char *const outer[] = {"_source", "document", "data", "result"};
-    int32_t at = MMR_JS_ROOT;
-    for (size_t depth = 0; depth < 3; depth++) {
-        int32_t in = MMR_JS_NONE;
-        if (mmr_js_get(d, at, "Event") >= 0 || mmr_js_get(d, at, "winlog") >= 0 || mmr_js_get(d, at, "win") >= 0)
-            break;
-        for (size_t i = 0; i < sizeof outer / sizeof outer[0] && in < 0; i++)
-            in = mmr_js_get(d, at, outer[i]);
-        if (in < 0 || d->node[in].type != MMR_JS_OBJECT)
-            break;
-        at = in;
-    }
-    return at;
+    static const struct mmr_slice names[INSIDES] = {
+        [IN_EVENT] = MMR_SLICE("Event"), [IN_SYSTEM] = MMR_SLICE("System"), [IN_WINLOG] = MMR_SLICE("winlog"), [IN_WIN] = MMR_SLICE("win"),
+        [OUTER_FIRST] = MMR_SLICE("_source"), MMR_SLICE("document"), MMR_SLICE("data"), MMR_SLICE("result"),
+    };
+    for (int k = 0; k < INSIDES; k++)
+        ret[k] = MMR_JS_NONE;
+    if (at < 0 || d->node[at].type != MMR_JS_OBJECT)
+        return;
+    for (int32_t i = at + 1; i < d->node[at].end; i = d->node[i].end)
+        for (int k = 0; d->node[i].type == MMR_JS_OBJECT && k < INSIDES; k++)
+            if (ret[k] < 0 && d->node[i].key_len == names[k].n && memcmp(d->node[i].key, names[k].p, names[k].n) == 0)
+                ret[k] = i;
 }
 
 int mmr_winrec_from_json(const struct mmr_js_doc *doc, struct mmr_winrec *ret, struct mmr_error *err)
 {
+    int32_t in[INSIDES], root = MMR_JS_ROOT, sys;
     mmr_winrec_clear(ret);
-    int32_t root = unwrap(doc);
-    int32_t ev = mmr_js_get(doc, root, "Event");
-    int32_t sys = mmr_js_get(doc, ev >= 0 ? ev : root, "System");
-    int32_t win = mmr_js_get(doc, root, "win"), win_sys = mmr_js_get(doc, win, "system");
-    if (sys >= 0 && doc->node[sys].type == MMR_JS_OBJECT) {
-        from_event(doc, ev >= 0 ? ev : root, sys, ret);
-    } else if (win_sys >= 0 && doc->node[win_sys].type == MMR_JS_OBJECT) {
-        from_wazuh(doc, win, win_sys, ret);
-    } else {
-        int32_t w = mmr_js_get(doc, root, "winlog");
-        if (w >= 0 && doc->node[w].type == MMR_JS_OBJECT)
-            from_ecs(doc, root, w, ret);
-        else
-            from_flat(doc, root, ret);
+    look_inside(doc, root, in);
+    /* {"_source": ..}, {"document": {"data": ..}}, {"data": {"win": ..}}: taken off */
+    for (int depth = 0; depth < 3 && in[IN_EVENT] < 0 && in[IN_WINLOG] < 0 && in[IN_WIN] < 0; depth++) {
+        int32_t outer = MMR_JS_NONE;
+        for (int k = OUTER_FIRST; k < INSIDES && outer < 0; k++)
+            outer = in[k];
+        if (outer < 0)
+            break;
+        root = outer;
+        look_inside(doc, root, in);
     }
+    if (in[IN_EVENT] >= 0 && (sys = mmr_js_get(doc, in[IN_EVENT], "System")) >= 0 && doc->node[sys].type == MMR_JS_OBJECT)
+        from_event(doc, in[IN_EVENT], sys, ret);
+    else if (in[IN_SYSTEM] >= 0)
+        from_event(doc, root, in[IN_SYSTEM], ret);
+    else if (in[IN_WIN] >= 0 && (sys = mmr_js_get(doc, in[IN_WIN], "system")) >= 0 && doc->node[sys].type == MMR_JS_OBJECT)
+        from_wazuh(doc, in[IN_WIN], sys, ret);
+    else if (in[IN_WINLOG] >= 0)
+        from_ecs(doc, root, in[IN_WINLOG], ret);
+    else
+        from_flat(doc, root, ret);
     if (!ret->event_id.n || !(ret->channel.n || ret->provider.n))
         return mmr_fail(err, MMR_EUNSUPPORTED, "no Windows event: no event id with a channel or provider");
     return 0;
