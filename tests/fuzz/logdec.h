@@ -18,7 +18,7 @@ static void check(void *ctx, const void *msgpack, size_t len, int64_t time_ns)
         abort();
 }
 
-static int fuzz_lines(enum mmr_log_format format, const uint8_t *data, size_t size)
+__attribute__((unused)) static int fuzz_lines(enum mmr_log_format format, const uint8_t *data, size_t size)
 {
     static struct mmr_event_view view;
     enum mmr_log_format f;

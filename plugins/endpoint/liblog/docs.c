@@ -151,7 +151,7 @@ static bool export_field(const char *p, const char *end, bool is_end, const char
         return false;
     for (int i = 8; i >= 1; i--)
         len = len << 8 | (uint8_t)nl[i];
-    if (len > (uint64_t)(end - nl - 9))
+    if (len > (uint64_t)(end - nl - 9) || (!is_end && len == (uint64_t)(end - nl - 9))) /* its newline belongs to it */
         return false;
     *ret_name_end = nl;
     *ret_val = nl + 9;
