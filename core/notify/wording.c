@@ -1,4 +1,8 @@
-/* wording.c - `mamori wording lint`: the rules of core/notify/words/rules.txt over a text that may come from outside. */
+/* wording.c - `mamori wording lint`: the rules of core/notify/words/rules.txt over a text that may come from outside.
+ * The texts are embedded, so what they are is said here. ja.txt, en.txt: "[NAME] notice|weekly|voice", then the text; {...} is a named
+ * place. rules.txt, what the lint looks for (SERVICE_STANDARD 7): "term LANG WORD[|WORD]... = the plain word" (Latin words match whole
+ * words, in any case); "must LANG PART WORD[|WORD]...", of which a message has one (a time such as 14:05 and a name such as KEIRI-01 count).
+ */
 #include "notify/catalogue.h"
 
 #include "util/utf8.h"

@@ -65,11 +65,11 @@ static int open_input(struct mmr_runtime *rt, const struct mmr_replay_reader *re
             return r;
     }
     if (input->format)
-        return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s': nobody here reads the format '%.40s'; 'mamori help replay' names those there are", input->name,
+        return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s': no format '%.40s'; 'mamori help replay' names them", input->name,
                         input->format);
     if (input->side == MMR_SIDE_NETWORK)
         return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s' is no capture: expected a pcap or pcapng file", input->name);
-    return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s' begins like no format known here; if it has one, say it: --log FORMAT:FILE ('mamori help replay')", input->name);
+    return mmr_fail(err, MMR_EUNSUPPORTED, "input '%.120s' is of no known format; say --log FORMAT:FILE", input->name);
 }
 
 static void cut(struct source *s, const struct mmr_error *err, mmr_replay_warn_fn warn, void *ctx,

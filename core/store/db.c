@@ -176,7 +176,7 @@ int mmr_db_open(const char *dir, unsigned flags, struct mmr_db **ret, struct mmr
     db->is_readonly = flags & MMR_DB_READONLY;
     if (!(flags & MMR_DB_CREATE) && stat(path, &st) < 0) {
         const int e = errno;
-        r = e == ENOENT ? mmr_fail(err, MMR_ENOENT, "no store at '%.150s': mamori has not run with this state folder yet, or it is another one", path)
+        r = e == ENOENT ? mmr_fail(err, MMR_ENOENT, "no store at '%.150s': mamori has not run with this state folder", path)
                         : mmr_fail(err, MMR_EIO, "store '%.150s': %s%s", path, strerror(e), e == EACCES ? "; run this as root" : "");
         mmr_db_close(db);
         return r;
