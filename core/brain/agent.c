@@ -68,6 +68,7 @@ static void on_bus(evutil_socket_t fd, short what, void *ctx)
     (void)mmr_bus_drain(a->bus);
     mmr_agent_link_work(a);
     mmr_agent_unstall(a);
+    mmr_agent_waited(a);
     give_account(a);
     settle(a);
 }
@@ -100,6 +101,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     a->ticks++;
     mmr_agent_expire(a);
     mmr_agent_unstall(a);
+    mmr_agent_waited(a);
     if (a->ticks % REFRESH_S == 0)
         refresh(a);
     if (a->ticks % DROPS_S == 0)
@@ -207,6 +209,7 @@ static void on_message(void *ctx, const struct mmr_message *m)
     if (!a->link && m->type != MMR_TELL_CONFIG)
         return;
     if (take(a, m, &err) == 0) {
+        mmr_agent_waited(a);
         give_account(a);
         settle(a);
         return;
@@ -246,6 +249,7 @@ static void release(struct mmr_agent *a)
     mmr_tether_free(a->tether);
     for (size_t i = 0; i < MMR_AGENT_ACTS_MAX; i++)
         free(a->act[i].map);
+    mmr_agent_waiting_free(a);
     if (a->base)
         event_base_free(a->base);
     free(a->view);

@@ -1,6 +1,6 @@
-/* agent.h - inside the agent process: one struct, five files: agent.c (start, loop), agent_link.c (the link to the hub, and
+/* agent.h - inside the agent process: one struct, six files: agent.c (start, loop), agent_link.c (the link to the hub, and
  * keys that change), agent_intake.c (records of the plugin hosts to the hub), agent_order.c (orders of the hub to the plugin
- * hosts), agent_answer.c (what was asked). */
+ * hosts), agent_wait.c (orders for a host that is being started), agent_answer.c (what was asked). */
 #ifndef MMR_BRAIN_AGENT_H
 #define MMR_BRAIN_AGENT_H
 
@@ -16,6 +16,7 @@ struct event_base;
 
 enum {
     MMR_AGENT_ACTS_MAX = 1024,
+    MMR_AGENT_WAITING_MAX = 64,
     MMR_AGENT_RESERVE = 1024 * 1024,     /* bytes of the spool that hosts do not get: for what the agent itself must say */
     MMR_AGENT_ACCOUNT_MAX = 64 * 1024,   /* bytes of the node's account of itself */
 };
@@ -30,6 +31,13 @@ struct mmr_agent_act { /* an action passed on: what undo-all takes back, and wha
     bool is_applied, is_undone_here, is_undone_by_hub, is_over; /* over: taken back because its lease ended */
     void *map;         /* as ordered */
     size_t map_len;
+};
+struct mmr_agent_waiting { /* an order for a responder that is not there for a moment */
+    char instance[40];
+    uint64_t number;
+    void *bytes;
+    size_t len;
+    int64_t until_ns; /* monotonic */
 };
 struct mmr_agent {
     struct event_base *base;
@@ -54,6 +62,9 @@ struct mmr_agent {
     struct mmr_event_view *view;
     uint8_t *stamped; /* MMR_EVENT_BYTES_MAX + MMR_STAMP_EXTRA_MAX */
     struct mmr_agent_act act[MMR_AGENT_ACTS_MAX];
+    struct mmr_agent_waiting waiting[MMR_AGENT_WAITING_MAX]; /* in the order they came */
+    uint32_t n_waiting;
+    bool is_last_try; /* the order that is passed on has waited */
     bool is_hub_up, is_account_due, is_exit;
     int64_t hub_since_ns; /* monotonic: since when the hub is there, or gone */
     uint64_t ticks, events, refused, orders, orders_refused, commits;
@@ -77,6 +88,12 @@ void mmr_agent_order(struct mmr_agent *a, const struct mmr_site_record *order);
 bool mmr_agent_receipt(struct mmr_agent *a, uint64_t id, const void *bytes, size_t n, void *buf, size_t cap, size_t *ret_len);
 void mmr_agent_expire(struct mmr_agent *a);                             /* acts whose lease is over */
 void mmr_agent_undo(struct mmr_agent *a, uint64_t id, uint32_t *ret_done, uint32_t *ret_failed); /* id 0: all */
+
+/* agent_wait.c */
+/* May the order wait, for its responder is not there? true: it was copied. flags: enum mmr_act_flag of it. */
+bool mmr_agent_wait(struct mmr_agent *a, const struct mmr_site_record *order, uint32_t flags);
+void mmr_agent_waited(struct mmr_agent *a); /* passes on what can be, gives up what waited too long; outside of callbacks */
+void mmr_agent_waiting_free(struct mmr_agent *a);
 
 /* agent_link.c */
 int mmr_agent_open_link(struct mmr_agent *a, struct mmr_error *err); /* reads keys, spool and the hub's pinned keys */

@@ -165,9 +165,12 @@ bool mmr_agent_receipt(struct mmr_agent *a, uint64_t id, const void *bytes, size
 
 static enum mmr_result result_of(int code)
 {
-    return code == MMR_ENOENT || code == MMR_EUNSUPPORTED ? MMR_RESULT_UNSUPPORTED
-           : code == MMR_EPERM                            ? MMR_RESULT_REFUSED
-                                                          : MMR_RESULT_FAILED;
+    switch (code) {
+    case MMR_EUNSUPPORTED: return MMR_RESULT_UNSUPPORTED;
+    case MMR_EPERM: return MMR_RESULT_REFUSED;
+    case MMR_ENOENT: return MMR_RESULT_TIMEOUT; /* its responder is not there: it may be ordered again when it is */
+    default: return MMR_RESULT_FAILED;
+    }
 }
 
 static int judge(struct mmr_agent *a, const struct mmr_action *order, enum mmr_verb *ret_verb, struct mmr_target *ret_target,
@@ -197,8 +200,10 @@ void mmr_agent_order(struct mmr_agent *a, const struct mmr_site_record *o)
         mmr_log(MMR_LOG_WARN, "order.unknown", "kind=%u", o->kind);
         return;
     }
-    a->orders++;
     int r = mmr_order_decode(o->bytes, o->len, o->number, verb_text, &order, &err);
+    if (!r && mmr_agent_wait(a, o, order.flags))
+        return;
+    a->orders++;
     if (!r)
         r = judge(a, &order, &verb, &t, &err);
     const bool is_judged = r == 0;
@@ -214,7 +219,7 @@ void mmr_agent_order(struct mmr_agent *a, const struct mmr_site_record *o)
     if (!r) {
         r = mmr_local_order(a->server, slot, index, MMR_LOCAL_ACTION, MMR_LANE_URGENT, o->number, o->bytes, o->len);
         if (r)
-            (void)mmr_fail(&err, r = MMR_EIO, "instance '%s' is not connected", o->instance);
+            (void)mmr_fail(&err, r = MMR_ENOENT, "instance '%s' is not connected", o->instance);
     }
     if (!r) {
         if (!(order.flags & (MMR_ACT_RENEW | MMR_ACT_VERIFY)))

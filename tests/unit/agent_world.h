@@ -74,7 +74,7 @@ struct world {
     uint64_t committed, number;
     struct mmr_local_record last_order;
     uint8_t order[8192];
-    size_t n_orders, n_letting_go;
+    size_t n_hellos, n_orders, n_letting_go;
 };
 
 /* ---- the hub ---- */
@@ -85,6 +85,7 @@ static void hub_hello(void *ctx, const char *node, const uint8_t epoch[16])
     if (memcmp(w->epoch, epoch, 16) != 0)
         memset(w->upto, 0, sizeof w->upto);
     memcpy(w->epoch, epoch, 16);
+    w->n_hellos++;
     mmr_site_hub_welcome(w->hub, node, epoch, w->upto);
 }
 

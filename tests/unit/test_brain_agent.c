@@ -123,7 +123,7 @@ static void orders_pass_the_gate_or_are_refused_before_the_plugin(void **state)
     assert_int_equal(receipt_of(&w, 3)->receipt.result, MMR_RESULT_REFUSED);
     assert_int_equal(order_at(&w, "nobody", 4, "198.51.100.8", 0), 0);
     WAIT_FOR(&w, receipt_of(&w, 4));
-    assert_int_equal(receipt_of(&w, 4)->receipt.result, MMR_RESULT_UNSUPPORTED);
+    assert_int_equal(receipt_of(&w, 4)->receipt.result, MMR_RESULT_TIMEOUT); /* it has waited for it */
     assert_int_equal(mmr_site_hub_order(w.hub, "pc1", "contain", MMR_LOCAL_ACTION, 5, 5000, "nonsense", 8), 0);
     WAIT_FOR(&w, receipt_of(&w, 5));
     assert_int_equal(receipt_of(&w, 5)->receipt.result, MMR_RESULT_FAILED);
@@ -154,6 +154,33 @@ static void orders_pass_the_gate_or_are_refused_before_the_plugin(void **state)
     }
     ask(&w, "no.such");
     assert_non_null(strstr(w.answer, "\"error\""));
+    close_world(&w);
+}
+
+static void an_order_waits_for_a_responder_that_is_being_started(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(&w, true);
+    emit(&w, MMR_LANE_FINDING, 0);
+    WAIT_FOR(&w, w.n_seen == 1);
+    end_agent(&w, SIGKILL);
+    size_t before = w.n_hellos;
+    start(&w); /* nobody has told it of a host yet, nor has one come */
+    WAIT_FOR(&w, w.n_hellos > before);
+    assert_int_equal(order_at(&w, "contain", 1, "198.51.100.7", 0), 0);
+    assert_int_equal(order_at(&w, "contain", 2, "198.51.100.8", 0), 0);
+    assert_int_equal(order_at(&w, "contain", 2, "198.51.100.8", MMR_ACT_RENEW), 0); /* is asked again anyway: no use in waiting */
+    WAIT_FOR(&w, receipt_of(&w, 2));
+    assert_int_equal(receipt_of(&w, 2)->receipt.result, MMR_RESULT_TIMEOUT);
+    assert_null(receipt_of(&w, 1));
+    assert_int_equal(w.n_orders, 0);
+    tell_host(&w);
+    WAIT_FOR(&w, w.n_orders == 2);
+    assert_int_equal(w.last_order.number, 2); /* the first came first */
+    send_receipt(&w, 1, "applied", "confirmed");
+    WAIT_FOR(&w, receipt_of(&w, 1));
+    assert_int_equal(receipt_of(&w, 1)->receipt.result, MMR_RESULT_APPLIED);
     close_world(&w);
 }
 
@@ -504,6 +531,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_wait_for_the_hub_and_arrive_stamped_the_urgent_first),
         cmocka_unit_test(orders_pass_the_gate_or_are_refused_before_the_plugin),
+        cmocka_unit_test(an_order_waits_for_a_responder_that_is_being_started),
         cmocka_unit_test(an_office_is_not_cut_off_by_many_orders),
         cmocka_unit_test(nothing_is_lost_when_hub_and_agent_are_killed),
         cmocka_unit_test(a_full_spool_makes_hosts_wait_and_loses_nothing),
