@@ -146,12 +146,17 @@ void mmr_check_office_works(struct mmr_scene *s)
                    "printer %s, PC2 %s", prints ? "reached" : "not reached", talks ? "reached" : "not reached");
 }
 
-static bool has_finding(const struct mmr_story *s, const uint8_t id[16])
+/* Itself, or repeats of which an earlier one, told late, now stands for all. */
+static bool has_finding(const struct mmr_story *s, const struct mmr_demo_seen *seen)
 {
     for (size_t k = 0; k < s->n; k++)
-        for (uint32_t e = 0; e < s->incident[k]->n_evidence; e++)
-            if (memcmp(s->incident[k]->evidence[e].finding->id, id, 16) == 0)
+        for (uint32_t e = 0; e < s->incident[k]->n_evidence; e++) {
+            const struct mmr_evidence *x = &s->incident[k]->evidence[e];
+            const struct mmr_finding *f = x->finding;
+            bool is_alike = strcmp(f->rule ? f->rule : "", seen->rule) == 0 && strcmp(f->host ? f->host : "", seen->host) == 0;
+            if (memcmp(f->id, seen->id, 16) == 0 || (x->count > 1 && is_alike))
                 return true;
+        }
     return false;
 }
 
@@ -159,12 +164,16 @@ void mmr_check_note_seen(struct mmr_scene *s)
 {
     for (size_t k = 0; s->is_chaos && k < s->story.n; k++)
         for (uint32_t e = 0; e < s->story.incident[k]->n_evidence; e++) {
-            const struct mmr_evidence *x = &s->story.incident[k]->evidence[e];
-            bool is_known = x->count > 1; /* of repeats the earliest stands for all: it may become another one */
+            const struct mmr_finding *f = s->story.incident[k]->evidence[e].finding;
+            bool is_known = false;
             for (size_t i = 0; i < s->n_seen && !is_known; i++)
-                is_known = memcmp(s->seen[i], x->finding->id, 16) == 0;
-            if (!is_known && s->n_seen < MMR_SEEN_MAX)
-                memcpy(s->seen[s->n_seen++], x->finding->id, 16);
+                is_known = memcmp(s->seen[i].id, f->id, 16) == 0;
+            if (is_known || s->n_seen == MMR_SEEN_MAX)
+                continue;
+            struct mmr_demo_seen *seen = &s->seen[s->n_seen++];
+            memcpy(seen->id, f->id, 16);
+            (void)snprintf(seen->rule, sizeof seen->rule, "%.95s", f->rule ? f->rule : "");
+            (void)snprintf(seen->host, sizeof seen->host, "%.63s", f->host ? f->host : "");
         }
 }
 
@@ -172,7 +181,7 @@ void mmr_check_nothing_lost(struct mmr_scene *s)
 {
     size_t lost = 0;
     for (size_t i = 0; i < s->n_seen; i++)
-        lost += !has_finding(&s->story, s->seen[i]);
+        lost += !has_finding(&s->story, &s->seen[i]);
     mmr_tell_check(s->tell, lost == 0 && s->n_seen > 0, "nothing_lost", "一度記録したことは、何度殺されても失われていない", "nothing that was committed is lost", "%zu of %zu findings are gone",
                    lost, s->n_seen);
     mmr_tell_check(s->tell, !s->chaos.has_died_with_core, "hosts_outlive", "頭脳が倒れても、目と手は動きつづけた", "plugin hosts outlive their brain's restart", "a host ended with it");

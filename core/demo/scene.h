@@ -17,6 +17,10 @@ struct mmr_chaos { /* what is still to be killed, and what was */
     bool has_died_with_core; /* a plugin host did not outlive its brain or agent */
 };
 enum { MMR_SEEN_MAX = 512 };
+struct mmr_demo_seen { /* a finding the store ever had: committed, so never to be lost */
+    uint8_t id[16];
+    char rule[96], host[64];
+};
 struct mmr_scene {
     struct mmr_lab *lab;
     struct mmr_parts *parts;
@@ -26,7 +30,7 @@ struct mmr_scene {
     struct mmr_story story;
     bool is_chaos;
     struct mmr_chaos chaos;
-    uint8_t seen[MMR_SEEN_MAX][16]; /* findings the store ever had: committed, so never to be lost */
+    struct mmr_demo_seen seen[MMR_SEEN_MAX];
     size_t n_seen;
 };
 

@@ -82,7 +82,8 @@ def main():
         severe = value(f, "mamori_open_incidents", **{"class": "severe"})
         case("incidents_by_class_are_those_of_the_status", severe == s["brain"]["incidents_severe"] and
              sum(x.value for x in f["mamori_open_incidents"].samples) == s["brain"]["incidents_open"], (severe, s["brain"]))
-        case("what_an_instance_sent_is_counted", value(f, "mamori_instance_events", instance="emitter") == 40, f.get("mamori_instance_events"))
+        case("what_an_instance_sent_is_counted", lab.until(lambda: value(families(), "mamori_instance_events", instance="emitter") == 40, 60), # by its next heartbeat
+             f.get("mamori_instance_events"))
         case("processes_have_their_memory", all(value(f, "mamori_process_resident_memory_bytes", process=p) > 1e6 for p in ("brain", "measure")) and
              value(f, "mamori_process_up", process="brain") == 1, f.get("mamori_process_up"))
         case("the_light_is_one_of_four", sum(x.value for x in f["mamori_light"].samples) == 1 and len(f["mamori_light"].samples) == 4, f["mamori_light"])
