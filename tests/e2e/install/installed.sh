@@ -9,7 +9,7 @@ code=$(section_bytes text)
 all=$(section_bytes 'text|rodata|data|data\.rel\.ro')
 echo "mamori without plugins: $code bytes of code, $all with constants"
 check "less than 1,000,000 bytes of code" test "$code" -gt 100000 -a "$code" -lt 1000000
-check "less than 1,300,000 bytes with constants" test "$all" -lt 1300000
+check "less than 1.25 MiB with constants" test "$all" -lt 1310720
 hardened() {
   readelf -hW "$1" | grep -E 'Type: +DYN' && readelf -dW "$1" | grep -E 'BIND_NOW|FLAGS_1.*NOW' &&
     readelf -lW "$1" | grep GNU_RELRO && ! readelf -lW "$1" | grep GNU_STACK | grep E
