@@ -186,6 +186,7 @@ static const struct mmr_sigma_field rows[] = {
     {"username", "user.name", NULL, NULL, MMR_SIGMA_PLAIN},
     {"Workstation", "src_endpoint.hostname", "auth.*", NULL, MMR_SIGMA_PLAIN},
     {"WorkstationName", "src_endpoint.hostname", "auth.*", NULL, MMR_SIGMA_PLAIN},
+    {"Z", "unmapped.z", "dns.*", NULL, MMR_SIGMA_PLAIN},
 };
 /* clang-format on */
 enum { ROWS = sizeof rows / sizeof rows[0] };

@@ -370,6 +370,8 @@ static void a_network_monitors_names(void **state)
         {"x509", "certificate.serial: BB00EE", "tls.server", {"tls.certificate.serial_number=08bb00ee"}, false},
         {"http", "uri: /wsman, method: POST, id.resp_p: 5985", "http.request", {"http_request.url.path=/wsman", "http_request.http_method=POST", "dst_endpoint.port:=5985"}, true},
         {"dns", "query|endswith: .onion.to, qtype_name: A", "dns.query", {"query.hostname=x.onion.to", "query.type=A"}, true},
+        {"dns", "Z: 0", "dns.query", {"query.hostname=www.example.jp", "unmapped.z:=0"}, true},
+        {"dns", "Z: 0", "dns.query", {"query.hostname=www.example.jp", "unmapped.z:=4"}, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[512];

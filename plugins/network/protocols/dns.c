@@ -307,6 +307,7 @@ static bool message(struct proto *m, struct proto_flow *pf, const struct mmr_pac
         mmr_event_int(ev, "unmapped.answers", an);
     }
     mmr_event_int(ev, "unmapped.id", net_be16(p));
+    mmr_event_int(ev, "unmapped.z", p[3] >> 4 & 7); /* reserved, zero but for DNSSEC's two bits */
     mmr_event_int(ev, "unmapped.bytes", (int64_t)n);
     proto_event_send(m);
     bool is_local = port == 5353 || port == 5355 || is_nbns;
