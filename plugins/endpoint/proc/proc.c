@@ -13,7 +13,7 @@
 static const struct mmr_cfg_key config_keys[] = {
     MMR_CFG(struct mmr_proc_config, mode, MMR_CFG_STR, 0, "auto", 0, 0, "auto, bpf, cn_proc or poll: where starts are learned from"),
     MMR_CFG(struct mmr_proc_config, scope, MMR_CFG_STR, 0, "host", 0, 0, "host, cgroup or netns: whose processes are told"),
-    MMR_CFG(struct mmr_proc_config, ring_bytes, MMR_CFG_BYTES, 0, "1M", 65536, 268435456, "the kernel's ring; a power of two"),
+    MMR_CFG(struct mmr_proc_config, ring_bytes, MMR_CFG_BYTES, 0, "512K", 65536, 268435456, "the kernel's ring; a power of two"),
     MMR_CFG(struct mmr_proc_config, table, MMR_CFG_INT, 0, "8192", 256, 1048576, "processes remembered"),
     MMR_CFG(struct mmr_proc_config, poll, MMR_CFG_MSEC, 0, "500ms", 50, 60000, "between two looks at /proc, in mode poll"),
     MMR_CFG(struct mmr_proc_config, conn_poll, MMR_CFG_MSEC, 0, "1s", 100, 60000, "between two looks at the socket table, without kernel programs"),
