@@ -148,6 +148,11 @@ class Office:
             if c.poll() is None:
                 os.killpg(c.pid, signal.SIGKILL)
             c.wait()
-        for ns in self.spaces:
+        for ns in self.spaces:  # a file server's helpers are in groups of their own
+            for pid in subprocess.run(["ip", "netns", "pids", ns], capture_output=True, text=True).stdout.split():
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
             subprocess.run(["ip", "netns", "del", ns], capture_output=True)
         shutil.rmtree(self.dir, ignore_errors=True)
