@@ -498,6 +498,7 @@ static int program_needs(struct host *h, struct mmr_sandbox *box, struct mmr_hos
 static int load_all(struct host *h, struct mmr_error *err)
 {
     struct mmr_sandbox box = h->sandbox;
+    box.is_host = true;
     struct mmr_host_paths reads = {.n = 0}, writes = {.n = 0}, execs = {.n = 0};
     box.needs = 0;
     int r = 0;

@@ -69,7 +69,7 @@ static int set_limit(int which, rlim_t value, const char *name, struct mmr_error
 static bool goes_ahead(const struct mmr_sandbox *s)
 {
     const uint32_t holds = MMR_NEED_FANOTIFY | MMR_NEED_KILL;
-    return (s->needs & holds) == holds && !s->exec_fd;
+    return s->is_host && (s->needs & holds) == holds && !s->exec_fd;
 }
 
 static int set_limits(const struct mmr_sandbox *s, struct mmr_error *err)

@@ -4,6 +4,8 @@
 
 #include <mamori/plugin.h>
 
+#include <stdbool.h>
+
 struct mmr_sandbox {
     uint32_t needs;         /* enum mmr_need that stay */
     uint32_t uid, gid;      /* 0: keep */
@@ -13,6 +15,7 @@ struct mmr_sandbox {
                                                * NULL-terminated list or NULL; those that are not there are left out */
     const char *const *execs; /* files and folders it may execute from, beside what its needs say; NULL: none */
     int exec_fd;            /* execveat() of this descriptor stays allowed: it will become that program; 0: none */
+    bool is_host;           /* what others wait for runs before ordinary programs (ahead.h), which takes SIGXCPU; not in a check */
 };
 struct mmr_sandbox_report { /* what is in force, for status */
     int landlock;           /* version of the kernel's interface that confines files and TCP; 0: not in force */

@@ -16,7 +16,7 @@ int mmr_sync_folder_of(const char *path);
  *
  * what    "public key", for the words of an error
  * mode    exactly, whatever the umask
- * errors  MMR_EIO naming what, path and why; the old file is untouched and nothing is left beside it. MMR_ENOMEM
+ * errors  MMR_EIO naming what, path and why; nothing is left beside it, and the old file stands unless only its folder could not be synced. MMR_ENOMEM
  */
 int mmr_file_replace(const char *what, const char *path, unsigned mode, const void *bytes, size_t len, struct mmr_error *err);
 
