@@ -9,6 +9,8 @@
  * Before privileges are given away: it needs CAP_SYS_NICE. Takes SIGXCPU.
  */
 void mmr_ahead_start(void);
+/* Ordinary again, for good: what was granted is not what the plugin declares. Nothing where it was not started. */
+void mmr_ahead_end(void);
 /* To be called now and then, as each second: once more, if the 200 ms were used up. Needs no privilege where the one before could raise the limit. */
 void mmr_ahead_again(void);
 

@@ -164,6 +164,8 @@ int mmr_sandbox_enter(const struct mmr_sandbox *s, struct mmr_sandbox_report *re
         return r;
     if (goes_ahead(s))
         mmr_ahead_start();
+    else
+        mmr_ahead_end();
     shrink_bounding_set(s->needs);
     r = change_user(s, err);
     if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -54,7 +54,12 @@ static int one_life(void)
     mmr_ahead_again();
     if (policy() != SCHED_RR)
         return 5;
-    return becomes_ordinary() ? 0 : 6;
+    if (!becomes_ordinary())
+        return 6;
+    mmr_ahead_again();
+    mmr_ahead_end();
+    mmr_ahead_again();
+    return policy() == SCHED_OTHER && getpriority(PRIO_PROCESS, 0) == 0 ? 0 : 7;
 }
 
 static void it_runs_first_until_its_budget_is_used(void **state)
